@@ -1,0 +1,22 @@
+"""ConvNet layers in JAX as pure functions whose backward passes are derived by hand.
+
+Every op here has a twin of the same name and signature in `jaxconv.reference`, written in
+plain `lax` and differentiated by JAX. The two are held against each other by the tests.
+"""
+
+from jaxconv.activation import relu
+from jaxconv.conv import conv
+from jaxconv.dense import dense
+from jaxconv.loss import softmax_cross_entropy
+from jaxconv.pooling import avg_pool, max_pool
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "avg_pool",
+    "conv",
+    "dense",
+    "max_pool",
+    "relu",
+    "softmax_cross_entropy",
+]

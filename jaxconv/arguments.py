@@ -1,0 +1,104 @@
+"""What every op asks of its arguments, and the words in which it says no.
+
+Every check happens on shapes, dtypes and Python values, so it costs nothing at
+run time: under `jax.jit` it runs once, while tracing. A message names the op, the
+argument, what came and what was expected.
+"""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+Layout = Literal["channels_last", "channels_first"]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+Ties = Literal["first", "all", "split"]
+Reduction = Literal["mean", "sum", "none"]
+PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
+
+IntOrInts = int | Sequence[int]
+Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+def as_array(op: str, name: str, value: object) -> Array:
+    """The array that came as argument `name`; lists and scalars of Python are refused."""
+    if not isinstance(value, (jax.Array, np.ndarray, np.generic)):
+        raise TypeError(f"{op}: {name} must be an array, but a {type(value).__name__} came")
+    return jnp.asarray(value)
+
+
+def check_floating(op: str, **arrays: Array | None) -> None:
+    """Raise unless all arrays (None is skipped) share one floating dtype."""
+    present = {name: array.dtype for name, array in arrays.items() if array is not None}
+    for name, dtype in present.items():
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"{op}: {name} must be a floating-point array, but its dtype is {dtype}"
+            )
+    (first, expected), *others = present.items()
+    for name, dtype in others:
+        if dtype != expected:
+            raise TypeError(
+                f"{op}: {first} is {expected}, but {name} is {dtype} (one dtype is expected)"
+            )
+
+
+def check_option(op: str, name: str, value: object, options: Any) -> None:
+    """Raise unless `value` is one of the strings of the `Literal` type `options`."""
+    if value not in get_args(options):
+        expected = ", ".join(map(repr, get_args(options)))
+        raise ValueError(f"{op}: {name} must be one of {expected}, but {value!r} came")
+
+
+def as_int(op: str, name: str, value: object, minimum: int) -> int:
+    """An integer no less than `minimum`; bools and floats are refused."""
+    try:
+        integer = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        integer = None
+    if integer is None or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{op}: {name} must be an int, but {value!r} came")
+    if integer < minimum:
+        raise ValueError(f"{op}: {name} must be at least {minimum}, but {value!r} came")
+    return integer
+
+
+def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tuple[int, ...]:
+    """One int for all spatial dimensions, or one for each, as a tuple of ints."""
+    if not is_sequence(value):
+        return (as_int(op, name, value, minimum),) * dims
+    if len(value) != dims:
+        raise ValueError(
+            f"{op}: {name} must be an int or {dims} ints, one per spatial dimension,"
+            f" but {tuple(value)!r} came"
+        )
+    return tuple(as_int(op, f"{name}[{d}]", v, minimum) for d, v in enumerate(value))
+
+
+def is_sequence(value: object) -> bool:
+    """Whether `value` lists several things (a string and a 0-d array do not)."""
+    return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def as_precision(op: str, value: Any) -> Any:
+    """None, a `lax.Precision`, or a pair of them (for the two factors of a product)."""
+    if value is None or isinstance(value, lax.Precision):
+        return value
+    if is_sequence(value) and len(value) == 2:
+        return tuple(as_precision(op, v) for v in value)
+    try:
+        return lax.Precision(value.lower() if isinstance(value, str) else value)
+    except ValueError:
+        raise ValueError(
+            f"{op}: precision must be None, 'default', 'high', 'highest', a jax.lax.Precision"
+            f" or a pair of them, but {value!r} came"
+        ) from None
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which sums over values of `dtype` are kept: 16-bit floats use float32."""
+    return jnp.promote_types(dtype, jnp.float32) if jnp.finfo(dtype).bits == 16 else dtype

@@ -1,0 +1,168 @@
+"""Convolution: one trilinear form, of which forward and backward are three views."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.arguments import IntOrInts, Layout, Padding, PaddingMode, PrecisionLike, accumulator
+from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
+from jaxconv.geometry import ConvGeometry, make_conv_geometry
+from jaxconv.padding import extend, retract
+
+
+def conv(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = "SAME",
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+    flip_kernel: bool = False,
+    layout: Layout = "channels_last",
+    precision: PrecisionLike = None,
+) -> Array:
+    r"""Cross-correlation of x with w, the convolution of neural networks.
+
+    In one spatial dimension (in 2 and 3, read i, a, p, s, d, low as tuples):
+
+        y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k] + b[k]
+
+    where x is 0 outside its borders. Given the cotangent dy, the backward pass is
+
+        dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k]
+        dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]
+        db[k]       = Σ_{n,i} dy[n, i, k]
+
+    For stride 1, dx is dy, padded, correlated with rot180(w), and dw is x correlated with
+    dy. With `padding_mode`, y is computed from the extended input and dx is gathered back
+    from it (`jaxconv.padding`); with `flip_kernel`, w is replaced by rot180(w), so dw is
+    turned back by 180° as well. Saved for the backward pass: x and w, nothing computed.
+
+    Args:
+        x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
+        w: kernel, (*window, C_in/groups, C_out).
+        b: bias, (C_out,), or None.
+        stride: s, an int or one per spatial dimension.
+        padding: "SAME" (n_out = ⌈n/s⌉, the odd position goes after), "SAME_LOWER" (before),
+            "VALID", "CAUSAL" (1-D: only before), in any case; an int, one int per dimension,
+            or one (low, high) pair per dimension.
+        dilation: d, distance between neighbouring kernel elements.
+        groups: number of groups of channels that do not see each other; C_in is depthwise.
+        padding_mode: "zeros", "reflect" (border not repeated), "replicate" or "circular".
+            The padding may be wider than the input: the pattern goes on, as in `jnp.pad`.
+        flip_kernel: True for the convolution of mathematics, with rot180(w).
+        layout: "channels_first" is x (N, C_in, *spatial), w (C_out, C_in/groups, *window).
+        precision: of the products, as in `jax.lax.conv_general_dilated`; used by the
+            backward pass too.
+
+    Returns:
+        y, (N, *spatial_out, C_out) in the layout of x, in the dtype of x. Sums over 16-bit
+        floats are kept in float32 and rounded once. N may be 0.
+
+    Raises:
+        TypeError: an argument is no array, not floating-point, or of another dtype than x.
+        ValueError: shapes that do not fit, an unknown option, or a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.ones((1, 5, 5, 3)); w = jnp.ones((3, 3, 3, 2))
+        >>> conv(x, w, padding="VALID").shape
+        (1, 3, 3, 2)
+
+    The derivation, step by step: docs/derivations/conv.md. It follows Dumoulin & Visin,
+    "A guide to convolution arithmetic for deep learning" (arXiv:1603.07285).
+    """
+    geometry, x, w, b = make_conv_geometry(
+        "conv",
+        x,
+        w,
+        b,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+        flip_kernel=flip_kernel,
+        layout=layout,
+        precision=precision,
+    )
+    return _conv_compiled(geometry, x, w, b)
+
+
+def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
+    if g.flip_kernel:
+        w = rot180(g, w)
+    y = correlate(_without_border(g), _with_border(g, x), w)
+    if b is not None:
+        y = y + _along_channels(g, b)
+    return y.astype(x.dtype)
+
+
+# The rules below call `_value`, never `_conv`: differentiated again, in forward mode too, they
+# must be made of operations that JAX can differentiate, and a `custom_vjp` is not one.
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _conv(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
+    return _value(g, x, w, b)
+
+
+def _conv_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Any]:
+    y = _value(g, x.value, w.value, None if b is None else b.value)
+    # Each factor is kept for the other's gradient, and only if that gradient is wanted.
+    # The bias gradient needs no residual: an empty tuple says that it is wanted.
+    residuals = (
+        x.value if w.perturbed else None,
+        w.value if x.perturbed else None,
+        () if b is not None and b.perturbed else None,
+    )
+    return y, residuals
+
+
+def _conv_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+    x, w, bias_wanted = residuals
+    dx = dw = db = None
+    if w is not None:
+        if g.flip_kernel:
+            w = rot180(g, w)
+        dx = input_gradient(_without_border(g), w, dy)
+        if g.padding_mode != "zeros":
+            dx = retract(dx, g.padding, g.spatial_axes, g.padding_mode)
+        dx = dx.astype(dy.dtype)
+    if x is not None:
+        dw = kernel_gradient(_without_border(g), _with_border(g, x), dy).astype(dy.dtype)
+        if g.flip_kernel:
+            dw = rot180(g, dw)
+    if bias_wanted is not None:
+        summed = (0, *g.spatial_axes)
+        db = jnp.sum(dy, axis=summed, dtype=accumulator(dy.dtype)).astype(dy.dtype)
+    return dx, dw, db
+
+
+_conv.defvjp(_conv_forward, _conv_backward, symbolic_zeros=True)
+_conv_compiled = jax.jit(_conv, static_argnums=0, inline=True)
+
+
+def _with_border(g: ConvGeometry, x: Array) -> Array:
+    """x with its border filled in, unless the border is zeros: those are never stored."""
+    if g.padding_mode == "zeros":
+        return x
+    return extend(x, g.padding, g.spatial_axes, g.padding_mode)
+
+
+def _without_border(g: ConvGeometry) -> ConvGeometry:
+    """The geometry that `_with_border` leaves to the contractions."""
+    if g.padding_mode == "zeros":
+        return g
+    size = tuple(n + low + high for n, (low, high) in zip(g.size, g.padding, strict=True))
+    return replace(g, size=size, padding=((0, 0),) * g.dims)
+
+
+def _along_channels(g: ConvGeometry, b: Array) -> Array:
+    """b, shaped to be added at every sample and position."""
+    return jnp.expand_dims(b, tuple(range(1, g.dims + 1))) if g.channel_axis == 1 else b

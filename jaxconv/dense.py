@@ -1,0 +1,97 @@
+"""The fully connected layer."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.arguments import accumulator, as_array, check_floating
+
+
+def dense(x: Array, w: Array, b: Array | None = None) -> Array:
+    r"""Every output sees every input.
+
+        y[…, o] = Σ_i x[…, i] · w[i, o] + b[o]
+
+    A nudge of w[i, o] reaches y[…, o] of every sample with the weight x[…, i], a nudge of
+    x[…, i] reaches every o with the weight w[i, o]. Summed over all that is reached:
+
+        dx = dy · wᵀ,        dw = xᵀ · dy,        db = Σ dy
+
+    where the sums in dw and db run over all leading axes. Saved: x and w.
+
+    Args:
+        x: input, (…, in); no leading axis is needed.
+        w: weights, (in, out).
+        b: bias, (out,), or None.
+
+    Returns:
+        y, (…, out) in the dtype of x. Sums over 16-bit floats are kept in float32.
+
+    Raises:
+        TypeError: an argument is no array, not floating-point, or of another dtype than x.
+        ValueError: shapes that do not fit.
+
+    The derivation: docs/derivations/dense.md.
+    """
+    x, w = as_array("dense", "x", x), as_array("dense", "w", w)
+    b = None if b is None else as_array("dense", "b", b)
+    check_floating("dense", x=x, w=w, b=b)
+    if w.ndim != 2:
+        raise ValueError(f"dense: w must have shape (in, out), but its shape is {w.shape}")
+    if x.ndim < 1 or x.shape[-1] != w.shape[0]:
+        raise ValueError(f"dense: x has shape {x.shape}, but w expects (..., {w.shape[0]})")
+    if b is not None and b.shape != (w.shape[1],):
+        raise ValueError(f"dense: b must have shape ({w.shape[1]},), but its shape is {b.shape}")
+    return _dense_compiled(x, w, b)
+
+
+def _value(x: Array, w: Array, b: Array | None) -> Array:
+    y = _product(x, w, (x.ndim - 1,), (0,))
+    if b is not None:
+        y = y + b
+    return y.astype(x.dtype)
+
+
+@jax.custom_vjp
+def _dense(x: Array, w: Array, b: Array | None) -> Array:
+    return _value(x, w, b)
+
+
+def _dense_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
+    y = _value(x.value, w.value, None if b is None else b.value)
+    # As in conv: each factor for the other's gradient, an empty tuple for a wanted db.
+    residuals = (
+        x.value if w.perturbed else None,
+        w.value if x.perturbed else None,
+        () if b is not None and b.perturbed else None,
+    )
+    return y, residuals
+
+
+def _dense_backward(residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+    x, w, bias_wanted = residuals
+    leading = tuple(range(dy.ndim - 1))
+    dx = dw = db = None
+    if w is not None:
+        dx = _product(dy, w, (dy.ndim - 1,), (1,)).astype(dy.dtype)
+    if x is not None:
+        dw = _product(x, dy, leading, leading).astype(dy.dtype)
+    if bias_wanted is not None:
+        db = jnp.sum(dy, axis=leading, dtype=accumulator(dy.dtype)).astype(dy.dtype)
+    return dx, dw, db
+
+
+_dense.defvjp(_dense_forward, _dense_backward, symbolic_zeros=True)
+_dense_compiled = jax.jit(_dense, inline=True)
+
+
+def _product(left: Array, right: Array, over: tuple[int, ...], and_over: tuple[int, ...]) -> Array:
+    """Sum of products over these axes of left and right; 16-bit floats give a float32 sum."""
+    return lax.dot_general(
+        left,
+        right,
+        ((over, and_over), ((), ())),
+        preferred_element_type=accumulator(left.dtype),
+    )

@@ -1,0 +1,321 @@
+"""Where a window lands: size, window, stride, padding, dilation, groups -> one value.
+
+An op resolves its keywords here, once, into a frozen value that is validated,
+hashable and free of arrays. That value is the only static argument of the op's
+`custom_vjp`, and forward and backward passes read the same numbers from it.
+
+Per spatial dimension, with input size n, window K, stride s, dilation d and padding
+(low, high), the window at output position i covers at its offset a the input position
+
+    p = s·i + d·a − low,        0 ≤ i < n_out,   0 ≤ a < K,
+
+    n_out = ⌊(n + low + high − d·(K−1) − 1) / s⌋ + 1     (ceil_mode may add one).
+
+Positions p < 0 and p ≥ n are padding. Every backward pass of a windowed op is this one
+equation read the other way: given p, which (i, a) meet there?
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jax import Array
+
+from jaxconv.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    PaddingMode,
+    PrecisionLike,
+    as_array,
+    as_int,
+    as_precision,
+    check_floating,
+    check_option,
+    is_sequence,
+    per_dimension,
+)
+
+Ints = tuple[int, ...]
+Pairs = tuple[tuple[int, int], ...]
+
+PADDING_NAMES = ("SAME", "SAME_LOWER", "VALID", "CAUSAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Windows sliding over the spatial dimensions of an array.
+
+    Attributes:
+        size: input extent n of each spatial dimension.
+        window: window extent K.
+        stride: distance s between neighbouring windows.
+        dilation: distance d between neighbouring elements inside a window.
+        padding: (low, high) positions added before and after the input.
+        layout: where the channels sit.
+        ceil_mode: let a last window hang over the end, provided it starts inside.
+    """
+
+    size: Ints
+    window: Ints
+    stride: Ints
+    dilation: Ints
+    padding: Pairs
+    layout: Layout
+    ceil_mode: bool = False
+
+    @property
+    def dims(self) -> int:
+        """How many spatial dimensions there are."""
+        return len(self.size)
+
+    @property
+    def extent(self) -> Ints:
+        """What a window spans, its holes included: d·(K−1) + 1."""
+        return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.window, strict=True))
+
+    @property
+    def output(self) -> Ints:
+        """How many windows fit, per spatial dimension."""
+        sizes = []
+        for n, span, s, (low, high) in zip(
+            self.size, self.extent, self.stride, self.padding, strict=True
+        ):
+            room = n + low + high - span
+            steps = room // s
+            # Round up only if the window gained starts inside the input or its low padding.
+            if self.ceil_mode and room % s and (steps + 1) * s < n + low:
+                steps += 1
+            sizes.append(steps + 1)
+        return tuple(sizes)
+
+    @property
+    def reach(self) -> Ints:
+        """From the first window's start to the last one's end: s·(n_out − 1) + extent."""
+        return tuple(
+            s * (o - 1) + span
+            for s, o, span in zip(self.stride, self.output, self.extent, strict=True)
+        )
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis that holds the channels."""
+        return spatial_axes(self.dims, self.layout)[1]
+
+    @property
+    def spatial_axes(self) -> Ints:
+        """The axes the windows slide over."""
+        return spatial_axes(self.dims, self.layout)[0]
+
+    def on_axes(self, values: Any, fill: Any) -> tuple[Any, ...]:
+        """`values` at the spatial axes, `fill` at the batch and channel axes."""
+        full = [fill] * (self.dims + 2)
+        for axis, value in zip(self.spatial_axes, values, strict=True):
+            full[axis] = value
+        return tuple(full)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvGeometry(Windows):
+    """Windows that are kernels: the static half of a convolution.
+
+    Attributes:
+        groups: the channels fall into this many groups that do not see each other.
+        flip_kernel: true convolution (the kernel turned by 180°), not cross-correlation.
+        padding_mode: what the padding is filled with.
+        precision: of the products, as in `jax.lax`.
+    """
+
+    groups: int = 1
+    flip_kernel: bool = False
+    padding_mode: PaddingMode = "zeros"
+    precision: Any = None
+
+
+def spatial_axes(dims: int, layout: Layout) -> tuple[Ints, int]:
+    """The spatial axes and the channel axis of an array with `dims` spatial dimensions."""
+    if layout == "channels_last":
+        return tuple(range(1, dims + 1)), dims + 1
+    return tuple(range(2, dims + 2)), 1
+
+
+def make_windows(
+    op: str,
+    x: Array,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None,
+    padding: Padding,
+    dilation: IntOrInts,
+    ceil_mode: bool,
+    layout: Layout,
+) -> Windows:
+    """Resolve the arguments of a pooling op over `x`; `stride=None` means `window`."""
+    axes, _ = _image_axes(op, x, layout)
+    dims = len(axes)
+    size = tuple(x.shape[axis] for axis in axes)
+    k = per_dimension(op, "window", window, dims, 1)
+    s = k if stride is None else per_dimension(op, "stride", stride, dims, 1)
+    d = per_dimension(op, "dilation", dilation, dims, 1)
+    windows = Windows(
+        size=size,
+        window=k,
+        stride=s,
+        dilation=d,
+        padding=_resolve_padding(op, padding, size, k, s, d),
+        layout=layout,
+        ceil_mode=bool(ceil_mode),
+    )
+    _check_output(op, windows)
+    return windows
+
+
+def make_conv_geometry(
+    op: str,
+    x: object,
+    w: object,
+    b: object,
+    *,
+    stride: IntOrInts,
+    padding: Padding,
+    dilation: IntOrInts,
+    groups: int,
+    padding_mode: PaddingMode,
+    flip_kernel: bool,
+    layout: Layout,
+    precision: PrecisionLike,
+) -> tuple[ConvGeometry, Array, Array, Array | None]:
+    """Check the arrays and resolve the keywords of a convolution.
+
+    Returns:
+        The geometry, and x, w and b as JAX arrays.
+    """
+    x, w = as_array(op, "x", x), as_array(op, "w", w)
+    b = None if b is None else as_array(op, "b", b)
+    check_floating(op, x=x, w=w, b=b)
+    axes, channel_axis = _image_axes(op, x, layout)
+    dims = len(axes)
+    if w.ndim != x.ndim:
+        form = (
+            "(*window, C_in/groups, C_out)"
+            if layout == "channels_last"
+            else ("(C_out, C_in/groups, *window)")
+        )
+        raise ValueError(
+            f"{op}: w must have {x.ndim} dimensions {form} to match x of shape {x.shape},"
+            f" but its shape is {w.shape}"
+        )
+    if layout == "channels_last":
+        (*kernel, c_in, c_out) = w.shape
+    else:
+        (c_out, c_in, *kernel) = w.shape
+    groups = as_int(op, "groups", groups, 1)
+    channels = x.shape[channel_axis]
+    if channels != c_in * groups:
+        raise ValueError(
+            f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
+        )
+    if c_out % groups:
+        raise ValueError(f"{op}: w makes {c_out} channels, which {groups} groups cannot share")
+    if b is not None and b.shape != (c_out,):
+        raise ValueError(f"{op}: b must have shape ({c_out},), but its shape is {b.shape}")
+    if min(kernel) < 1:
+        raise ValueError(f"{op}: w has an empty window, its shape is {w.shape}")
+    check_option(op, "padding_mode", padding_mode, PaddingMode)
+
+    size = tuple(x.shape[axis] for axis in axes)
+    s = per_dimension(op, "stride", stride, dims, 1)
+    d = per_dimension(op, "dilation", dilation, dims, 1)
+    pairs = _resolve_padding(op, padding, size, tuple(kernel), s, d)
+    if padding_mode != "zeros" and 0 in size and any(map(any, pairs)):
+        raise ValueError(
+            f"{op}: padding_mode {padding_mode!r} has nothing to pad with, x has shape {x.shape}"
+        )
+    geometry = ConvGeometry(
+        size=size,
+        window=tuple(kernel),
+        stride=s,
+        dilation=d,
+        padding=pairs,
+        layout=layout,
+        groups=groups,
+        flip_kernel=bool(flip_kernel),
+        padding_mode=padding_mode,
+        precision=as_precision(op, precision),
+    )
+    _check_output(op, geometry)
+    return geometry, x, w, b
+
+
+def _image_axes(op: str, x: Array, layout: Layout) -> tuple[Ints, int]:
+    """The spatial axes and the channel axis of x, once its rank and layout are known good."""
+    check_option(op, "layout", layout, Layout)
+    if not 3 <= x.ndim <= 5:
+        form = "(N, *spatial, C)" if layout == "channels_last" else "(N, C, *spatial)"
+        raise ValueError(
+            f"{op}: x must be {form} with 1, 2 or 3 spatial dimensions, but its shape is {x.shape}"
+        )
+    return spatial_axes(x.ndim - 2, layout)
+
+
+def _resolve_padding(
+    op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints
+) -> Pairs:
+    """Any form of `padding` as one (low, high) pair per spatial dimension."""
+    dims = len(size)
+    if isinstance(padding, str):
+        return _named_padding(op, padding, size, window, stride, dilation)
+    if not is_sequence(padding):
+        return ((as_int(op, "padding", padding, 0),) * 2,) * dims
+    if len(padding) != dims:
+        raise ValueError(
+            f"{op}: padding must be a name, an int, {dims} ints or {dims} (low, high) pairs,"
+            f" one per spatial dimension, but {padding!r} came"
+        )
+    pairs = []
+    for axis, entry in enumerate(padding):
+        if not is_sequence(entry):
+            entry = (entry, entry)
+        if len(entry) != 2:
+            raise ValueError(
+                f"{op}: padding[{axis}] must be an int or a (low, high) pair, but {entry!r} came"
+            )
+        low, high = (as_int(op, f"padding[{axis}]", e, 0) for e in entry)
+        pairs.append((low, high))
+    return tuple(pairs)
+
+
+def _named_padding(
+    op: str, name: str, size: Ints, window: Ints, stride: Ints, dilation: Ints
+) -> Pairs:
+    """SAME keeps n_out = ⌈n/s⌉; its odd position goes high, that of SAME_LOWER low."""
+    kind = name.upper()
+    if kind not in PADDING_NAMES:
+        expected = ", ".join(map(repr, PADDING_NAMES))
+        raise ValueError(
+            f"{op}: padding must be one of {expected}, ints or pairs, but {name!r} came"
+        )
+    if kind == "CAUSAL" and len(size) != 1:
+        raise ValueError(f"{op}: padding 'CAUSAL' needs 1 spatial dimension, but x has {len(size)}")
+    pairs = []
+    for n, k, s, d in zip(size, window, stride, dilation, strict=True):
+        if kind == "VALID":
+            total = 0
+        elif kind == "CAUSAL":
+            total = d * (k - 1)
+        else:
+            total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        low = {"SAME": total // 2, "SAME_LOWER": total - total // 2}.get(kind, total)
+        pairs.append((low, total - low))
+    return tuple(pairs)
+
+
+def _check_output(op: str, windows: Windows) -> None:
+    """Raise if no window fits in some dimension."""
+    for axis, out in enumerate(windows.output):
+        if out < 1:
+            low, high = windows.padding[axis]
+            raise ValueError(
+                f"{op}: the window spans {windows.extent[axis]} positions of spatial dimension"
+                f" {axis} (window {windows.window[axis]}, dilation {windows.dilation[axis]}),"
+                f" but x has {windows.size[axis]} + {low + high} of padding"
+            )

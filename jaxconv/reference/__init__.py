@@ -1,0 +1,22 @@
+"""The twins: the ops of `jaxconv` in plain `lax`, with JAX's own gradients.
+
+Same names, same signatures, no `custom_vjp` anywhere. They are the oracle of the tests, the
+baseline of the benchmarks and the way to forward mode, which `custom_vjp` refuses:
+
+    import jaxconv.reference as ops
+"""
+
+from jaxconv.reference.activation import relu
+from jaxconv.reference.conv import conv
+from jaxconv.reference.dense import dense
+from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.pooling import avg_pool, max_pool
+
+__all__ = [
+    "avg_pool",
+    "conv",
+    "dense",
+    "max_pool",
+    "relu",
+    "softmax_cross_entropy",
+]

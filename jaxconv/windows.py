@@ -1,0 +1,100 @@
+"""The two ways of reading windows: spreading an input over them, and adding them back up.
+
+Both go offset by offset. At offset a all windows together look at a strided slice of the
+padded input, so a windowed op is Π K elementwise terms and no gather:
+
+    view_a[i]  = x̃[s·i + d·a]                          x̃[q] = x[q − low], `fill` outside
+    dx[p]      = Σ_a Σ_{i : s·i + d·a − low = p} part_a[i]
+
+`overlap_add` is the transpose of `views`: <views(x), parts> = <x, overlap_add(parts)>.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxconv.geometry import Ints, Windows
+
+
+def offsets(g: Windows) -> Iterator[Ints]:
+    """Every offset a inside the window, the last dimension running fastest."""
+    return itertools.product(*map(range, g.window))
+
+
+def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
+    """What all windows see at each offset; padding is `fill`."""
+    widths = [
+        (low, reach - n - low, 0)
+        for (low, _), reach, n in zip(g.padding, g.reach, g.size, strict=True)
+    ]
+    padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
+    for a in offsets(g):
+        start = [d * i for d, i in zip(g.dilation, a, strict=True)]
+        stop = [
+            first + s * (o - 1) + 1 for first, s, o in zip(start, g.stride, g.output, strict=True)
+        ]
+        limits = list(x.shape)
+        for axis, end in zip(g.spatial_axes, stop, strict=True):
+            limits[axis] = end
+        yield lax.slice(padded, g.on_axes(start, 0), limits, g.on_axes(g.stride, 1))
+
+
+def overlap_add(g: Windows, parts: Iterable[Array]) -> Array:
+    """dx[p], the sum of every part that was looked at in p; what fell on padding is lost."""
+    return reduce(jnp.add, (_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)))
+
+
+def _spread(g: Windows, a: Ints, part: Array) -> Array:
+    """One offset's part, s apart, at the positions of the input it came from."""
+    widths = []
+    for n, i, d, s, o, (low, _) in zip(
+        g.size, a, g.dilation, g.stride, g.output, g.padding, strict=True
+    ):
+        first = d * i - low
+        widths.append((first, n - first - (s * (o - 1) + 1), s - 1))
+    return lax.pad(part, jnp.zeros((), part.dtype), g.on_axes(widths, (0, 0, 0)))
+
+
+def sum_back(g: Windows, part: Array) -> Array:
+    """`overlap_add` of the same part at every offset.
+
+    A window is a product of intervals, so its sum may be taken one dimension after the
+    other: Σ K terms instead of Π K.
+    """
+    for dim in range(g.dims):
+        part = overlap_add(_along(g, dim), [part] * g.window[dim])
+    return part
+
+
+def _along(g: Windows, dim: int) -> Windows:
+    """The windows in one dimension, where earlier ones are summed and later ones are not yet."""
+
+    def only(values: Any, otherwise: Any) -> Any:
+        return tuple(v if i == dim else otherwise for i, v in enumerate(values))
+
+    sizes = enumerate(zip(g.size, g.output, strict=True))
+    return replace(
+        g,
+        size=tuple(n if i <= dim else o for i, (n, o) in sizes),
+        window=only(g.window, 1),
+        stride=only(g.stride, 1),
+        dilation=only(g.dilation, 1),
+        padding=only(g.padding, (0, 0)),
+    )
+
+
+def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Per dimension a table [window i, offset a]: does it land within n and this border?"""
+    tables = []
+    for n, k, s, d, o, (before, _), (low, high) in zip(
+        g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
+    ):
+        p = s * np.arange(o)[:, None] + d * np.arange(k) - before
+        tables.append((p >= -low) & (p < n + high))
+    return tables
