@@ -1,0 +1,5 @@
+"""`python -m jaxconv.train`."""
+
+from jaxconv.train.cli import main
+
+main()

@@ -1,0 +1,228 @@
+"""A training run, from the first shuffle to the last line."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv.extras import needs
+from jaxconv.models import MODELS, Model, Params
+from jaxconv.train import data, pictures, record, verify
+from jaxconv.train.config import Config
+from jaxconv.train.record import Epoch
+from jaxconv.train.step import NO_IMAGE, Counts, make_evaluation, make_optimizer, make_step, take
+
+with needs("train"):
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Table
+
+
+class Result(NamedTuple):
+    """What a run came to."""
+
+    folder: Path
+    params: Params
+    epochs: list[Epoch]
+    interrupted: bool
+
+
+def run(config: Config, console: Console | None = None) -> Result:
+    """Train as `config` says; print a line an epoch, fill the output folder.
+
+    Interrupted (KeyboardInterrupt), it saves what the finished epochs came to.
+
+    Raises:
+        ValueError: the data set or the output folder is not as expected.
+        GradientMismatchError: `verify_gradients` found hand-written and JAX's gradients to differ.
+    """
+    console = console or Console(highlight=False)
+    dataset = data.load(config)
+    model = MODELS[config.model]
+    shape = dataset.train_images.shape[1:]
+    params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
+    folder = record.make_folder(config)
+    record.save_config(folder / "config.json", config)
+    console.print(_headline(config, dataset, params))
+    if config.verify_gradients:
+        first = jnp.asarray(next(_batches(_shuffled(config, 1, len(dataset.train_images)), config)))
+        batch = take(jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels), first)
+        _verify(console, model, params, *batch)
+
+    epochs: list[Epoch] = []
+    interrupted = False
+    try:
+        with _progress(console) as progress:
+            task = progress.add_task("compiling", total=None)
+            for epoch, after in _train(config, model, params, dataset, progress, task):
+                epochs.append(epoch)
+                params = after
+                record.save_metrics(folder / "metrics.csv", epochs)
+                progress.console.print(_line(epoch, config))
+    except KeyboardInterrupt:
+        interrupted = True
+        console.print(f"interrupted after {len(epochs)} of {config.epochs} epochs")
+
+    record.save_params(folder / "params.safetensors", params)
+    if epochs:
+        image = jnp.asarray(dataset.test_images[0])
+        with record.replacing(folder / "curves.png") as path:
+            pictures.draw_curves(path, epochs, config)
+        with record.replacing(folder / "layers.png") as path:
+            pictures.draw_layers(path, model, params, image)
+        console.print(_summary(config, dataset, epochs, folder))
+    return Result(folder, params, epochs, interrupted)
+
+
+def _train(
+    config: Config,
+    model: Model,
+    params: Params,
+    dataset: data.Dataset,
+    progress: Progress,
+    task: TaskID,
+) -> Iterator[tuple[Epoch, Params]]:
+    """The epochs of a run, each with the parameters after it."""
+    train_images, train_labels, test_images, test_labels = map(jnp.asarray, dataset[:4])
+    steps = -(-len(train_images) // config.batch_size)
+    optimizer = make_optimizer(config, config.epochs * steps)
+    state = optimizer.init(params)
+    key = jax.random.key(config.seed + 1)
+    indices = np.zeros(config.batch_size, np.int32)
+    # Compiled before the clock starts.
+    step = make_step(config, model, optimizer)
+    run_step = step.lower(params, state, train_images, train_labels, indices, key, 0).compile()
+    evaluate = make_evaluation(config, model)
+    run_evaluation = evaluate.lower(params, test_images, test_labels, indices).compile()
+    progress.reset(task, total=config.epochs * steps, description="training")
+
+    for number in range(1, config.epochs + 1):
+        start = time.perf_counter()
+        counts: list[Counts] = []
+        for indices in _batches(_shuffled(config, number, len(train_images)), config):
+            taken = (number - 1) * steps + len(counts)
+            params, state, count = run_step(
+                params, state, train_images, train_labels, indices, key, taken
+            )
+            counts.append(count)
+            progress.advance(task)
+        train = _sum(counts)
+        seconds = time.perf_counter() - start
+        in_order = np.arange(len(test_images), dtype=np.int32)
+        test = _sum(
+            run_evaluation(params, test_images, test_labels, indices)
+            for indices in _batches(in_order, config)
+        )
+        yield (
+            Epoch(
+                epoch=number,
+                loss=train.loss / train.images,
+                train_accuracy=train.correct / train.images,
+                test_accuracy=test.correct / test.images,
+                images_per_second=train.images / seconds,
+            ),
+            params,
+        )
+
+
+def _shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
+    """The order of the images in this epoch."""
+    return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
+
+
+def _batches(order: np.ndarray, config: Config) -> Iterator[np.ndarray]:
+    """The order cut into batches of one size; the last is filled up with NO_IMAGE."""
+    for start in range(0, len(order), config.batch_size):
+        batch = order[start : start + config.batch_size]
+        empty = config.batch_size - len(batch)
+        yield np.pad(batch, (0, empty), constant_values=NO_IMAGE)
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    """The counts of many batches together, as Python numbers."""
+    return Counts(
+        *(float(sum(column)) for column in zip(*jax.device_get(list(counts)), strict=True))
+    )
+
+
+def _verify(console: Console, model: Model, params: Params, images: Array, labels: Array) -> None:
+    """Compare the gradients of this batch and print the table; raise if they differ."""
+    comparisons = verify.compare_gradients(model, params, images, labels)
+    table = Table(
+        title="hand-written gradients against autodiff, first batch", title_justify="left"
+    )
+    table.add_column("parameter")
+    table.add_column("shape")
+    table.add_column("worst relative error\n(float64)", justify="right")
+    table.add_column("float32 rounding\nhand", justify="right")
+    table.add_column("\nautodiff", justify="right")
+    for c in comparisons:
+        errors = (f"{e:.1e}" for e in (c.worst, c.rounding, c.autodiff_rounding))
+        table.add_row(c.name, "×".join(map(str, c.shape)), *errors)
+    console.print(table)
+    worst = verify.check(comparisons)
+    console.print(f"worst relative error {worst.worst:.1e} ({worst.name}): the gradients agree")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _headline(config: Config, dataset: data.Dataset, params: Params) -> str:
+    size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    return (
+        f"{config.model} ({size:,} parameters) on {config.dataset}:"
+        f" {len(dataset.train_images):,} images to train on, {len(dataset.test_images):,} held out;"
+        f" {config.gradients} gradients, {jax.devices()[0].device_kind}"
+    )
+
+
+def _line(epoch: Epoch, config: Config) -> str:
+    return (
+        f"epoch {epoch.epoch:{len(str(config.epochs))}}/{config.epochs}"
+        f"  loss {epoch.loss:.4f}"
+        f"  train {epoch.train_accuracy:7.2%}"
+        f"  test {epoch.test_accuracy:7.2%}"
+        f"  {epoch.images_per_second:9,.0f} images/s"
+    )
+
+
+def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder: Path) -> Table:
+    """What came of it, and where it is."""
+    last = epochs[-1]
+    images = len(dataset.train_images)
+    seconds = sum(images / epoch.images_per_second for epoch in epochs)
+    correct = round(last.test_accuracy * len(dataset.test_images))
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row(
+        "test accuracy",
+        f"{last.test_accuracy:.2%} ({correct:,} of {len(dataset.test_images):,} held-out images)",
+    )
+    table.add_row("training loss", f"{last.loss:.4f}")
+    table.add_row(
+        "training time", f"{seconds:.1f} s, {len(epochs) * images / seconds:,.0f} images/s"
+    )
+    table.add_row("gradients", config.gradients)
+    table.add_row(
+        "written to", f"{folder}/  ({', '.join(sorted(p.name for p in folder.iterdir()))})"
+    )
+    return table

@@ -1,0 +1,88 @@
+"""What there is to see of a run: its curves, and what its layers do with one image."""
+
+from pathlib import Path
+
+import numpy as np
+from jax import Array
+
+from jaxconv.extras import needs
+from jaxconv.models import Model, Params
+from jaxconv.train.config import Config
+from jaxconv.train.record import Epoch
+
+with needs("train"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TRAIN, TEST = "#4477aa", "#ee6677"  # told apart in every kind of colour blindness
+MAPS = 12  # of a layer's feature maps and filters, as many as fit a row
+
+
+def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
+    """Loss and accuracy over the epochs."""
+    figure = Figure(figsize=(10, 4), layout="constrained", dpi=120)
+    left, right = figure.subplots(1, 2)
+    numbers = [e.epoch for e in epochs]
+    marker = "o" if len(epochs) == 1 else None
+
+    left.plot(numbers, [e.loss for e in epochs], color=TRAIN, marker=marker)
+    left.set_yscale("log")
+    left.set_title("training loss (cross-entropy)", loc="left")
+    for name, color, values in (
+        ("train", TRAIN, [e.train_accuracy for e in epochs]),
+        ("test", TEST, [e.test_accuracy for e in epochs]),
+    ):
+        percent = [100 * value for value in values]
+        right.plot(
+            numbers, percent, color=color, marker=marker, label=f"{name} {percent[-1]:.2f} %"
+        )
+    right.set_title("accuracy (%)", loc="left")
+    right.legend(title=f"after epoch {numbers[-1]}", loc="lower right", frameon=False)
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", which="major", color="0.9")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(
+        f"{config.model} on {config.dataset}, {config.gradients} gradients", x=0.01, ha="left"
+    )
+    figure.savefig(path)
+
+
+def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
+    """Filters and feature maps of every convolution, for one image, layer by layer."""
+    outputs: dict[str, np.ndarray] = {}
+    model.apply(
+        params, image[None], observe=lambda name, x: outputs.update({name: np.asarray(x[0])})
+    )
+    maps = {name: value for name, value in outputs.items() if value.ndim == 3}
+
+    rows: list[tuple[str, list[np.ndarray]]] = []
+    for name, value in maps.items():
+        kernel = np.asarray(params[name]["w"])
+        rows.append((f"{name}\nfilters", [_strongest_slice(k) for k in np.moveaxis(kernel, -1, 0)]))
+        rows.append((f"{name}\nReLU", list(np.moveaxis(value, -1, 0))))
+
+    columns = MAPS + 1
+    figure = Figure(figsize=(0.8 * columns, 0.85 * len(rows)), layout="constrained", dpi=120)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    _show(grid[0, 0], np.asarray(image[..., 0]), "gray", 0, 1)
+    grid[0, 0].set_title("input", fontsize=8)
+    for (title, tiles), axes_row in zip(rows, grid, strict=True):
+        signed = title.endswith("filters")
+        top = max(float(np.abs(tile).max()) for tile in tiles) or 1.0
+        for tile, axes in zip(tiles, axes_row[1:], strict=False):
+            _show(axes, tile, "RdBu_r" if signed else "gray", -top if signed else 0, top)
+        axes_row[1].set_title(title.replace("\n", " "), fontsize=8, loc="left")
+    figure.savefig(path)
+
+
+def _strongest_slice(kernel: np.ndarray) -> np.ndarray:
+    """Of a kernel (H, W, C) the input channel with the largest norm."""
+    return kernel[..., np.argmax(np.linalg.norm(kernel, axis=(0, 1)))]
+
+
+def _show(axes: Axes, tile: np.ndarray, colors: str, low: float, high: float) -> None:
+    axes.imshow(tile, cmap=colors, vmin=low, vmax=high, interpolation="nearest")

@@ -1,0 +1,84 @@
+"""Hand-written gradients against JAX's, on a real batch."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv.models import Model, Params
+from jaxconv.train.step import OPS, loss_and_counts
+
+
+class Comparison(NamedTuple):
+    """How two gradients of one parameter compare."""
+
+    name: str
+    shape: tuple[int, ...]
+    worst: float
+    """Largest |hand − autodiff| / max(|hand|, |autodiff|) of any element, in float64."""
+    rounding: float
+    """Largest error of the hand-written float32 gradient, as a part of its largest element."""
+    autodiff_rounding: float
+    """The same of autodiff's."""
+
+
+TOLERANCE = 1e-8
+"""Far above what float64 rounding gives (1e-10 in a cancelling sum), far below any mistake."""
+
+
+class GradientMismatchError(Exception):
+    """The hand-written gradient is not autodiff's."""
+
+
+def compare_gradients(
+    model: Model, params: Params, images: Array, labels: Array
+) -> list[Comparison]:
+    """Both gradients of the loss of this batch, leaf by leaf.
+
+    They are compared in float64, where they must agree to rounding. Both are then computed
+    in float32, and each is measured against the float64 gradient, which at that distance
+    is the truth.
+    """
+    narrow = {mode: _gradient(model, mode, params, images, labels) for mode in OPS}
+    with jax.enable_x64(True):
+        wide_params, wide_images = jax.tree.map(_widen, (params, images))
+        wide = {mode: _gradient(model, mode, wide_params, wide_images, labels) for mode in OPS}
+    comparisons = []
+    for (path, hand), autodiff, *rounded in zip(
+        jax.tree.leaves_with_path(wide["hand"]),
+        jax.tree.leaves(wide["autodiff"]),
+        jax.tree.leaves(narrow["hand"]),
+        jax.tree.leaves(narrow["autodiff"]),
+        strict=True,
+    ):
+        size = np.maximum(np.abs(hand), np.abs(autodiff))
+        worst = np.max(np.abs(hand - autodiff) / np.where(size == 0, 1, size))
+        scale = np.max(np.abs(autodiff)) or 1.0
+        rounding = [float(np.max(np.abs(leaf - autodiff)) / scale) for leaf in rounded]
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        comparisons.append(Comparison(name, hand.shape, float(worst), *rounding))
+    return comparisons
+
+
+def check(comparisons: list[Comparison]) -> Comparison:
+    """The worst of them; raises GradientMismatchError if that is more than rounding."""
+    worst = max(comparisons, key=lambda c: c.worst if c.worst == c.worst else float("inf"))
+    if not worst.worst <= TOLERANCE:
+        raise GradientMismatchError(
+            f"the hand-written gradient of {worst.name} is off by {worst.worst:.1e} of its value"
+            f" in float64, where at most {TOLERANCE:.0e} is expected"
+        )
+    return worst
+
+
+def _gradient(model: Model, mode: str, params: Params, images: Array, labels: Array) -> Any:
+    def objective(params: Params) -> Array:
+        return loss_and_counts(model, OPS[mode], params, images, labels)[0]
+
+    return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(params))
+
+
+def _widen(leaf: Array) -> Array:
+    return jnp.asarray(np.asarray(leaf), jnp.float64)
