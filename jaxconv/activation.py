@@ -14,7 +14,8 @@ def relu(x: Array) -> Array:
         dx = dy where y > 0, else 0
 
     At the kink x = 0 the derivative is taken to be 0, as in `jax.nn.relu` and PyTorch.
-    Saved for the backward pass: y, which the next layer keeps anyway, and not x.
+    Saved for the backward pass: y and not x. A conv or dense layer that comes next saves
+    y as its input, so the two share one array.
 
     Args:
         x: input, any shape; floats or integers.

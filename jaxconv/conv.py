@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import IntOrInts, Layout, Padding, PaddingMode, PrecisionLike, accumulator
+from jaxconv.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    PaddingMode,
+    PrecisionLike,
+    accumulator,
+    aligned,
+)
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.geometry import ConvGeometry, make_conv_geometry
 from jaxconv.padding import extend, retract
@@ -93,7 +101,7 @@ def conv(
         layout=layout,
         precision=precision,
     )
-    return _conv_compiled(geometry, x, w, b)
+    return _conv_compiled(geometry, *aligned(x, w, b))
 
 
 def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:

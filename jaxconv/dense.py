@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, as_array, check_floating
+from jaxconv.arguments import accumulator, aligned, as_array, check_floating
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -40,11 +40,13 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
     check_floating("dense", x=x, w=w, b=b)
     if w.ndim != 2:
         raise ValueError(f"dense: w must have shape (in, out), but its shape is {w.shape}")
+    if w.shape[1] < 1:
+        raise ValueError(f"dense: w makes no outputs, its shape is {w.shape}")
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"dense: x has shape {x.shape}, but w expects (..., {w.shape[0]})")
     if b is not None and b.shape != (w.shape[1],):
         raise ValueError(f"dense: b must have shape ({w.shape[1]},), but its shape is {b.shape}")
-    return _dense_compiled(x, w, b)
+    return _dense_compiled(*aligned(x, w, b))
 
 
 def _value(x: Array, w: Array, b: Array | None) -> Array:

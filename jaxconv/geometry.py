@@ -27,6 +27,7 @@ from jaxconv.arguments import (
     PaddingMode,
     PrecisionLike,
     as_array,
+    as_bool,
     as_int,
     as_precision,
     check_floating,
@@ -163,7 +164,7 @@ def make_windows(
         dilation=d,
         padding=_resolve_padding(op, padding, size, k, s, d),
         layout=layout,
-        ceil_mode=bool(ceil_mode),
+        ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
     _check_output(op, windows)
     return windows
@@ -214,6 +215,8 @@ def make_conv_geometry(
         raise ValueError(
             f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
         )
+    if c_out < 1:
+        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
     if c_out % groups:
         raise ValueError(f"{op}: w makes {c_out} channels, which {groups} groups cannot share")
     if b is not None and b.shape != (c_out,):
@@ -238,7 +241,7 @@ def make_conv_geometry(
         padding=pairs,
         layout=layout,
         groups=groups,
-        flip_kernel=bool(flip_kernel),
+        flip_kernel=as_bool(op, "flip_kernel", flip_kernel),
         padding_mode=padding_mode,
         precision=as_precision(op, precision),
     )
@@ -265,12 +268,12 @@ def _resolve_padding(
     if isinstance(padding, str):
         return _named_padding(op, padding, size, window, stride, dilation)
     if not is_sequence(padding):
-        return ((as_int(op, "padding", padding, 0),) * 2,) * dims
+        try:
+            return ((as_int(op, "padding", padding, 0),) * 2,) * dims
+        except TypeError:
+            raise TypeError(_padding_forms(op, dims, padding)) from None
     if len(padding) != dims:
-        raise ValueError(
-            f"{op}: padding must be a name, an int, {dims} ints or {dims} (low, high) pairs,"
-            f" one per spatial dimension, but {padding!r} came"
-        )
+        raise ValueError(_padding_forms(op, dims, padding))
     pairs = []
     for axis, entry in enumerate(padding):
         if not is_sequence(entry):
@@ -282,6 +285,13 @@ def _resolve_padding(
         low, high = (as_int(op, f"padding[{axis}]", e, 0) for e in entry)
         pairs.append((low, high))
     return tuple(pairs)
+
+
+def _padding_forms(op: str, dims: int, padding: object) -> str:
+    return (
+        f"{op}: padding must be a name, an int, {dims} ints or {dims} (low, high) pairs,"
+        f" one per spatial dimension, but {padding!r} came"
+    )
 
 
 def _named_padding(

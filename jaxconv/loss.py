@@ -11,7 +11,9 @@ from jax import Array
 from jaxconv.arguments import (
     Reduction,
     accumulator,
+    aligned,
     as_array,
+    as_float,
     as_int,
     check_floating,
     check_option,
@@ -48,7 +50,9 @@ def softmax_cross_entropy(
     the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
     adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
 
-    Saved for the backward pass: logits, labels, weights, and one number an example, log Σ exp z.
+    Saved for the backward pass: logits, labels, weights, and two numbers an example, m = max z
+    and log Σ exp(z − m). They are not added: log p = (z − m) − log Σ exp(z − m) keeps its digits
+    however large the logits, z − (m + log Σ exp(z − m)) does not.
 
     Args:
         logits: z, (…, C).
@@ -85,16 +89,21 @@ def softmax_cross_entropy(
     if logits.ndim < 1 or logits.shape[-1] < 1:
         raise ValueError(f"{op}: logits must be (..., classes), but their shape is {logits.shape}")
     check_option(op, "reduction", reduction, Reduction)
-    if not isinstance(label_smoothing, (int, float)):
-        raise TypeError(f"{op}: label_smoothing must be a number, but {label_smoothing!r} came")
+    label_smoothing = as_float(op, "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing must be in [0, 1], but {label_smoothing!r} came")
     integers = jnp.issubdtype(labels.dtype, jnp.integer)
     if integers:
         expected = logits.shape[:-1]
         if ignore_index is not None:
-            ignore_index = as_int(op, "ignore_index", ignore_index, jnp.iinfo(labels.dtype).min)
+            held = jnp.iinfo(labels.dtype)
+            ignore_index = as_int(op, "ignore_index", ignore_index, held.min, held.max)
     else:
+        if not jnp.issubdtype(labels.dtype, jnp.floating):
+            raise TypeError(
+                f"{op}: labels must be integers or floating-point probabilities,"
+                f" but their dtype is {labels.dtype}"
+            )
         expected = logits.shape
         check_floating(op, logits=logits, labels=labels)
         if ignore_index is not None:
@@ -108,8 +117,8 @@ def softmax_cross_entropy(
         )
     if weights is not None:
         weights = _fit_weights(op, logits, as_array(op, "weights", weights))
-    terms = _Terms(float(label_smoothing), ignore_index, reduction)
-    return _cross_entropy_compiled(terms, logits, labels, weights)
+    terms = _Terms(label_smoothing, ignore_index, reduction)
+    return _cross_entropy_compiled(terms, *aligned(logits, labels, weights))
 
 
 def _fit_weights(op: str, logits: Array, weights: Array) -> Array:
@@ -150,20 +159,20 @@ def _cross_entropy_forward(
     z_wide, t, tau, w, counted = _prepare(terms, z, labels, weights)
     # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
     shift = jax.lax.stop_gradient(jnp.max(z_wide, axis=-1, keepdims=True))
-    log_total = shift + jnp.log(jnp.sum(jnp.exp(z_wide - shift), axis=-1, keepdims=True))
+    log_total = jnp.log(jnp.sum(jnp.exp(z_wide - shift), axis=-1, keepdims=True))
     q = w * tau
-    y = -jnp.sum(q * _log_p(z_wide - log_total, q), axis=-1)
+    y = -jnp.sum(q * _log_p(z_wide - shift - log_total, q), axis=-1)
     weight = None
     if terms.reduction != "none":
         y = jnp.sum(y)
     if terms.reduction == "mean":
         weight = jnp.sum(counted if weights is None else w * t)
         y = _divide(y, weight)
-    return y.astype(z.dtype), (z, labels, weights, log_total, weight, y)
+    return y.astype(z.dtype), (z, labels, weights, shift, log_total, weight, y)
 
 
 def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    z, labels, weights, log_total, weight, y = residuals
+    z, labels, weights, shift, log_total, weight, y = residuals
     z_wide, t, tau, w, _ = _prepare(terms, z, labels, weights)
     dy = dy.astype(z_wide.dtype)
     # The cotangent of every example's loss, and of the weight the mean divides by.
@@ -175,7 +184,7 @@ def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[A
         d_weight = -d_loss * y
 
     q = w * tau
-    log_p = z_wide - log_total
+    log_p = z_wide - shift - log_total
     dz = d_loss * (jnp.exp(log_p) * jnp.sum(q, axis=-1, keepdims=True) - q)
 
     d_labels = d_weights = None
@@ -205,13 +214,15 @@ def _prepare(
     z = z.astype(dtype)
     classes = z.shape[-1]
     if jnp.issubdtype(labels.dtype, jnp.integer):
+        # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
         label = labels[..., None]
+        label = label.astype(jnp.int32) if label.dtype.itemsize < 4 else label
         counts = (
             jnp.ones_like(label, bool)
             if terms.ignore_index is None
             else (label != terms.ignore_index)
         )
-        t = (label == jnp.arange(classes, dtype=labels.dtype)).astype(dtype)
+        t = (label == jnp.arange(classes, dtype=label.dtype)).astype(dtype)
         t = jnp.where((label >= 0) & (label < classes), t, jnp.nan)
         t = jnp.where(counts, t, 0)
         z = jnp.where(counts, z, 0)  # not even a NaN counts

@@ -7,7 +7,7 @@ p = −low, …, n + high − 1,
 
     circular    π(p) = p mod n
     replicate   π(p) = min(max(p, 0), n − 1)
-    reflect     π(p) = r if r < n else 2·(n−1) − r,   r = p mod 2·(n−1)
+    reflect     π(p) = r if r < n else 2·(n−1) − r,   r = p mod 2·(n−1)     (0 if n = 1)
 
 and π(p) = p inside. Outside, π is made of runs that step by +1, −1 or 0, so both
 directions are slices: `extend` copies each run out, `retract` adds each run's cotangent

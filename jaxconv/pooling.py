@@ -17,6 +17,8 @@ from jaxconv.arguments import (
     Ties,
     accumulator,
     as_array,
+    as_bool,
+    as_float,
     check_floating,
     check_option,
 )
@@ -52,7 +54,8 @@ def max_pool(
         ties="split"   share = 1/count at every one of them
 
     Saved for the backward pass: for "first" the index a as the smallest unsigned integer that
-    holds it (one byte for windows up to 16 × 16), for the others one bit per window element.
+    holds it (one byte for windows up to 16 × 16), for the others one bit per window element, in
+    words of 8, 16 or 32 (two bytes for 3 × 3).
 
     NaN: a window that holds one gives NaN, and its cotangent goes to the first NaN (or to
     all, or split). A window of padding alone gives −∞ and its cotangent goes nowhere;
@@ -139,20 +142,16 @@ def _tied_max(g: Windows, ties: Ties, x: Array) -> Array:
 
 
 def _tied_max_forward(g: Windows, ties: Ties, x: Array) -> tuple[Array, list[Array]]:
-    y = _largest(g, x)
-    tied = [
-        ((view == y) | jnp.isnan(view)) & inside
-        for view, inside in zip(views(g, x, -jnp.inf), _inside(g), strict=True)
-    ]
-    return y, _pack(tied)
+    y = _tied_largest(g, ties, x)
+    return y, _pack(_tied(g, x, y))
 
 
 def _tied_max_backward(g: Windows, ties: Ties, words: list[Array], dy: Array) -> tuple[Array]:
     share = dy.astype(accumulator(dy.dtype))
+    tied = list(_unpack(words, math.prod(g.window)))
     if ties == "split":
-        count = reduce(jnp.add, (lax.population_count(w).astype(share.dtype) for w in words))
-        share = share / jnp.maximum(count, 1)  # 0 in a window of padding alone
-    parts = (jnp.where(tied, share, 0) for tied in _unpack(words, math.prod(g.window)))
+        share = share / _how_many(tied, share.dtype)
+    parts = (jnp.where(bit, share, 0) for bit in tied)
     return (overlap_add(g, parts).astype(dy.dtype),)
 
 
@@ -164,6 +163,43 @@ def _largest(g: Windows, x: Array) -> Array:
     """The largest value of each window; NaN if it holds one."""
     integer = jnp.issubdtype(x.dtype, jnp.integer)
     return reduce(jnp.maximum, views(g, x, jnp.iinfo(x.dtype).min if integer else -jnp.inf))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _tied_largest(g: Windows, ties: Ties, x: Array) -> Array:
+    """`_largest`, for whoever differentiates the rule again: its slope, too, is the shares.
+
+    JAX would take the slope of a chain of `maximum`, which halves at every tie it meets.
+    """
+    return _largest(g, x)
+
+
+@_tied_largest.defjvp
+def _tied_largest_jvp(
+    g: Windows, ties: Ties, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """ẏ[i] = Σ_a share[i, a] · ẋ[s·i + d·a − low], the transpose of the backward pass."""
+    (x,), (x_dot,) = primals, tangents
+    y = _tied_largest(g, ties, x)
+    tied = _tied(g, x, y)
+    nudges = views(g, x_dot, 0)
+    y_dot = reduce(jnp.add, (jnp.where(t, v, 0) for t, v in zip(tied, nudges, strict=True)))
+    if ties == "split":
+        y_dot = y_dot / _how_many(tied, y_dot.dtype)
+    return y, y_dot
+
+
+def _tied(g: Windows, x: Array, y: Array) -> list[Array]:
+    """For each offset, which windows find their largest value there."""
+    return [
+        ((view == y) | jnp.isnan(view)) & inside
+        for view, inside in zip(views(g, x, -jnp.inf), _inside(g), strict=True)
+    ]
+
+
+def _how_many(tied: list[Array], dtype: Any) -> Array:
+    """How many values tie in each window; 1 in a window of padding alone."""
+    return jnp.maximum(reduce(jnp.add, (t.astype(dtype) for t in tied)), 1)
 
 
 def _pooled_shape(g: Windows, x: Array) -> tuple[int, ...]:
@@ -255,7 +291,7 @@ def avg_pool(
 
     Raises:
         TypeError: x is no array of floats, or divisor no number.
-        ValueError: divisor is 0, an unknown option, or a window that fits nowhere.
+        ValueError: divisor is 0 or not finite, an unknown option, or a window that fits nowhere.
 
     Example:
         >>> import jax.numpy as jnp
@@ -270,11 +306,12 @@ def avg_pool(
         "avg_pool", x, window, stride=stride, padding=padding, dilation=1,
         ceil_mode=ceil_mode, layout=layout,
     )  # fmt: skip
-    if divisor is not None and (isinstance(divisor, bool) or not isinstance(divisor, (int, float))):
-        raise TypeError(f"avg_pool: divisor must be a number, but {divisor!r} came")
+    count_include_pad = as_bool("avg_pool", "count_include_pad", count_include_pad)
+    if divisor is not None:
+        divisor = as_float("avg_pool", "divisor", divisor)
     if divisor == 0:
         raise ValueError("avg_pool: divisor must not be 0")
-    return _mean_compiled(g, bool(count_include_pad), divisor, x)
+    return _mean_compiled(g, count_include_pad, divisor, x)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))

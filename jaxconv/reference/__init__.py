@@ -4,6 +4,8 @@ Same names, same signatures, no `custom_vjp` anywhere. They are the oracle of th
 baseline of the benchmarks and the way to forward mode, which `custom_vjp` refuses:
 
     import jaxconv.reference as ops
+
+They are called with what the ops were called with, and leave it to those to refuse it.
 """
 
 from jaxconv.reference.activation import relu

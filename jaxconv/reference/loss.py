@@ -27,6 +27,8 @@ def softmax_cross_entropy(
         w = jnp.broadcast_to(weights, logits.shape).astype(dtype)
     counts = jnp.ones(examples, bool)
     if jnp.issubdtype(labels.dtype, jnp.integer):
+        labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+    if jnp.issubdtype(labels.dtype, jnp.integer):
         if ignore_index is not None:
             counts = labels != ignore_index
         t = jax.nn.one_hot(labels, classes, dtype=dtype)
@@ -34,7 +36,7 @@ def softmax_cross_entropy(
         t = jnp.where(counts[..., None], t, 0)
     else:
         t = labels.astype(dtype)
-    smooth = (1 - label_smoothing) * t + label_smoothing * counts[..., None] / classes
+    smooth = (1 - label_smoothing) * t + label_smoothing * counts[..., None].astype(dtype) / classes
     log_p = jax.nn.log_softmax(jnp.where(counts[..., None], logits.astype(dtype), 0))
     log_p = jnp.where(jnp.isneginf(log_p) & (w * smooth == 0), 0, log_p)
     loss = -jnp.sum(w * smooth * log_p, axis=-1)
@@ -42,6 +44,6 @@ def softmax_cross_entropy(
         return loss.astype(logits.dtype)
     total = jnp.sum(loss)
     if reduction == "mean":
-        weight = jnp.sum(counts) if weights is None else jnp.sum(w * t)
+        weight = jnp.sum(counts.astype(dtype)) if weights is None else jnp.sum(w * t)
         total = jnp.where(weight == 0, 0, total / jnp.where(weight == 0, 1, weight))
     return total.astype(logits.dtype)

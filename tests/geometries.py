@@ -1,0 +1,119 @@
+"""Awkward geometries, sampled: pairwise different prime sizes, everything off its default."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+PRIMES = {1: (11, 13, 17), 2: (5, 7, 11, 13), 3: (3, 5, 7)}
+WINDOWS = {1: (1, 2, 3, 5), 2: (1, 2, 3, 4), 3: (1, 2, 3)}
+
+
+class ConvCase(NamedTuple):
+    """Shapes and keywords of one convolution."""
+
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    b: tuple[int, ...] | None
+    keywords: dict
+
+
+class PoolCase(NamedTuple):
+    """Shape, window and keywords of one pooling."""
+
+    x: tuple[int, ...]
+    window: tuple[int, ...]
+    keywords: dict
+
+
+def conv_case(seed: int) -> ConvCase:
+    """The convolution with this number; the dimensions take turns."""
+    dims = 1 + seed % 3
+    rng = np.random.default_rng((1, seed))
+    while True:
+        size, window = _distinct(rng, PRIMES[dims], dims), _distinct(rng, WINDOWS[dims], dims)
+        stride = rng.integers(1, 5, dims)  # often more than the window
+        dilation = rng.integers(1, 4, dims)
+        groups = int(rng.integers(1, 4))
+        c_in, c_out = groups * rng.choice([1, 2, 3]), groups * rng.choice([1, 2, 5])
+        padding = _padding(rng, dims, wide=int(max(window)) + 3)
+        if _fits(size, window, stride, dilation, padding):
+            break
+    n = int(rng.choice([0, 1, 2, 3], p=[0.1, 0.3, 0.3, 0.3]))
+    layout = str(rng.choice(["channels_last", "channels_first"]))
+    if layout == "channels_last":
+        x, w = (n, *size, c_in), (*window, c_in // groups, c_out)
+    else:
+        x, w = (n, c_in, *size), (c_out, c_in // groups, *window)
+    keywords = {
+        "stride": _ints(stride),
+        "padding": padding,
+        "dilation": _ints(dilation),
+        "groups": groups,
+        "padding_mode": str(rng.choice(["zeros", "reflect", "replicate", "circular"])),
+        "flip_kernel": bool(rng.integers(2)),
+        "layout": layout,
+    }
+    b = (int(c_out),) if rng.random() < 0.7 else None
+    return ConvCase(_ints(x), _ints(w), b, keywords)
+
+
+def pool_case(seed: int, *, largest: bool) -> PoolCase:
+    """The pooling with this number; `largest` keeps to what max_pool takes."""
+    dims = 1 + seed % 3
+    rng = np.random.default_rng((2, seed))
+    while True:
+        size, window = _distinct(rng, PRIMES[dims], dims), _distinct(rng, WINDOWS[dims], dims)
+        stride = rng.integers(1, 5, dims)
+        dilation = rng.integers(1, 4, dims) if largest else np.ones(dims, int)
+        ceil_mode = bool(rng.integers(2))
+        extent = dilation * (np.array(window) - 1) + 1
+        if largest:
+            padding = tuple(tuple(int(rng.integers(e // 2 + 1)) for _ in "lh") for e in extent)
+        else:
+            padding = _padding(rng, dims, wide=int(max(window)) + 2)
+        if _fits(size, window, stride, dilation, padding):
+            break
+    n, c = int(rng.choice([0, 1, 2, 3], p=[0.1, 0.3, 0.3, 0.3])), int(rng.integers(1, 4))
+    layout = str(rng.choice(["channels_last", "channels_first"]))
+    keywords = {
+        "stride": None if rng.random() < 0.2 else _ints(stride),
+        "padding": padding,
+        "ceil_mode": ceil_mode,
+        "layout": layout,
+    }
+    if largest:
+        keywords["dilation"] = _ints(dilation)
+    else:
+        keywords["count_include_pad"] = bool(rng.integers(2))
+        keywords["divisor"] = 3 if rng.random() < 0.2 else None
+    x = (n, *size, c) if layout == "channels_last" else (n, c, *size)
+    return PoolCase(_ints(x), _ints(window), keywords)
+
+
+def _distinct(rng, values, dims):
+    return tuple(rng.choice(values, dims, replace=False))
+
+
+def _ints(values):
+    return tuple(int(v) for v in values)
+
+
+def _padding(rng, dims, wide):
+    kind = rng.choice(["name", "int", "ints", "pairs"], p=[0.3, 0.1, 0.1, 0.5])
+    if kind == "name":
+        return str(rng.choice(["SAME", "same_lower", "Valid", *(["CAUSAL"] if dims == 1 else [])]))
+    if kind == "int":
+        return int(rng.integers(wide))
+    if kind == "ints":
+        return _ints(rng.integers(wide, size=dims))
+    return tuple(_ints(pair) for pair in rng.integers(wide, size=(dims, 2)))
+
+
+def _fits(size, window, stride, dilation, padding):
+    if isinstance(padding, str):
+        padding = 0 if padding == "Valid" else 99
+    pairs = np.broadcast_to(
+        np.array(padding).reshape(-1, 1 if np.ndim(padding) < 2 else 2), (len(size), 2)
+    )
+    extent = np.array(dilation) * (np.array(window) - 1) + 1
+    return bool(np.all(np.array(size) + pairs.sum(1) >= extent))

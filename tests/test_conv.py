@@ -1,0 +1,141 @@
+"""conv: its value against the definition, its rule against autodiff."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from geometries import conv_case
+from naive import conv as naive_conv
+from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
+
+import jaxconv
+import jaxconv.reference
+
+
+@pytest.mark.parametrize("seed", range(45))
+def test_rule_on_awkward_geometries(seed):
+    case = conv_case(seed)
+    op = partial(jaxconv.conv, **case.keywords)
+    twin = partial(jaxconv.reference.conv, **case.keywords)
+
+    def draw(numbers):
+        arrays = [numbers(i, shape) for i, shape in enumerate((case.x, case.w, case.b)) if shape]
+        return tuple(arrays)
+
+    # Whole numbers: every sum is exact, so every comparison is an equality.
+    args = draw(integers)
+    want = naive_conv(*args, **case.keywords)
+    dy = integers(9, want.shape)
+    y, cotangents = value_and_pullback(op, args, dy)
+    np.testing.assert_array_equal(y, want)
+    twin_y, twin_cotangents = value_and_pullback(twin, args, dy)
+    np.testing.assert_array_equal(y, twin_y)
+    for name, got, expected in zip("xwb", cotangents, twin_cotangents, strict=False):
+        np.testing.assert_array_equal(got, expected, err_msg=f"d{name}")
+
+    # <dy, T(v)> = <Tᵀdy, v> for the definition T: an oracle without autodiff. conv is linear
+    # in x, in w and in b, so a nudge needs no step size.
+    zero_b = args[2:] and (np.zeros_like(args[2]),)
+    nudges = draw(lambda i, shape: integers(20 + i, shape))
+    for i, v in enumerate(nudges):
+        nudged = [*args[:2], *zero_b]
+        nudged[i] = v
+        if i == 2:
+            nudged[0] = np.zeros_like(args[0])
+        moved = naive_conv(*nudged, **case.keywords)
+        assert np.sum(dy * moved) == np.sum(np.asarray(cotangents[i]) * v), f"d{'xwb'[i]}"
+
+    args = draw(normal)
+    dy = normal(9, want.shape)
+    assert_trees_close(value_and_pullback(op, args, dy), value_and_pullback(twin, args, dy))
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_layouts_are_one_function(layout):
+    x, w, b = normal(0, (2, 7, 5, 4)), normal(1, (3, 2, 2, 6)), normal(2, (6,))
+    y = jaxconv.conv(x, w, b, stride=2, groups=2)
+    first = jaxconv.conv(
+        np.moveaxis(x, -1, 1), np.moveaxis(w, (-1, -2), (0, 1)), b,
+        stride=2, groups=2, layout="channels_first",
+    )  # fmt: skip
+    assert_close(jnp.moveaxis(first, 1, -1), y)
+
+
+@pytest.mark.parametrize(
+    ("padding", "pairs"),
+    [
+        ("SAME", ((1, 2), (0, 1))),
+        ("same", ((1, 2), (0, 1))),
+        ("SAME_LOWER", ((2, 1), (1, 0))),
+        ("VALID", ((0, 0), (0, 0))),
+        (2, ((2, 2), (2, 2))),
+        ((1, 3), ((1, 1), (3, 3))),
+        ([1, 3], ((1, 1), (3, 3))),
+        (np.array([[1, 3], [0, 2]]), ((1, 3), (0, 2))),
+    ],
+)
+def test_padding_forms(padding, pairs):
+    x, w = integers(0, (1, 7, 6, 2)), integers(1, (4, 2, 2, 3))
+    got = jaxconv.conv(x, w, padding=padding)
+    np.testing.assert_array_equal(got, jaxconv.conv(x, w, padding=pairs))
+
+
+def test_causal_sees_no_future():
+    x, w = normal(0, (1, 11, 1)), normal(1, (3, 1, 1))
+
+    def at(i):
+        return lambda x: jaxconv.conv(x, w, padding="CAUSAL", dilation=2)[0, i, 0]
+
+    dx = jax.grad(at(6))(x)
+    np.testing.assert_array_equal(np.flatnonzero(dx), [2, 4, 6])
+    assert jaxconv.conv(x, w, padding="CAUSAL", dilation=2).shape == x.shape
+
+
+def test_flip_kernel_is_rot180():
+    x, w = integers(0, (2, 7, 5, 2)), integers(1, (3, 2, 2, 3))
+    true_convolution = jaxconv.conv(x, w, flip_kernel=True)
+    np.testing.assert_array_equal(true_convolution, jaxconv.conv(x, np.flip(w, (0, 1))))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_border_wider_than_the_input(mode):
+    x, w = integers(0, (1, 3, 1)), np.eye(1, dtype=float)[None]
+    got = jaxconv.conv(x, w, padding=((5, 8),), padding_mode=mode)
+    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    np.testing.assert_array_equal(got, np.pad(x, ((0, 0), (5, 8), (0, 0)), mode=names[mode]))
+
+
+def test_depthwise():
+    x, w = integers(0, (2, 5, 7, 3)), integers(1, (3, 3, 1, 6))
+    got = jaxconv.conv(x, w, groups=3)
+    for channel in range(3):
+        outputs = slice(2 * channel, 2 * channel + 2)
+        alone = jaxconv.conv(x[..., [channel]], w[..., outputs])
+        np.testing.assert_array_equal(got[..., outputs], alone)
+
+
+def test_precision_reaches_every_product():
+    x, w = normal(0, (1, 5, 5, 1)), normal(1, (3, 3, 1, 1))
+
+    def gradients(x, w, dy):
+        y, pull = jax.vjp(lambda x, w: jaxconv.conv(x, w, precision="highest"), x, w)
+        return y, pull(dy)
+
+    jaxpr = str(jax.make_jaxpr(gradients)(x, w, normal(2, x.shape)))
+    assert jaxpr.count("conv_general_dilated[") == 3
+    assert jaxpr.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 3
+
+
+@pytest.mark.parametrize("perturbed", ["x", "w", "b"])
+def test_saves_only_what_the_wanted_gradients_need(perturbed):
+    arrays = {"x": normal(0, (2, 7, 7, 3)), "w": normal(1, (3, 3, 3, 5)), "b": normal(2, (5,))}
+
+    def of_one(value):
+        return jaxconv.conv(**{**arrays, perturbed: value})
+
+    _, pull = jax.vjp(of_one, arrays[perturbed])
+    saved = {leaf.shape for leaf in jax.tree.leaves(pull)}
+    needed = {"x": {arrays["w"].shape}, "w": {arrays["x"].shape}, "b": set()}
+    assert saved == needed[perturbed]

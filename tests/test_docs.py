@@ -1,0 +1,80 @@
+"""The documentation tells the truth: quotes are the code, examples print what they say."""
+
+import itertools
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
+
+
+def run(code):
+    """What a reader sees who pastes the code into a fresh interpreter."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def page_examples():
+    for page in PAGES:
+        blocks = FENCE.findall(page.read_text())
+        for (language, code), following in itertools.pairwise([*blocks, ("", "")]):
+            if language == "python" and code.startswith("import"):
+                said = following[1] if following[0] == "text" else ""
+                yield pytest.param(code, said, id=f"{page.stem}-{code.count(chr(10))}-lines")
+
+
+@pytest.mark.parametrize(("code", "said"), list(page_examples()))
+def test_examples_print_what_the_page_says(code, said):
+    assert run(code) == said
+
+
+def test_docstring_examples():
+    modules = [p.stem for p in (ROOT / "jaxconv").glob("*.py") if ">>>" in p.read_text()]
+    assert modules
+    run(
+        "import doctest, importlib\n"
+        f"for name in {modules}:\n"
+        "    found = doctest.testmod(importlib.import_module(f'jaxconv.{name}'))\n"
+        "    assert found.attempted and not found.failed, name\n"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_quotes_are_the_code(page):
+    """A python block that is no example stands, to the letter, in the file named last before it."""
+    text = page.read_text()
+    for block in FENCE.finditer(text):
+        if block[1] == "python" and not block[2].startswith("import"):
+            file = re.findall(r"`(jaxconv/[\w/]+\.py)`", text[: block.start()])[-1]
+            assert block[2] in (ROOT / file).read_text(), f"not in {file}:\n{block[2]}"
+
+
+def anchors(page):
+    """The fragment identifiers of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.M)
+    return {
+        "".join(
+            c for c in re.sub(r"[`*]", "", heading).strip().lower()
+            if c in "-_ " or unicodedata.category(c)[0] in "LN"
+        ).replace(" ", "-")
+        for heading in headings
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
+        if link.startswith("http"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
