@@ -109,7 +109,7 @@ def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
         w = rot180(g, w)
     y = correlate(_without_border(g), _with_border(g, x), w)
     if b is not None:
-        y = y + _along_channels(g, b)
+        y = y + _along_channels(g, b).astype(y.dtype)
     return y.astype(x.dtype)
 
 

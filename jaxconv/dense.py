@@ -52,7 +52,7 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
 def _value(x: Array, w: Array, b: Array | None) -> Array:
     y = _product(x, w, (x.ndim - 1,), (0,))
     if b is not None:
-        y = y + b
+        y = y + b.astype(y.dtype)
     return y.astype(x.dtype)
 
 

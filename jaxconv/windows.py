@@ -47,7 +47,14 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
 
 def overlap_add(g: Windows, parts: Iterable[Array]) -> Array:
     """dx[p], the sum of every part that was looked at in p; what fell on padding is lost."""
-    return reduce(jnp.add, (_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)))
+    return pairwise_sum([_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)])
+
+
+def pairwise_sum(terms: list[Array]) -> Array:
+    """Σ terms as a balanced tree: each is rounded log₂ n times on its way, not up to n."""
+    while len(terms) > 1:
+        terms = [reduce(jnp.add, terms[i : i + 2]) for i in range(0, len(terms), 2)]
+    return terms[0]
 
 
 def _spread(g: Windows, a: Ints, part: Array) -> Array:

@@ -61,5 +61,6 @@ def conv(
         preferred_element_type=accumulator(x.dtype),
     )
     if b is not None:
+        b = b.astype(y.dtype)
         y = y + (b if layout == "channels_last" else b.reshape(-1, *(1,) * g.dims))
     return y.astype(x.dtype)

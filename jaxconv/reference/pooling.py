@@ -73,7 +73,9 @@ def avg_pool(
         return (total / divisor).astype(x.dtype)
     # Count by pooling ones over what counts, laid among zeros for what does not.
     counts = jnp.pad(
-        jnp.ones_like(wide), g.on_axes(g.padding, (0, 0)), constant_values=count_include_pad
+        jnp.ones(g.on_axes(g.size, 1), wide.dtype),
+        g.on_axes(g.padding, (0, 0)),
+        constant_values=count_include_pad,
     )
     overhang = [
         (0, all_high - high) for (_, all_high), (_, high) in zip(full, g.padding, strict=True)
