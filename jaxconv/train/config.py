@@ -1,5 +1,6 @@
 """What a training run is."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ class Config:
     """digits: 1,797 images of 8×8, bundled with scikit-learn, a fixed fifth of them held out.
     mnist, fashion-mnist: 70,000 of 28×28, from the four IDX files in --data-dir."""
     data_dir: Path | None = None
-    """Folder of the data set's files."""
+    """Folder of the data set's files; digits needs none."""
     model: Literal["convnet", "lenet", "demystified"] = "convnet"
     """One of jaxconv.models."""
     epochs: int = 40
@@ -47,10 +48,15 @@ class Config:
                 raise ValueError(
                     f"{_flag(name)} must be at least {minimum}, not {getattr(self, name)}"
                 )
+        if self.seed >= 2**32:  # of more, JAX takes only the last 32 bits
+            raise ValueError(f"--seed must be below 2**32, not {self.seed}")
         if not self.learning_rate > 0:
             raise ValueError(f"--learning-rate must be above 0, not {self.learning_rate}")
         if self.weight_decay is not None and not self.weight_decay >= 0:
             raise ValueError(f"--weight-decay must not be negative, not {self.weight_decay}")
+        for name in ("learning_rate", "weight_decay"):
+            if getattr(self, name) == math.inf:
+                raise ValueError(f"{_flag(name)} must be finite, not inf")
         if self.dataset != "digits" and self.data_dir is None:
             raise ValueError(f"--dataset {self.dataset} needs --data-dir, the folder of its files")
 

@@ -1,5 +1,6 @@
 """A training run, from the first shuffle to the last line."""
 
+import importlib
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ with needs("train"):
     )
     from rich.table import Table
 
+    importlib.import_module("safetensors")  # used when all is done: too late to miss it
+
 
 class Result(NamedTuple):
     """What a run came to."""
@@ -48,12 +51,12 @@ def run(config: Config, console: Console | None = None) -> Result:
         ValueError: the data set or the output folder is not as expected.
         GradientMismatchError: `verify_gradients` found hand-written and JAX's gradients to differ.
     """
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, markup=False, emoji=False)
     dataset = data.load(config)
+    folder = record.make_folder(config)
     model = MODELS[config.model]
     shape = dataset.train_images.shape[1:]
     params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
-    folder = record.make_folder(config)
     record.save_config(folder / "config.json", config)
     console.print(_headline(config, dataset, params))
     if config.verify_gradients:
@@ -75,8 +78,8 @@ def run(config: Config, console: Console | None = None) -> Result:
         interrupted = True
         console.print(f"interrupted after {len(epochs)} of {config.epochs} epochs")
 
-    record.save_params(folder / "params.safetensors", params)
     if epochs:
+        record.save_params(folder / "params.safetensors", params)
         image = jnp.asarray(dataset.test_images[0])
         with record.replacing(folder / "curves.png") as path:
             pictures.draw_curves(path, epochs, config)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -51,17 +52,13 @@ def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
 
 def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
     """Filters and feature maps of every convolution, for one image, layer by layer."""
-    outputs: dict[str, np.ndarray] = {}
-    model.apply(
-        params, image[None], observe=lambda name, x: outputs.update({name: np.asarray(x[0])})
-    )
-    maps = {name: value for name, value in outputs.items() if value.ndim == 3}
-
     rows: list[tuple[str, list[np.ndarray]]] = []
-    for name, value in maps.items():
-        kernel = np.asarray(params[name]["w"])
-        rows.append((f"{name}\nfilters", [_strongest_slice(k) for k in np.moveaxis(kernel, -1, 0)]))
-        rows.append((f"{name}\nReLU", list(np.moveaxis(value, -1, 0))))
+    for name, value in _outputs(model, params, image):
+        if value.ndim == 3:
+            kernel = np.asarray(params[name]["w"])
+            filters = [_strongest_slice(k) for k in np.moveaxis(kernel, -1, 0)]
+            rows.append((f"{name} filters", filters))
+            rows.append((f"{name} ReLU", list(np.moveaxis(value, -1, 0))))
 
     columns = MAPS + 1
     figure = Figure(figsize=(0.8 * columns, 0.85 * len(rows)), layout="constrained", dpi=120)
@@ -75,8 +72,27 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
         top = max(float(np.abs(tile).max()) for tile in tiles) or 1.0
         for tile, axes in zip(tiles, axes_row[1:], strict=False):
             _show(axes, tile, "RdBu_r" if signed else "gray", -top if signed else 0, top)
-        axes_row[1].set_title(title.replace("\n", " "), fontsize=8, loc="left")
+        axes_row[1].set_title(title, fontsize=8, loc="left")
     figure.savefig(path)
+
+
+def _outputs(model: Model, params: Params, image: Array) -> list[tuple[str, np.ndarray]]:
+    """What every layer makes of the image, in order."""
+    names: list[str] = []
+
+    @jax.jit
+    def outputs(params: Params, x: Array) -> list[Array]:
+        values: list[Array] = []
+
+        def observe(name: str, value: Array) -> None:
+            names.append(name)
+            values.append(value[0])
+
+        model.apply(params, x, observe=observe)
+        return values
+
+    values = outputs(params, image[None])
+    return [(name, np.asarray(value)) for name, value in zip(names, values, strict=True)]
 
 
 def _strongest_slice(kernel: np.ndarray) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -39,11 +40,22 @@ def make_folder(config: Config) -> Path:
     """The run's output folder, new or empty."""
     folder = config.out
     if folder is None:
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = Path("runs") / f"{config.dataset}-{config.model}-{config.gradients}-{stamp}"
+        return _new_folder(config)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"--out {folder} is there already and not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _new_folder(config: Config) -> Path:
+    """A folder in runs/ that nobody else has, not even a run started in the same second."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    name = f"{config.dataset}-{config.model}-{config.gradients}-{stamp}"
+    for suffix in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
+        folder = Path("runs") / (name + suffix)
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
     return folder
 
 
@@ -87,7 +99,7 @@ def save_params(path: Path, params: Params) -> None:
     with needs("train"):
         from safetensors.numpy import save_file
     leaves = {
-        f"{layer}.{name}": np.asarray(leaf)
+        f"{layer}.{name}": np.asarray(leaf, order="C")  # what safetensors takes for granted
         for layer, leaves in params.items()
         for name, leaf in leaves.items()
     }

@@ -37,9 +37,9 @@ def loss_and_counts(
     logits = model.apply(params, images, ops=ops)
     loss = ops.softmax_cross_entropy(logits, labels, ignore_index=NO_IMAGE)
     present = labels != NO_IMAGE
-    correct = jnp.sum((jnp.argmax(logits, axis=-1) == labels) & present)
+    correct = jnp.sum((jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & present)
     count = jnp.sum(present)
-    return loss, Counts(count, loss * count, correct)
+    return loss, Counts(count, loss * count.astype(loss.dtype), correct)
 
 
 def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
@@ -95,7 +95,8 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
             return loss_and_counts(model, ops, params, batch, batch_labels)
 
         gradient, counts = jax.grad(objective, has_aux=True)(params)
-        updates, state = optimizer.update(gradient, state, params)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
+            updates, state = optimizer.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, counts
 
     return step
@@ -116,9 +117,10 @@ def shift_randomly(key: Array, images: Array, by: int) -> Array:
     """Each image moved by up to `by` pixels along both axes; zeros move in."""
     n, *shape = images.shape
     padded = jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)))
-    corners = jax.random.randint(key, (n, 2), 0, 2 * by + 1)
+    corners = jax.random.randint(key, (n, 2), 0, 2 * by + 1, dtype=jnp.int32)
 
     def crop(image: Array, corner: Array) -> Array:
-        return lax.dynamic_slice(image, (corner[0], corner[1], 0), shape)
+        row, column = corner
+        return lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), shape)
 
     return jax.vmap(crop)(padded, corners)

@@ -1,0 +1,320 @@
+"""Agreement with PyTorch, in value and gradient: a judge that shares no code with JAX.
+
+Where PyTorch is not installed these tests are skipped: it is no dependency, and the twins and
+the loops of naive.py judge the same rules.
+"""
+
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from geometries import conv_case, pool_case
+from naive import resolve
+from rules import assert_close, integers, normal, value_and_pullback
+
+import jaxconv
+
+torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch installed")
+F = torch.nn.functional
+
+
+def against(op, torch_op, **arrays):
+    """y and the cotangents of all arrays, elementwise, for a random dy.
+
+    An op given twice, with arrays of the same shapes, is compiled once.
+    """
+    tensors = [torch.tensor(array, requires_grad=True) for array in arrays.values()]
+    torch_y = torch_op(*tensors)
+    dy = normal(99, tuple(torch_y.shape))
+    y, cotangents = value_and_pullback(op, tuple(arrays.values()), dy)
+    assert_close(y, torch_y.detach().numpy(), "y")
+    for name, got, want in zip(
+        arrays, cotangents, torch.autograd.grad(torch_y, tensors, torch.tensor(dy)), strict=True
+    ):
+        assert_close(got, want.numpy(), f"d{name}")
+
+
+def in_layout(layout, torch_op):
+    """torch_op, which knows (N, C, *spatial) alone, for an x in this layout."""
+    if layout == "channels_first":
+        return torch_op
+
+    def with_channels_first(x, *rest):
+        # A view of x would be in the channels-last memory format, in which max_pool3d says of
+        # every window of −∞ alone that its maximum is position 0 of the whole image.
+        x = x.movedim(-1, 1).clone(memory_format=torch.contiguous_format)
+        return torch_op(x, *rest).movedim(1, -1)
+
+    return with_channels_first
+
+
+def spatial(shape, layout):
+    return shape[2:] if layout == "channels_first" else shape[1:-1]
+
+
+# Convolution.
+
+
+def conv_border(case):
+    """(low, high) per spatial dimension, from the definitions of the names."""
+    keywords, last = case.keywords, case.keywords["layout"] == "channels_last"
+    size, window = spatial(case.x, keywords["layout"]), case.w[:-2] if last else case.w[2:]
+    return resolve(keywords["padding"], size, window, keywords["stride"], keywords["dilation"])
+
+
+def torch_takes(case):
+    """F.pad refuses to reflect as much as the input holds, and to go round more than once."""
+    widest = {"reflect": -1, "circular": 0}.get(case.keywords["padding_mode"], np.inf)
+    size = spatial(case.x, case.keywords["layout"])
+    return all(max(pair) <= n + widest for pair, n in zip(conv_border(case), size, strict=True))
+
+
+def torch_conv(case, x, w, b=None):
+    """F.pad and F.conv1d, 2d or 3d, of an x with channels first."""
+    keywords, dims = case.keywords, x.ndim - 2
+    if keywords["layout"] == "channels_last":
+        w = w.movedim((-1, -2), (0, 1))
+    if keywords["flip_kernel"]:
+        w = w.flip(tuple(range(2, x.ndim)))
+    mode = {"zeros": "constant"}.get(keywords["padding_mode"], keywords["padding_mode"])
+    widths = [width for pair in reversed(conv_border(case)) for width in pair]
+    conv = (F.conv1d, F.conv2d, F.conv3d)[dims - 1]
+    return conv(
+        F.pad(x, widths, mode), w, b,
+        stride=keywords["stride"], dilation=keywords["dilation"], groups=keywords["groups"],
+    )  # fmt: skip
+
+
+CONV_SEEDS = [seed for seed in range(222, 247) if torch_takes(conv_case(seed))]
+
+
+@pytest.mark.parametrize("seed", CONV_SEEDS)
+def test_conv(seed):
+    """1-D to 3-D: stride, dilation, groups, any border of any mode, flips, layouts, N = 0."""
+    case = conv_case(seed)
+    shapes = {"x": case.x, "w": case.w, "b": case.b}
+    arrays = {name: normal(i, s) for i, (name, s) in enumerate(shapes.items()) if s}
+    op = partial(jaxconv.conv, **case.keywords)
+    against(op, in_layout(case.keywords["layout"], partial(torch_conv, case)), **arrays)
+
+
+def test_conv_seeds_leave_nothing_out():
+    cases = [conv_case(seed) for seed in CONV_SEEDS]
+    seen = {(len(c.x) - 2, c.keywords["padding_mode"]) for c in cases}
+    assert len(seen) == 3 * 4
+    assert {(len(c.x) - 2, c.keywords["layout"]) for c in cases} >= {
+        *itertools.product((1, 2, 3), ("channels_last", "channels_first"))
+    }
+    assert {c.x[0] == 0 for c in cases} == {True, False}
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize(
+    ("dims", "mode", "padding"),
+    [
+        (1, "reflect", "same"),
+        (1, "circular", (1,)),
+        (2, "zeros", "same"),
+        (2, "reflect", (1, 2)),
+        (2, "circular", "valid"),
+        (3, "replicate", (1, 2, 0)),
+        (3, "zeros", 1),
+    ],
+)
+def test_conv_takes_a_module_as_it_is(dims, mode, padding):
+    """nn.Conv1d, 2d and 3d: the same keywords, the same arrays, with layout="channels_first"."""
+    keywords = {
+        "stride": 1 if padding == "same" else (2, 1, 3)[:dims],  # PyTorch: "same" for 1 alone
+        "padding": padding,
+        "padding_mode": mode,
+        "dilation": (1, 2, 1)[:dims],
+        "groups": 2,
+    }
+    module = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[dims - 1](
+        4, 6, (2, 3, 2)[:dims], dtype=torch.float64, **keywords
+    )
+
+    def forward(x, w, b):
+        return torch.func.functional_call(module, {"weight": w, "bias": b}, (x,))
+
+    against(
+        partial(jaxconv.conv, layout="channels_first", **keywords),
+        forward,
+        x=normal(0, (2, 4, *(7, 5, 3)[:dims])),
+        w=normal(1, tuple(module.weight.shape)),
+        b=normal(2, (6,)),
+    )
+
+
+# Pooling.
+
+
+def torch_pool_case(seed, *, largest):
+    """The pooling with this number, in a border that PyTorch takes; None if no window fits then.
+
+    It is symmetric and at most K/2, however far dilation spreads the K elements.
+    """
+    x, window, keywords = pool_case(seed, largest=largest)
+    size = spatial(x, keywords["layout"])
+    dilation = keywords.get("dilation", (1,) * len(window))
+    span = [d * (k - 1) + 1 for d, k in zip(dilation, window, strict=True)]
+    pairs = resolve(keywords["padding"], size, window, keywords["stride"] or window, dilation)
+    padding = tuple(min(low, k // 2) for (low, _), k in zip(pairs, window, strict=True))
+    fits = all(n + 2 * p >= e for n, p, e in zip(size, padding, span, strict=True))
+    return (x, window, {**keywords, "padding": padding}) if fits else None
+
+
+def pool_seeds(*, largest):
+    return [s for s in range(200, 227) if torch_pool_case(s, largest=largest)]
+
+
+@pytest.mark.parametrize("seed", pool_seeds(largest=True))
+def test_max_pool(seed):
+    """Overlaps, gaps, dilation, ceil_mode, borders; of equals the first in scan order wins."""
+    shape, window, keywords = torch_pool_case(seed, largest=True)
+    layout = keywords["layout"]
+    op = partial(jaxconv.max_pool, window=window, **keywords)
+    torch_pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(window) - 1]
+    del keywords["layout"]
+    torch_op = in_layout(layout, partial(torch_pool, kernel_size=window, **keywords))
+    against(op, torch_op, x=normal(0, shape))
+    against(op, torch_op, x=integers(1, shape, limit=1))  # full of ties
+    against(op, torch_op, x=np.full(shape, -np.inf))  # the border never wins
+
+
+@pytest.mark.parametrize("seed", pool_seeds(largest=False))
+def test_avg_pool(seed):
+    """Overlaps, gaps, ceil_mode, borders counted or not, a divisor of one's own."""
+    shape, window, keywords = torch_pool_case(seed, largest=False)
+    if len(window) == 1:
+        keywords["divisor"] = None  # avg_pool1d has none
+    layout = keywords["layout"]
+    op = partial(jaxconv.avg_pool, window=window, **keywords)
+    torch_pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(window) - 1]
+    del keywords["layout"]
+    divisor = keywords.pop("divisor")
+    if divisor is not None:
+        keywords["divisor_override"] = divisor
+    torch_op = in_layout(layout, partial(torch_pool, kernel_size=window, **keywords))
+    against(op, torch_op, x=normal(0, shape))
+
+
+# relu and dense.
+
+
+def test_relu():
+    x = np.concatenate([normal(0, (3, 5)), [[0.0, -0.0, np.inf, -np.inf, 1e-300]]])
+    against(jaxconv.relu, torch.relu, x=x)
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 5), (0,)])
+def test_dense(leading):
+    arrays = {"x": normal(0, (*leading, 7)), "w": normal(1, (7, 4)), "b": normal(2, (4,))}
+    for names in ("xw", "xwb"):
+        against(
+            jaxconv.dense,
+            lambda x, w, b=None: F.linear(x, w.T, b),
+            **{name: arrays[name] for name in names},
+        )
+
+
+# Cross-entropy.
+
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def loss_case(shape, seed):
+    """Logits, integer labels of which one is 3, probabilities, and weights per class."""
+    rng = np.random.default_rng((seed, *shape))
+    *examples, classes = shape
+    labels = rng.integers(0, classes, examples)
+    labels.flat[0] = 3
+    probabilities = rng.dirichlet(np.ones(classes), examples)
+    return 3 * rng.standard_normal(shape), labels, probabilities, rng.uniform(0.5, 2, classes)
+
+
+@pytest.mark.parametrize(
+    ("ignored", "smoothing", "weighted", "shape"),
+    [
+        (None, 0.0, False, (6, 7)),
+        (None, 0.15, True, (2, 3, 7)),
+        (3, 0.0, True, (6, 7)),
+        (3, 0.15, False, (2, 3, 7)),
+        (3, 0.15, True, (6, 7)),
+    ],
+)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_of_integers(reduction, ignored, smoothing, weighted, shape):
+    z, labels, _, w = loss_case(shape, 0)
+    keywords = {"label_smoothing": smoothing, "reduction": reduction}
+    if ignored is not None:
+        keywords["ignore_index"] = ignored
+
+    def torch_loss(z):  # which has the classes on axis 1
+        weight = torch.tensor(w) if weighted else None
+        return F.cross_entropy(z.movedim(-1, 1), torch.tensor(labels), weight, **keywords)
+
+    weights = w if weighted else None
+    op = partial(jaxconv.softmax_cross_entropy, labels=labels, weights=weights, **keywords)
+    against(op, torch_loss, z=z)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.15])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_of_probabilities(reduction, smoothing, weighted):
+    """With the gradients of labels and weights, which PyTorch has for probabilities only."""
+    if weighted and reduction == "mean":
+        pytest.skip("differs on purpose: test_mean_over_weighted_probabilities_differs")
+    z, _, t, w = loss_case((6, 7), 1)
+    keywords = {"label_smoothing": smoothing, "reduction": reduction}
+
+    def loss(z, t, w=None):
+        return jaxconv.softmax_cross_entropy(z, t, weights=w, **keywords)
+
+    def torch_loss(z, t, w=None):
+        return F.cross_entropy(z, t, w, **keywords)
+
+    against(loss, torch_loss, z=z, t=t, **({"w": w} if weighted else {}))
+
+
+# Where the two differ on purpose, as docs/derivations says.
+
+
+def test_mean_over_weighted_probabilities_differs():
+    """PyTorch divides by the number of examples; here by the weight, as for integer labels."""
+    z, labels, _, w = loss_case((6, 7), 2)
+    one_hot = np.eye(7)[labels]
+    ours = jaxconv.softmax_cross_entropy(z, one_hot, weights=w)
+    assert_close(ours, jaxconv.softmax_cross_entropy(z, labels, weights=w))
+    theirs = F.cross_entropy(*map(torch.tensor, (z, one_hot, w)))
+    assert_close(ours * np.sum(w[labels]), theirs.numpy() * len(z))
+    assert abs(ours - theirs.numpy()) > 1e-3
+
+
+def slope(op, x):
+    """The cotangent of x for a dy of ones, by the op of either library."""
+    if isinstance(x, torch.Tensor):
+        return torch.autograd.grad(op(x.requires_grad_()).sum(), x)[0].numpy()
+    return np.asarray(jax.grad(lambda x: jnp.sum(op(x)))(x))
+
+
+def test_nan_is_treated_otherwise():
+    """Ours gets no gradient in relu, and the first NaN gets it in max_pool; there the last."""
+    x = np.array([[[1.0, np.nan, 5.0, np.nan]]])
+    assert slope(jaxconv.relu, x).tolist() == [[[1, 0, 1, 0]]]
+    assert slope(torch.relu, torch.tensor(x)).tolist() == [[[1, 1, 1, 1]]]
+    ours = partial(jaxconv.max_pool, window=4, layout="channels_first")
+    assert slope(ours, x).tolist() == [[[0, 1, 0, 0]]]
+    assert slope(partial(F.max_pool1d, kernel_size=4), torch.tensor(x)).tolist() == [[[0, 0, 0, 1]]]
+
+
+def test_nothing_counted_is_zero_here_and_nan_there():
+    z, labels = normal(0, (2, 3)), np.array([1, 1])
+    ours = jaxconv.softmax_cross_entropy(z, labels, ignore_index=1)
+    theirs = F.cross_entropy(torch.tensor(z), torch.tensor(labels), ignore_index=1)
+    assert float(ours) == 0
+    assert np.isnan(theirs.numpy())

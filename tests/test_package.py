@@ -1,0 +1,126 @@
+"""The package as a whole: one face and its twin, typed, documented, of one version."""
+
+import ast
+import importlib.metadata
+import importlib.resources
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxconv
+import jaxconv.reference
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxconv"
+
+each_op = pytest.mark.parametrize("name", jaxconv.__all__)
+
+
+def test_ops_and_twins_have_the_same_names():
+    for module in (jaxconv, jaxconv.reference):
+        assert len(set(module.__all__)) == len(module.__all__)
+        for name in module.__all__:
+            assert callable(getattr(module, name))
+    assert set(jaxconv.__all__) == set(jaxconv.reference.__all__)
+
+
+@each_op
+def test_ops_and_twins_have_the_same_signature(name):
+    op, twin = getattr(jaxconv, name), getattr(jaxconv.reference, name)
+    assert inspect.signature(op) == inspect.signature(twin)  # names, kinds, defaults, types
+    assert op is not twin
+    assert op.__name__ == twin.__name__ == name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "reference").rglob("*.py")), ids=lambda p: p.stem
+)
+def test_twins_have_no_rules_and_call_no_ops(path):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            assert name not in ("custom_vjp", "custom_jvp", "defvjp", "defjvp")
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("jaxconv"):
+            shared = ("jaxconv.reference", "jaxconv.arguments", "jaxconv.geometry")
+            assert node.module.startswith(shared), node.module
+
+
+@pytest.mark.parametrize("module", [jaxconv, jaxconv.reference], ids=lambda m: m.__name__)
+def test_the_public_face_only_imports(module):
+    docstring, *rest = ast.parse(Path(module.__file__).read_text()).body
+    assert isinstance(docstring, ast.Expr)
+    for node in rest:
+        if isinstance(node, ast.Assign):
+            assert [target.id for target in node.targets] in (["__version__"], ["__all__"])
+        else:
+            assert isinstance(node, ast.ImportFrom)
+            assert node.module.startswith(module.__name__)
+
+
+def defaults(name):
+    return [
+        (parameter.name, parameter.default)
+        for parameter in inspect.signature(getattr(jaxconv, name)).parameters.values()
+    ]
+
+
+@each_op
+def test_every_op_says_what_it_computes(name):
+    doc = inspect.getdoc(getattr(jaxconv, name))
+    summary, body = doc.split("\n", 1)
+    assert summary.endswith(".")
+    sections = re.split(r"^(Args|Returns|Raises|Example|Yields):\n", body, flags=re.M)
+    equations, titles = sections[0], sections[1::2]
+    assert titles[:3] == ["Args", "Returns", "Raises"]
+    args, _, raises = sections[2:7:2]
+
+    # The forward equation, and that of every array's gradient, set off from the text.
+    formulas = re.findall(r"^ {4}.*$", equations, re.M)
+    assert any("=" in formula for formula in formulas)
+    assert re.search(r"\bd\w", " ".join(formulas))
+
+    described = re.findall(r"^ {4}(\w+(?:, \w+)*): ", args, re.M)
+    assert ", ".join(described).split(", ") == [parameter for parameter, _ in defaults(name)]
+    assert re.findall(r"^ {4}(\w+): ", raises, re.M)
+    assert set(re.findall(r"^ {4}(\w+): ", raises, re.M)) <= {"TypeError", "ValueError"}
+
+    page = re.search(r"docs/derivations/\w+\.md", doc)
+    assert page, "no derivation is named"
+    assert name in (ROOT / page[0]).read_text()
+
+
+@each_op
+def test_every_twin_points_to_its_op(name):
+    assert f"jaxconv.{name}" in inspect.getdoc(getattr(jaxconv.reference, name))
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert importlib.metadata.version("jaxconv") == jaxconv.__version__
+    assert re.fullmatch(r"\d+\.\d+\.\d+", jaxconv.__version__)
+
+
+def test_type_checkers_are_told_that_there_are_types():
+    assert importlib.resources.files("jaxconv").joinpath("py.typed").is_file()
+
+
+def test_ops_import_nothing_but_jax_numpy_and_the_standard_library():
+    """Nowhere in a function either, where test_extras.py would not see it."""
+    allowed = {"jax", "numpy", "jaxconv"} | sys.stdlib_module_names
+    rooms = ("reference", "contraction", "models")
+    files = [
+        *PACKAGE.glob("*.py"),
+        *(file for room in rooms for file in (PACKAGE / room).rglob("*.py")),
+    ]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported = {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported = {node.module.partition(".")[0]}
+            else:
+                continue
+            assert imported <= allowed, file

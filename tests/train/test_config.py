@@ -1,0 +1,45 @@
+import dataclasses
+import re
+from typing import get_args, get_type_hints
+
+import pytest
+
+from jaxconv.models import MODELS
+from jaxconv.train import Config
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epochs": 0}, "--epochs must be at least 1, not 0"),
+        ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
+        ({"shift": -1}, "--shift must be at least 0, not -1"),
+        ({"seed": -1}, "--seed must be at least 0, not -1"),
+        ({"seed": 2**32}, "--seed must be below 2**32, not 4294967296"),
+        ({"learning_rate": 0.0}, "--learning-rate must be above 0, not 0.0"),
+        ({"learning_rate": float("nan")}, "--learning-rate must be above 0, not nan"),
+        ({"learning_rate": float("inf")}, "--learning-rate must be finite, not inf"),
+        ({"weight_decay": -0.1}, "--weight-decay must not be negative, not -0.1"),
+        ({"weight_decay": float("nan")}, "--weight-decay must not be negative, not nan"),
+        ({"weight_decay": float("inf")}, "--weight-decay must be finite, not inf"),
+        ({"dataset": "mnist"}, "--dataset mnist needs --data-dir, the folder of its files"),
+    ],
+    ids=lambda case: case if isinstance(case, str) else "",
+)
+def test_numbers_that_mean_nothing(fields, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Config(**fields)
+
+
+def test_the_smallest_numbers_that_mean_something():
+    Config(epochs=1, batch_size=1, shift=0, seed=0, learning_rate=1e-30, weight_decay=0.0)
+    Config(seed=2**32 - 1)
+
+
+def test_a_run_cannot_change_under_way():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().epochs = 2
+
+
+def test_every_model_can_be_chosen():
+    assert set(get_args(get_type_hints(Config)["model"])) == set(MODELS)

@@ -1,0 +1,166 @@
+import csv
+import json
+import os
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from networks import TINY, parameters
+
+import jaxconv
+from jaxconv.train import Config, load_params, record
+from jaxconv.train.record import Epoch, make_folder, replacing
+
+EPOCHS = [Epoch(1, 1 / 3, 0.25, 0.1, 12345.678), Epoch(2, float("nan"), 1.0, 1e-9, 1e9)]
+PARAMS = parameters(TINY, image_shape=(4, 4, 1), classes=3)
+
+
+def listing(folder):
+    """Every file, hidden ones too."""
+    return sorted(os.listdir(folder))
+
+
+def test_an_interrupted_writing_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "curves.png"
+    path.write_text("old")
+
+    def write_half():
+        with replacing(path) as beside:
+            beside.write_text("ha")
+            assert path.read_text() == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["curves.png"]
+
+    with pytest.raises(OSError, match="disk"), replacing(tmp_path / "new.png"):
+        raise OSError("disk full")
+    assert listing(tmp_path) == ["curves.png"]
+
+    with replacing(path) as beside:
+        assert beside.suffix == ".png"  # what draws a picture goes by the name
+        beside.write_text("new")
+    assert path.read_text() == "new"
+    assert listing(tmp_path) == ["curves.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "spoilt"),
+    [
+        ("config.json", lambda p: record.save_config(p, Config()), "json.dumps"),
+        ("metrics.csv", lambda p: record.save_metrics(p, EPOCHS), "csv.writer"),
+        ("params", lambda p: record.save_params(p, PARAMS), "safetensors.numpy.save_file"),
+    ],
+)
+def test_every_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, name, write, spoilt):
+    path = tmp_path / name
+    write(path)
+    before = path.read_bytes()
+
+    def fail(*args, **keywords):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(spoilt, fail)
+    with pytest.raises(OSError, match="disk full"):
+        write(path)
+    assert path.read_bytes() == before
+    assert listing(tmp_path) == [name]
+
+
+def test_metrics_come_back_to_the_last_digit(tmp_path):
+    path = tmp_path / "metrics.csv"
+    record.save_metrics(path, EPOCHS)
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["epoch", "loss", "train_accuracy", "test_accuracy", "images_per_second"]
+    back = [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]
+    assert repr(back) == repr(EPOCHS)
+
+
+def test_config_says_what_ran_on_what(tmp_path):
+    config = Config(dataset="mnist", data_dir=Path("a") / "b", epochs=3, weight_decay=0.1)
+    record.save_config(tmp_path / "config.json", config)
+    values = json.loads((tmp_path / "config.json").read_text())
+    environment = values.pop("environment")
+    assert environment["jaxconv"] == jaxconv.__version__
+    assert set(environment) == {"jaxconv", "jax", "python", "device"}
+    assert values == {
+        "dataset": "mnist",
+        "data_dir": "a/b",
+        "model": "convnet",
+        "epochs": 3,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "learning_rate": 0.002,
+        "schedule": "cosine",
+        "weight_decay": 0.1,
+        "shift": 1,
+        "gradients": "hand",
+        "verify_gradients": False,
+        "seed": 0,
+        "out": None,
+    }
+    values["data_dir"] = Path(values["data_dir"])
+    assert Config(**values) == config  # nothing is lost
+
+
+def test_parameters_come_back_bit_for_bit(tmp_path):
+    spoilt = {**PARAMS, "dense1": {**PARAMS["dense1"], "b": jnp.float32([-0.0, np.nan, np.inf])}}
+    # Transposed: in memory not in the order in which it is written.
+    spoilt["dense2"] = {**PARAMS["dense2"], "w": np.asarray(PARAMS["dense2"]["w"]).T}
+    path = tmp_path / "params.safetensors"
+    record.save_params(path, spoilt)
+    assert set(safetensors.numpy.load_file(path)) == {
+        f"{layer}.{leaf}" for layer in ("conv1", "dense1", "dense2") for leaf in "wb"
+    }
+    back = load_params(str(path))
+    assert {layer: set(leaves) for layer, leaves in back.items()} == {
+        layer: set(leaves) for layer, leaves in spoilt.items()
+    }
+    for layer, leaves in spoilt.items():
+        for name, leaf in leaves.items():
+            assert isinstance(back[layer][name], jnp.ndarray)
+            assert back[layer][name].dtype == jnp.float32
+            assert back[layer][name].shape == leaf.shape
+            assert np.asarray(back[layer][name]).tobytes() == np.asarray(leaf).tobytes()
+
+
+def test_files_that_hold_no_parameters(tmp_path):
+    path = tmp_path / "file"
+    with pytest.raises(FileNotFoundError, match="file"):
+        load_params(path)
+    for content in (b"", b"epoch,loss\n1,0.5\n", bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="file is no safetensors file: "):
+            load_params(path)
+    safetensors.numpy.save_file({"w": np.zeros(3)}, path)
+    with pytest.raises(ValueError, match=r"parameters are named layer.name, but 'w' came"):
+        load_params(path)
+
+
+def test_out_is_made_or_must_be_empty(tmp_path):
+    new = tmp_path / "a" / "b"
+    assert make_folder(Config(out=new)) == new
+    assert new.is_dir()
+    assert make_folder(Config(out=new)) == new
+    (new / ".hidden").touch()
+    (tmp_path / "file").write_text("kept")
+    for path in (new, tmp_path / "file"):
+        with pytest.raises(ValueError, match=f"--out {path} is there already and not an empty"):
+            make_folder(Config(out=path))
+    assert listing(new) == [".hidden"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_runs_that_start_together_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = [make_folder(Config(model="lenet", gradients="autodiff")) for _ in range(3)]
+    assert len(set(folders)) == 3
+    for folder in folders:
+        assert folder.parent == Path("runs")
+        assert folder.name.startswith("digits-lenet-autodiff-20")
+        assert listing(folder) == []
