@@ -58,6 +58,11 @@ CALLS = {
         (normal(0, (2, 2, 5, 7)), normal(1, (3, 2, 3, 2)), normal(2, (3,))),
         keywords(padding_mode="circular", flip_kernel=True, layout="channels_first"),
     ),
+    "conv_transpose": Call(
+        "conv_transpose",
+        (normal(0, (2, 3, 4, 4)), normal(1, (3, 2, 3, 4)), normal(2, (6,))),
+        keywords(stride=(2, 1), padding=((0, 1), (1, 0)), output_padding=(1, 0), groups=2),
+    ),
     "conv 1-D": Call(
         "conv", (normal(0, (2, 7, 2)), normal(1, (3, 2, 3))), keywords(padding="CAUSAL")
     ),
