@@ -8,6 +8,7 @@ from jaxconv.activation import relu
 from jaxconv.conv import conv, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
+from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "conv_transpose",
     "dense",
     "max_pool",
+    "pad",
     "relu",
     "softmax_cross_entropy",
 ]

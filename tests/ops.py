@@ -68,6 +68,8 @@ CALLS = {
     ),
     "dense": Call("dense", (normal(0, (3, 5)), normal(1, (5, 4)), normal(2, (4,))), keywords()),
     "relu": Call("relu", (normal(0, (3, 5)),), keywords()),
+    "pad": Call("pad", (normal(0, (3, 5)),), keywords(widths=((2, -1), (0, 7)), mode="reflect")),
+    "pad constant": Call("pad", (normal(0, (3, 5)),), keywords(widths=((2, -1), (0, 2)))),
     "max_pool": Call(
         "max_pool", (normal(0, _IMAGE),), keywords(window=3, stride=(2, 1), padding=1)
     ),

@@ -52,6 +52,7 @@ CORRECT = {
     "conv_transpose": (X, zeros(3, 3, 2, 4), B),
     "dense": (zeros(2, 3), zeros(3, 4), zeros(4)),
     "relu": (X,),
+    "pad": (zeros(2, 3), [(1, 1), (0, 0)]),
     "max_pool": (X, 2),
     "avg_pool": (X, 2),
     "softmax_cross_entropy": (Z, LABELS),
@@ -61,6 +62,7 @@ NAMES = {
     "conv_transpose": ("x", "w", "b"),
     "dense": ("x", "w", "b"),
     "relu": ("x",),
+    "pad": ("x",),
     "max_pool": ("x",),
     "avg_pool": ("x",),
     "softmax_cross_entropy": ("logits", "labels"),
@@ -106,7 +108,7 @@ def wrong_dtypes():
             for dtype in ("int32", "bool", "complex64"):
                 message = f"{op}: {name} must be a floating-point array, but its dtype is {dtype}"
                 yield type_error(message, *spoil(op, name, lambda array, d=dtype: array.astype(d)))
-    for op in ("relu", "max_pool"):
+    for op in ("relu", "pad", "max_pool"):
         for dtype in ("bool", "complex64"):
             message = f"{op}: x must be floating-point or integer, but its dtype is {dtype}"
             yield type_error(message, *spoil(op, "x", lambda array, d=dtype: array.astype(d)))
@@ -334,6 +336,27 @@ def transposed():
     yield value_error(message, zeros(1, 5, 0, 4), w, padding="VALID")
 
 
+def pads():
+    x = zeros(2, 3)
+    modes = "'constant', 'reflect', 'replicate', 'circular'"
+    message = f"pad: mode must be one of {modes}, but 'zeros' came"
+    yield value_error(message, x, [(1, 1), (0, 0)], mode="zeros")
+    must = "pad: widths must be 2 (low, high) pairs, one per axis of x of shape (2, 3)"
+    for widths in (1, (), [(1, 1)], "SAME"):
+        yield value_error(f"{must}, but {widths!r} came", x, widths)
+    for pair in (1, (1,), (1, 1, 1)):
+        message = f"pad: widths[1] must be a (low, high) pair, but {pair!r} came"
+        yield value_error(message, x, [(0, 0), pair])
+    message = "pad: widths[0] must be an int, but 1.0 came"
+    yield type_error(message, x, [(0, 1.0), (0, 0)])
+    message = "pad: widths[1] crops 4 of 3, (-3, -1) came"
+    yield value_error(message, x, [(0, 0), (-3, -1)])
+    message = "pad: mode 'circular' has nothing to copy, x has shape (0, 3)"
+    yield value_error(message, zeros(0, 3), [(1, 0), (0, 0)], mode="circular")
+    message = "pad: value must be a number, but 'x' came"
+    yield type_error(message, x, [(1, 0), (0, 0)], value="x")
+
+
 def dense_shapes():
     x, w, _ = CORRECT["dense"]
     for shape in ((), (3,), (2, 3, 4)):
@@ -422,6 +445,7 @@ CASES = [
     *image_shapes(),
     *windows_that_fit_nowhere(),
     *transposed(),
+    *pads(),
     *dense_shapes(),
     *cross_entropy_shapes(),
     *numbers(),

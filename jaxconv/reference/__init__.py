@@ -12,6 +12,7 @@ from jaxconv.reference.activation import relu
 from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "conv_transpose",
     "dense",
     "max_pool",
+    "pad",
     "relu",
     "softmax_cross_entropy",
 ]

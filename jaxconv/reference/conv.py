@@ -5,8 +5,7 @@ from jax import Array, lax
 
 from jaxconv.arguments import IntOrInts, Layout, Padding, PaddingMode, PrecisionLike, accumulator
 from jaxconv.geometry import make_conv_geometry, make_transposed_geometry
-
-_JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+from jaxconv.reference.padding import JNP_MODES
 
 
 def conv(
@@ -40,7 +39,7 @@ def conv(
     )
     padding = g.padding
     if padding_mode != "zeros":
-        x = jnp.pad(x, g.on_axes(padding, (0, 0)), mode=_JNP_MODES[padding_mode])
+        x = jnp.pad(x, g.on_axes(padding, (0, 0)), mode=JNP_MODES[padding_mode])
         padding = ((0, 0),) * g.dims
     spatial = "DHW"[-g.dims :]
     if layout == "channels_last":
