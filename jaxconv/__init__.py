@@ -5,9 +5,10 @@ plain `lax` and differentiated by JAX. The two are held against each other by th
 """
 
 from jaxconv.activation import relu
-from jaxconv.conv import conv
+from jaxconv.conv import conv, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
+from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
 
 __version__ = "0.1.0"
@@ -15,8 +16,10 @@ __version__ = "0.1.0"
 __all__ = [
     "avg_pool",
     "conv",
+    "conv_transpose",
     "dense",
     "max_pool",
+    "pad",
     "relu",
     "softmax_cross_entropy",
 ]

@@ -17,11 +17,13 @@ from jax import Array, lax
 
 Layout = Literal["channels_last", "channels_first"]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+PadMode = Literal["constant", "reflect", "replicate", "circular"]
 Ties = Literal["first", "all", "split"]
 Reduction = Literal["mean", "sum", "none"]
 PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
 
 IntOrInts = int | Sequence[int]
+Pairs = Sequence[tuple[int, int]]
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned, as_array, check_floating
+from jaxconv.residuals import factors_for_each_other
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -63,13 +64,7 @@ def _dense(x: Array, w: Array, b: Array | None) -> Array:
 
 def _dense_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
     y = _value(x.value, w.value, None if b is None else b.value)
-    # As in conv: each factor for the other's gradient, an empty tuple for a wanted db.
-    residuals = (
-        x.value if w.perturbed else None,
-        w.value if x.perturbed else None,
-        () if b is not None and b.perturbed else None,
-    )
-    return y, residuals
+    return y, factors_for_each_other(x, w, b)
 
 
 def _dense_backward(residuals: Any, dy: Array) -> tuple[Any, Any, Any]:

@@ -1,4 +1,4 @@
-r"""Extending an array beyond its border, and the way back.
+r"""Padding: extending an array beyond its border, and the way back.
 
 All padding that copies is one map of positions. With n positions along an axis and
 p = −low, …, n + high − 1,
@@ -15,40 +15,141 @@ back onto where it was copied from. Several axes are padded one after the other.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from functools import partial, reduce
+from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-Mode = Literal["reflect", "replicate", "circular"]
+from jaxconv.arguments import (
+    PadMode,
+    Pairs,
+    accumulator,
+    as_array,
+    as_float,
+    as_int,
+    check_option,
+    is_sequence,
+)
+
+CopyMode = Literal["reflect", "replicate", "circular"]
 
 
-def extend(x: Array, padding: Sequence[tuple[int, int]], axes: Sequence[int], mode: Mode) -> Array:
-    """y[p] = x[π(p)] along every axis in `axes`; any padding, however wide."""
-    for axis, (low, high) in zip(axes, padding, strict=True):
-        before, after = _runs(x.shape[axis], low, high, mode)
+def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
+    r"""x with a border, or without part of itself.
+
+        y[p] = x[π(p)]                              constant:  y[p] = x[p] in x, else value
+        dx[q] = Σ_{p : π(p) = q} dy[p]                         dx[q] = dy[q]
+
+    along every axis, for p = −low, …, n + high − 1 and the map π of the mode (`jaxconv.padding`).
+    A border that copies gives its cotangent back to where it was copied from, a constant one
+    to nobody, and a position that was cropped gets none. Nothing is saved for the backward pass.
+
+    Args:
+        x: input, any shape; floats or integers.
+        widths: one (low, high) per axis; a negative width crops. A border may be wider than
+            x: the pattern goes on, as in `jnp.pad`.
+        mode: "constant", "reflect" (border not repeated), "replicate" or "circular".
+        value: what a constant border holds.
+
+    Returns:
+        y, in the dtype of x, n + low + high long along each axis.
+
+    Raises:
+        TypeError: x is no array of numbers, widths are no ints, or value no number.
+        ValueError: not one pair per axis, more cropped than there is, nothing to copy from,
+            or an unknown mode.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pad(jnp.arange(4.0), [(2, -1)], mode="reflect").tolist()
+        [2.0, 1.0, 0.0, 1.0, 2.0]
+
+    The derivation: docs/derivations/conv.md, section 6.
+    """
+    x = as_array("pad", "x", x)
+    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
+        raise TypeError(f"pad: x must be floating-point or integer, but its dtype is {x.dtype}")
+    check_option("pad", "mode", mode, PadMode)
+    value = as_float("pad", "value", value)
+    if not is_sequence(widths) or len(widths) != x.ndim:
+        raise ValueError(
+            f"pad: widths must be {x.ndim} (low, high) pairs, one per axis of x of shape"
+            f" {x.shape}, but {widths!r} came"
+        )
+    pairs = []
+    for axis, (n, pair) in enumerate(zip(x.shape, widths, strict=True)):
+        if not is_sequence(pair) or len(pair) != 2:
+            raise ValueError(f"pad: widths[{axis}] must be a (low, high) pair, but {pair!r} came")
+        low, high = (as_int("pad", f"widths[{axis}]", width, -(2**31)) for width in pair)
+        if n + low + high < 0:
+            raise ValueError(f"pad: widths[{axis}] crops {-low - high} of {n}, {pair!r} came")
+        if mode != "constant" and n == 0 < max(low, high):
+            raise ValueError(f"pad: mode {mode!r} has nothing to copy, x has shape {x.shape}")
+        pairs.append((low, high))
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return _padded(tuple(pairs), mode, value, x)  # integers have no cotangent
+    return _pad_compiled(tuple(pairs), mode, value, x)
+
+
+def _padded(widths: Pairs, mode: PadMode, value: float, x: Array) -> Array:
+    if mode == "constant":
+        filling = jnp.asarray(value).astype(x.dtype)
+        return lax.pad(x, filling, [(low, high, 0) for low, high in widths])
+    return extend(x, widths, range(x.ndim), mode)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _pad(widths: Pairs, mode: PadMode, value: float, x: Array) -> Array:
+    return _padded(widths, mode, value, x)
+
+
+def _pad_forward(widths: Pairs, mode: PadMode, value: float, x: Array) -> tuple[Array, None]:
+    return _padded(widths, mode, value, x), None
+
+
+def _pad_backward(
+    widths: Pairs, mode: PadMode, value: float, residuals: None, dy: Array
+) -> tuple[Array]:
+    if mode == "constant":
+        zero = jnp.zeros((), dy.dtype)
+        return (lax.pad(dy, zero, [(-low, -high, 0) for low, high in widths]),)
+    wide = dy.astype(accumulator(dy.dtype))
+    return (retract(wide, widths, range(dy.ndim), mode).astype(dy.dtype),)
+
+
+_pad.defvjp(_pad_forward, _pad_backward)
+_pad_compiled = jax.jit(_pad, static_argnums=(0, 1, 2), inline=True)
+
+
+def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
+    """y[p] = x[π(p)] along every axis in `axes`; any widths, however wide, negative or both."""
+    for axis, (low, high) in zip(axes, widths, strict=True):
+        before, inside, after = _parts(x.shape[axis], low, high, mode)
         x = jnp.concatenate(
-            [*(_copy(x, run, axis) for run in before), x, *(_copy(x, run, axis) for run in after)],
+            [
+                *(_copy(x, run, axis) for run in before),
+                lax.slice_in_dim(x, inside.start, inside.stop, axis=axis),
+                *(_copy(x, run, axis) for run in after),
+            ],
             axis=axis,
         )
     return x
 
 
-def retract(
-    dy: Array, padding: Sequence[tuple[int, int]], axes: Sequence[int], mode: Mode
-) -> Array:
+def retract(dy: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
     """dx[q] = Σ_{p : π(p) = q} dy[p], the transpose of `extend`."""
-    for axis, (low, high) in reversed(list(zip(axes, padding, strict=True))):
+    for axis, (low, high) in reversed(list(zip(axes, widths, strict=True))):
         n = dy.shape[axis] - low - high
-        dx = lax.slice_in_dim(dy, low, low + n, axis=axis)
-        before, after = _runs(n, low, high, mode)
-        for start, runs in ((0, before), (low + n, after)):
-            for run in runs:
-                piece = lax.slice_in_dim(dy, start, start + run.length, axis=axis)
-                dx = dx + _gather_back(piece, run, n, axis)
-                start += run.length
-        dy = dx
+        before, inside, after = _parts(n, low, high, mode)
+        start, laid = 0, []
+        for run in (*before, _Run(inside.start, 1, len(inside)), *after):
+            piece = lax.slice_in_dim(dy, start, start + run.length, axis=axis)
+            laid.append(_gather_back(piece, run, n, axis))
+            start += run.length
+        dy = reduce(jnp.add, laid)
     return dy
 
 
@@ -60,17 +161,23 @@ class _Run(NamedTuple):
     length: int
 
 
-def _runs(n: int, low: int, high: int, mode: Mode) -> tuple[list[_Run], list[_Run]]:
-    """The runs of π before the first and after the last position of the input."""
+def _parts(n: int, low: int, high: int, mode: CopyMode) -> tuple[list[_Run], range, list[_Run]]:
+    """Runs of π before the first position of the input, what is kept of it, runs after the last."""
     p = np.arange(-low, n + high)
+    source = _source(p, n, mode) if n else p
+    kept = np.flatnonzero((p >= 0) & (p < n))
+    inside = range(p[kept[0]], p[kept[-1]] + 1) if kept.size else range(0)
+    return _split(source[p < 0].tolist()), inside, _split(source[p >= n].tolist())
+
+
+def _source(p: np.ndarray, n: int, mode: CopyMode) -> Any:
+    """π(p)."""
     if mode == "circular":
-        source = p % n
-    elif mode == "replicate" or n == 1:
-        source = np.clip(p, 0, n - 1)
-    else:
-        r = p % (2 * (n - 1))
-        source = np.where(r < n, r, 2 * (n - 1) - r)
-    return _split(source[:low].tolist()), _split(source[low + n :].tolist())
+        return p % n
+    if mode == "replicate" or n == 1:
+        return np.clip(p, 0, n - 1)
+    r = p % (2 * (n - 1))
+    return np.where(r < n, r, 2 * (n - 1) - r)
 
 
 def _split(source: list[int]) -> list[_Run]:

@@ -57,6 +57,41 @@ def conv_case(seed: int) -> ConvCase:
     return ConvCase(_ints(x), _ints(w), b, keywords)
 
 
+def transposed_case(seed: int) -> ConvCase:
+    """The transposed convolution with this number."""
+    dims = 1 + seed % 3
+    rng = np.random.default_rng((3, seed))
+    while True:
+        window = _distinct(rng, WINDOWS[dims], dims)
+        size = _distinct(rng, (2, 3, 4, 5), dims)
+        stride, dilation = rng.integers(1, 5, dims), rng.integers(1, 4, dims)
+        padding = _padding(rng, dims, wide=int(max(window)) + 1)
+        reach = stride * (np.array(size) - 1) + dilation * (np.array(window) - 1) + 1
+        if isinstance(padding, str) or np.all(reach > _total(padding, dims)):
+            break
+    extra = rng.integers(np.maximum(stride, dilation))
+    if isinstance(padding, str) and padding.upper().startswith("SAME"):
+        extra = 0 * extra
+    groups = int(rng.integers(1, 4))
+    c_in, c_out = groups * rng.choice([1, 2, 3]), groups * rng.choice([1, 2, 5])
+    n = int(rng.choice([0, 1, 2, 3], p=[0.1, 0.3, 0.3, 0.3]))
+    layout = str(rng.choice(["channels_last", "channels_first"]))
+    if layout == "channels_last":
+        x, w = (n, *size, c_in), (*window, c_out // groups, c_in)
+    else:
+        x, w = (n, c_in, *size), (c_in, c_out // groups, *window)
+    keywords = {
+        "stride": _ints(stride),
+        "padding": padding,
+        "output_padding": _ints(extra),
+        "dilation": _ints(dilation),
+        "groups": groups,
+        "layout": layout,
+    }
+    b = (int(c_out),) if rng.random() < 0.7 else None
+    return ConvCase(_ints(x), _ints(w), b, keywords)
+
+
 def pool_case(seed: int, *, largest: bool) -> PoolCase:
     """The pooling with this number; `largest` keeps to what max_pool takes."""
     dims = 1 + seed % 3
@@ -112,8 +147,11 @@ def _padding(rng, dims, wide):
 def _fits(size, window, stride, dilation, padding):
     if isinstance(padding, str):
         padding = 0 if padding == "Valid" else 99
-    pairs = np.broadcast_to(
-        np.array(padding).reshape(-1, 1 if np.ndim(padding) < 2 else 2), (len(size), 2)
-    )
     extent = np.array(dilation) * (np.array(window) - 1) + 1
-    return bool(np.all(np.array(size) + pairs.sum(1) >= extent))
+    return bool(np.all(np.array(size) + _total(padding, len(size)) >= extent))
+
+
+def _total(padding, dims):
+    """low + high per dimension of a padding in numbers."""
+    pairs = np.array(padding).reshape(-1, 1 if np.ndim(padding) < 2 else 2)
+    return np.broadcast_to(pairs, (dims, 2)).sum(1)

@@ -91,6 +91,44 @@ def conv(
     return from_last(y, layout)
 
 
+def conv_transpose(
+    x, w, b=None, *, stride, padding, output_padding, dilation, groups, layout
+):  # fmt: skip
+    """Every x[n, i, c] stamps x[n, i, c] · w[a, k, c] onto y[n, s·i + d·a − low, k]."""
+    x = to_last(x, layout)
+    if layout == "channels_first":
+        w = np.moveaxis(w, (0, 1), (-1, -2))
+    *window, c_out, c_in = w.shape
+    size = x.shape[1:-1]
+    stretched = [n * s for n, s in zip(size, stride, strict=True)]
+    pairs = resolve(padding, stretched, window, stride, dilation)
+    if isinstance(padding, str) and padding.upper().startswith("SAME"):
+        out = stretched
+    else:
+        out = [
+            (n - 1) * s + d * (k - 1) + 1 - low - high + more
+            for n, k, s, d, (low, high), more in zip(
+                size, window, stride, dilation, pairs, output_padding, strict=True
+            )
+        ]
+    y = np.zeros((x.shape[0], *out, c_out * groups), x.dtype)
+    for i in np.ndindex(*size):
+        for a in np.ndindex(*window):
+            p = [
+                s * i_ + d * a_ - low
+                for i_, a_, s, d, (low, _) in zip(i, a, stride, dilation, pairs, strict=True)
+            ]
+            if not all(0 <= q < o for q, o in zip(p, out, strict=True)):
+                continue
+            for g in range(groups):
+                inputs = slice(g * c_in // groups, (g + 1) * c_in // groups)
+                outputs = slice(g * c_out, (g + 1) * c_out)
+                y[(slice(None), *p, outputs)] += x[(slice(None), *i, inputs)] @ w[a][:, inputs].T
+    if b is not None:
+        y = y + b
+    return from_last(y, layout)
+
+
 def windows(size, window, *, stride, padding, dilation, ceil_mode):
     """For every window, its output position, the (offset, position) pairs inside, and the pads."""
     stride = window if stride is None else stride

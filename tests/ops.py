@@ -58,11 +58,18 @@ CALLS = {
         (normal(0, (2, 2, 5, 7)), normal(1, (3, 2, 3, 2)), normal(2, (3,))),
         keywords(padding_mode="circular", flip_kernel=True, layout="channels_first"),
     ),
+    "conv_transpose": Call(
+        "conv_transpose",
+        (normal(0, (2, 3, 4, 4)), normal(1, (3, 2, 3, 4)), normal(2, (6,))),
+        keywords(stride=(2, 1), padding=((0, 1), (1, 0)), output_padding=(1, 0), groups=2),
+    ),
     "conv 1-D": Call(
         "conv", (normal(0, (2, 7, 2)), normal(1, (3, 2, 3))), keywords(padding="CAUSAL")
     ),
     "dense": Call("dense", (normal(0, (3, 5)), normal(1, (5, 4)), normal(2, (4,))), keywords()),
     "relu": Call("relu", (normal(0, (3, 5)),), keywords()),
+    "pad": Call("pad", (normal(0, (3, 5)),), keywords(widths=((2, -1), (0, 7)), mode="reflect")),
+    "pad constant": Call("pad", (normal(0, (3, 5)),), keywords(widths=((2, -1), (0, 2)))),
     "max_pool": Call(
         "max_pool", (normal(0, _IMAGE),), keywords(window=3, stride=(2, 1), padding=1)
     ),

@@ -1,24 +1,32 @@
-"""conv: its value against the definition, its rule against autodiff."""
+"""conv and conv_transpose: values against the definition, rules against autodiff."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import naive
 import numpy as np
 import pytest
-from geometries import conv_case
-from naive import conv as naive_conv
+from geometries import conv_case, transposed_case
 from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
 
 import jaxconv
 import jaxconv.reference
 
+CASES = [
+    *(pytest.param("conv", conv_case(seed), id=f"conv-{seed}") for seed in range(45)),
+    *(
+        pytest.param("conv_transpose", transposed_case(seed), id=f"conv_transpose-{seed}")
+        for seed in range(36)
+    ),
+]
 
-@pytest.mark.parametrize("seed", range(45))
-def test_rule_on_awkward_geometries(seed):
-    case = conv_case(seed)
-    op = partial(jaxconv.conv, **case.keywords)
-    twin = partial(jaxconv.reference.conv, **case.keywords)
+
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_rule_on_awkward_geometries(name, case):
+    definition = partial(getattr(naive, name), **case.keywords)
+    op = partial(getattr(jaxconv, name), **case.keywords)
+    twin = partial(getattr(jaxconv.reference, name), **case.keywords)
 
     def draw(numbers):
         arrays = [numbers(i, shape) for i, shape in enumerate((case.x, case.w, case.b)) if shape]
@@ -26,25 +34,24 @@ def test_rule_on_awkward_geometries(seed):
 
     # Whole numbers: every sum is exact, so every comparison is an equality.
     args = draw(integers)
-    want = naive_conv(*args, **case.keywords)
+    want = definition(*args)
     dy = integers(9, want.shape)
     y, cotangents = value_and_pullback(op, args, dy)
     np.testing.assert_array_equal(y, want)
     twin_y, twin_cotangents = value_and_pullback(twin, args, dy)
     np.testing.assert_array_equal(y, twin_y)
-    for name, got, expected in zip("xwb", cotangents, twin_cotangents, strict=False):
-        np.testing.assert_array_equal(got, expected, err_msg=f"d{name}")
+    for what, got, expected in zip("xwb", cotangents, twin_cotangents, strict=False):
+        np.testing.assert_array_equal(got, expected, err_msg=f"d{what}")
 
-    # <dy, T(v)> = <Tᵀdy, v> for the definition T: an oracle without autodiff. conv is linear
-    # in x, in w and in b, so a nudge needs no step size.
-    zero_b = args[2:] and (np.zeros_like(args[2]),)
-    nudges = draw(lambda i, shape: integers(20 + i, shape))
-    for i, v in enumerate(nudges):
-        nudged = [*args[:2], *zero_b]
+    # <dy, T(v)> = <Tᵀdy, v> for the definition T: an oracle without autodiff. The ops are
+    # linear in x, in w and in b, so a nudge needs no step size.
+    zeros = [np.zeros_like(a) for a in args]
+    for i, v in enumerate(draw(lambda i, shape: integers(20 + i, shape))):
+        nudged = [*args[:2], *zeros[2:]]
         nudged[i] = v
         if i == 2:
-            nudged[0] = np.zeros_like(args[0])
-        moved = naive_conv(*nudged, **case.keywords)
+            nudged[0] = zeros[0]
+        moved = definition(*nudged)
         assert np.sum(dy * moved) == np.sum(np.asarray(cotangents[i]) * v), f"d{'xwb'[i]}"
 
     args = draw(normal)
@@ -128,14 +135,38 @@ def test_precision_reaches_every_product():
     assert jaxpr.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == 3
 
 
+@pytest.mark.parametrize("op", [jaxconv.conv, jaxconv.conv_transpose])
 @pytest.mark.parametrize("perturbed", ["x", "w", "b"])
-def test_saves_only_what_the_wanted_gradients_need(perturbed):
-    arrays = {"x": normal(0, (2, 7, 7, 3)), "w": normal(1, (3, 3, 3, 5)), "b": normal(2, (5,))}
+def test_saves_only_what_the_wanted_gradients_need(perturbed, op):
+    arrays = {"x": normal(0, (2, 7, 7, 4)), "w": normal(1, (3, 3, 4, 4)), "b": normal(2, (4,))}
 
     def of_one(value):
-        return jaxconv.conv(**{**arrays, perturbed: value})
+        return op(**{**arrays, perturbed: value})
 
     _, pull = jax.vjp(of_one, arrays[perturbed])
     saved = {leaf.shape for leaf in jax.tree.leaves(pull)}
     needed = {"x": {arrays["w"].shape}, "w": {arrays["x"].shape}, "b": set()}
     assert saved == needed[perturbed]
+
+
+@pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "VALID", 1, ((2, 0), (0, 1))])
+def test_conv_transpose_is_the_input_gradient_of_conv(padding):
+    w = integers(0, (3, 2, 4, 6))
+    keywords = {"stride": (2, 3), "padding": padding, "dilation": (1, 2), "groups": 2}
+    y = np.zeros((2, 8, 9, 8))
+    x, pull = jax.vjp(lambda y: jaxconv.conv(y, w, **keywords), y)
+    dx = integers(1, x.shape)
+    sizes = jaxconv.conv_transpose(dx, w, **keywords).shape
+    missing = tuple(n - m for n, m in zip(y.shape[1:3], sizes[1:3], strict=True))
+    got = jaxconv.conv_transpose(dx, w, output_padding=missing, **keywords)
+    np.testing.assert_array_equal(got, pull(dx)[0])
+
+
+@pytest.mark.parametrize("padding", ["SAME", "same_lower"])
+@pytest.mark.parametrize(
+    ("n", "k", "s", "d"), [(5, 3, 2, 1), (4, 2, 3, 1), (3, 3, 1, 4), (1, 1, 4, 1)]
+)
+def test_conv_transpose_same_gives_size_times_stride(padding, n, k, s, d):
+    x, w = np.ones((1, n, 1)), np.ones((k, 1, 1))
+    got = jaxconv.conv_transpose(x, w, stride=s, dilation=d, padding=padding)
+    assert got.shape == (1, n * s, 1)

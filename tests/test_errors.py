@@ -49,21 +49,25 @@ X, W, B = zeros(1, 5, 5, 4), zeros(3, 3, 4, 2), zeros(2)
 Z, LABELS = zeros(2, 3), zeros(2, dtype=int)
 CORRECT = {
     "conv": (X, W, B),
+    "conv_transpose": (X, zeros(3, 3, 2, 4), B),
     "dense": (zeros(2, 3), zeros(3, 4), zeros(4)),
     "relu": (X,),
+    "pad": (zeros(2, 3), [(1, 1), (0, 0)]),
     "max_pool": (X, 2),
     "avg_pool": (X, 2),
     "softmax_cross_entropy": (Z, LABELS),
 }
 NAMES = {
     "conv": ("x", "w", "b"),
+    "conv_transpose": ("x", "w", "b"),
     "dense": ("x", "w", "b"),
     "relu": ("x",),
+    "pad": ("x",),
     "max_pool": ("x",),
     "avg_pool": ("x",),
     "softmax_cross_entropy": ("logits", "labels"),
 }
-WINDOWED = ("conv", "max_pool", "avg_pool")
+WINDOWED = ("conv", "conv_transpose", "max_pool", "avg_pool")
 
 
 def spoil(op, name, change):
@@ -95,6 +99,7 @@ def not_arrays():
 def wrong_dtypes():
     for op, names in (
         ("conv", ("x", "w", "b")),
+        ("conv_transpose", ("x", "w", "b")),
         ("dense", ("x", "w", "b")),
         ("avg_pool", ("x",)),
         ("softmax_cross_entropy", ("logits",)),
@@ -103,7 +108,7 @@ def wrong_dtypes():
             for dtype in ("int32", "bool", "complex64"):
                 message = f"{op}: {name} must be a floating-point array, but its dtype is {dtype}"
                 yield type_error(message, *spoil(op, name, lambda array, d=dtype: array.astype(d)))
-    for op in ("relu", "max_pool"):
+    for op in ("relu", "pad", "max_pool"):
         for dtype in ("bool", "complex64"):
             message = f"{op}: x must be floating-point or integer, but its dtype is {dtype}"
             yield type_error(message, *spoil(op, "x", lambda array, d=dtype: array.astype(d)))
@@ -119,7 +124,7 @@ def wrong_dtypes():
 
 
 def mixed_dtypes():
-    for op in ("conv", "dense"):
+    for op in ("conv", "conv_transpose", "dense"):
         for name in ("w", "b"):
             for dtype in ("float32", "float16", "bfloat16"):
                 message = f"{op}: x is float64, but {name} is {dtype} (one dtype is expected)"
@@ -292,6 +297,66 @@ def windows_that_fit_nowhere():
     yield value_error(f"max_pool: {spans(7, 0, 3, 5, 0)}", X, 3, dilation=3)
 
 
+def transposed():
+    op, w = "conv_transpose", zeros(3, 3, 2, 4)
+    for shape, layout, form in (
+        ((3, 2, 4), "channels_last", "(*window, C_out/groups, C_in)"),
+        ((4, 2, 3), "channels_first", "(C_in, C_out/groups, *window)"),
+    ):
+        must = f"w must have 4 dimensions {form} to match x of shape (1, 5, 5, 4)"
+        yield value_error(
+            f"{op}: {must}, but its shape is {shape}", X, zeros(*shape), layout=layout
+        )
+    yield value_error(f"{op}: x has 4 channels, but w expects 3", X, zeros(3, 3, 2, 3))
+    message = f"{op}: x has 5 channels, but w expects 3"
+    yield value_error(message, X, zeros(3, 2, 3, 3), layout="channels_first")
+    message = f"{op}: w makes no channels, its shape is (3, 3, 0, 4)"
+    yield value_error(message, X, zeros(3, 3, 0, 4))
+    yield value_error(f"{op}: x has 4 channels, which 3 groups cannot share", X, w, groups=3)
+    yield value_error(f"{op}: b must have shape (4,), but its shape is (2,)", X, w, B, groups=2)
+    message = f"{op}: w has an empty window, its shape is (3, 0, 2, 4)"
+    yield value_error(message, X, zeros(3, 0, 2, 4))
+    less = f"{op}: output_padding must be less than stride or dilation"
+    for value, axis, keywords in ((1, 0, {}), ((0, 2), 1, {"stride": 2}), (3, 0, {"dilation": 3})):
+        extra = value if axis == 0 else value[axis]
+        stride, dilation = keywords.get("stride", 1), keywords.get("dilation", 1)
+        message = (
+            f"{less}, but {extra} came with stride {stride} and dilation {dilation}"
+            f" in spatial dimension {axis}"
+        )
+        yield value_error(message, X, w, output_padding=value, **keywords)
+    message = f"{op}: output_padding must be at least 0, but -1 came"
+    yield value_error(message, X, w, output_padding=-1)
+    message = f"{op}: output_padding must be 0 with padding 'SAME', but (1, 1) came"
+    yield value_error(message, X, w, output_padding=1, stride=2)
+    nothing = f"{op}: nothing is left of spatial dimension"
+    message = f"{nothing} 0: 5 windows that span 3 positions reach 7, padding cuts 8"
+    yield value_error(message, X, w, padding=4)
+    message = f"{nothing} 1: 0 windows that span 3 positions reach 2, padding cuts 0"
+    yield value_error(message, zeros(1, 5, 0, 4), w, padding="VALID")
+
+
+def pads():
+    x = zeros(2, 3)
+    modes = "'constant', 'reflect', 'replicate', 'circular'"
+    message = f"pad: mode must be one of {modes}, but 'zeros' came"
+    yield value_error(message, x, [(1, 1), (0, 0)], mode="zeros")
+    must = "pad: widths must be 2 (low, high) pairs, one per axis of x of shape (2, 3)"
+    for widths in (1, (), [(1, 1)], "SAME"):
+        yield value_error(f"{must}, but {widths!r} came", x, widths)
+    for pair in (1, (1,), (1, 1, 1)):
+        message = f"pad: widths[1] must be a (low, high) pair, but {pair!r} came"
+        yield value_error(message, x, [(0, 0), pair])
+    message = "pad: widths[0] must be an int, but 1.0 came"
+    yield type_error(message, x, [(0, 1.0), (0, 0)])
+    message = "pad: widths[1] crops 4 of 3, (-3, -1) came"
+    yield value_error(message, x, [(0, 0), (-3, -1)])
+    message = "pad: mode 'circular' has nothing to copy, x has shape (0, 3)"
+    yield value_error(message, zeros(0, 3), [(1, 0), (0, 0)], mode="circular")
+    message = "pad: value must be a number, but 'x' came"
+    yield type_error(message, x, [(1, 0), (0, 0)], value="x")
+
+
 def dense_shapes():
     x, w, _ = CORRECT["dense"]
     for shape in ((), (3,), (2, 3, 4)):
@@ -379,6 +444,8 @@ CASES = [
     *paddings(),
     *image_shapes(),
     *windows_that_fit_nowhere(),
+    *transposed(),
+    *pads(),
     *dense_shapes(),
     *cross_entropy_shapes(),
     *numbers(),
@@ -420,9 +487,9 @@ def test_message_under_jit(case):
     check(case, jitted)
 
 
-@each(case for case in CASES if case.op == "conv")
-def test_the_twin_of_conv_says_the_same(case):
-    check(case, jaxconv.reference.conv)
+@each(case for case in CASES if case.op.startswith("conv"))
+def test_the_twin_of_a_convolution_says_the_same(case):
+    check(case, getattr(jaxconv.reference, case.op))
 
 
 @pytest.mark.parametrize("op", CORRECT)

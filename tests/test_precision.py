@@ -33,7 +33,17 @@ CALLS = {
         {"padding": 3, "padding_mode": "replicate"},
         *(_IMAGES, _KERNEL, _BIAS),
     ),
+    "conv_transpose": (
+        jaxconv.conv_transpose,
+        {"stride": 2},
+        *(_IMAGES[..., :16], _rng.standard_normal((3, 3, 32, 16)), _BIAS),
+    ),
     "dense": (jaxconv.dense, {}, _rng.standard_normal((64, 24)), _KERNEL[0, 0], _BIAS),
+    "pad": (
+        jaxconv.pad,
+        {"widths": ((0, 0), (40, 30), (20, 0), (0, 0)), "mode": "replicate"},
+        _IMAGES,
+    ),
     "relu": (jaxconv.relu, {}, _IMAGES),
     "max_pool first": (jaxconv.max_pool, {"window": 3, "stride": 1}, _IMAGES),
     "max_pool all": (jaxconv.max_pool, {"window": 3, "stride": 1, "ties": "all"}, _TIED),

@@ -130,7 +130,9 @@ def test_forward_mode_is_refused_by_the_rule_and_given_by_the_twin(call):
     jax.jvp(call.twin, call.arrays, tangents)
 
 
-@pytest.mark.parametrize("name", ["conv", "dense", "relu", "max_pool", "avg_pool"])
+@pytest.mark.parametrize(
+    "name", ["conv", "conv_transpose", "dense", "relu", "max_pool", "avg_pool"]
+)
 def test_sharded_over_the_batch(name):
     """Data parallel on two devices, by the compiler (jit) and by hand (shard_map)."""
     call = CALLS[name]

@@ -9,16 +9,19 @@ They are called with what the ops were called with, and leave it to those to ref
 """
 
 from jaxconv.reference.activation import relu
-from jaxconv.reference.conv import conv
+from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
     "avg_pool",
     "conv",
+    "conv_transpose",
     "dense",
     "max_pool",
+    "pad",
     "relu",
     "softmax_cross_entropy",
 ]

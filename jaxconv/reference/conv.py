@@ -1,12 +1,11 @@
-"""The twin of `jaxconv.conv`: the same function, differentiated by JAX."""
+"""The twins of the convolutions: the same functions, differentiated by JAX."""
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import IntOrInts, Layout, Padding, PaddingMode, PrecisionLike, accumulator
-from jaxconv.geometry import make_conv_geometry
-
-_JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+from jaxconv.geometry import make_conv_geometry, make_transposed_geometry
+from jaxconv.reference.padding import JNP_MODES
 
 
 def conv(
@@ -40,7 +39,7 @@ def conv(
     )
     padding = g.padding
     if padding_mode != "zeros":
-        x = jnp.pad(x, g.on_axes(padding, (0, 0)), mode=_JNP_MODES[padding_mode])
+        x = jnp.pad(x, g.on_axes(padding, (0, 0)), mode=JNP_MODES[padding_mode])
         padding = ((0, 0),) * g.dims
     spatial = "DHW"[-g.dims :]
     if layout == "channels_last":
@@ -63,4 +62,65 @@ def conv(
     if b is not None:
         b = b.astype(y.dtype)
         y = y + (b if layout == "channels_last" else b.reshape(-1, *(1,) * g.dims))
+    return y.astype(x.dtype)
+
+
+def conv_transpose(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = "SAME",
+    output_padding: IntOrInts = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    layout: Layout = "channels_last",
+    precision: PrecisionLike = None,
+) -> Array:
+    """See `jaxconv.conv_transpose`."""
+    g, x, w, b = make_transposed_geometry(
+        "conv_transpose",
+        x,
+        w,
+        b,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+        groups=groups,
+        layout=layout,
+        precision=precision,
+    )
+    if layout == "channels_first":
+        x, w = jnp.moveaxis(x, 1, -1), jnp.moveaxis(w, (0, 1), (-1, -2))
+    spatial = "DHW"[-g.dims :]
+    before = [span - 1 - low for span, (low, _) in zip(g.extent, g.padding, strict=True)]
+    spread = [s * (o - 1) + 1 for s, o in zip(g.stride, g.output, strict=True)]
+    after = [
+        size + span - 1 - low - length
+        for size, span, low, length in zip(g.size, g.extent, before, spread, strict=True)
+    ]
+    # Group by group: lax wants the output channels of all groups on the kernel's last axis.
+    pieces = [
+        lax.conv_general_dilated(
+            piece,
+            jnp.flip(kernel, range(g.dims)),
+            window_strides=(1,) * g.dims,
+            padding=list(zip(before, after, strict=True)),
+            lhs_dilation=g.stride,
+            rhs_dilation=g.dilation,
+            dimension_numbers=(f"N{spatial}C", f"{spatial}OI", f"N{spatial}C"),
+            precision=g.precision,
+            preferred_element_type=accumulator(x.dtype),
+        )
+        for piece, kernel in zip(
+            jnp.split(x, g.groups, axis=-1), jnp.split(w, g.groups, axis=-1), strict=True
+        )
+    ]
+    y = jnp.concatenate(pieces, axis=-1)
+    if b is not None:
+        y = y + b.astype(y.dtype)
+    if layout == "channels_first":
+        y = jnp.moveaxis(y, -1, 1)
     return y.astype(x.dtype)
