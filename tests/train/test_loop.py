@@ -177,8 +177,8 @@ def test_verified_gradients_are_printed_leaf_by_leaf(default):
 def test_both_gradients_train_alike(default, tmp_path):
     """In float32: equal up to rounding, until rounding decides about a kink or a tie.
 
-    5e-6 of the loss is what was measured here. Of 12 pairs of other seeds and settings, 6 came
-    apart by more than that within three epochs, the most by 2 %: a maximum or a ReLU had gone
+    5e-6 of the loss is what was measured here. Of 12 pairs of seeds and settings, 6 came apart
+    by more than that within four epochs, the most by 2 %: a maximum or a ReLU had gone
     the other way, and Adam makes a step of a gradient however small. test_step.py has the
     comparison in float64, where that does not happen.
     """
@@ -276,27 +276,23 @@ def test_every_image_is_seen_once_an_epoch(seen, tmp_path, batch_size):
     assert result.epochs[1].test_accuracy == pytest.approx(3 * -(-30 // batch_size) / 30)
 
 
-def test_the_seed_orders_the_images(seen, tmp_path):
-    def orders(name, seed):
-        _, steps, _ = seen(tmp_path / name, seed=seed)
-        return [indices.tolist() for indices, *_ in steps], steps[0][2]
+def test_the_seed_decides_about_parameters_order_and_shifts(seen, tmp_path):
+    def drawn(name, seed):
+        result, steps, _ = seen(tmp_path / name, seed=seed)
+        kernel = result.params["conv1"]["w"].tolist()  # as it was drawn: `seen` trains nothing
+        return kernel, [indices.tolist() for indices, *_ in steps], steps[0][2]
 
-    first, key = orders("a", 1)
-    assert orders("b", 1) == (first, key)
-    other, other_key = orders("c", 2)
-    assert other != first
-    assert other_key != key
+    first, again, other = (drawn(*which) for which in (("a", 1), ("b", 1), ("c", 2)))
+    assert first == again
+    for one, another in zip(first, other, strict=True):
+        assert one != another
 
 
 def test_the_same_seed_gives_the_same_run(small, no_pictures, tmp_path):
     small["epochs"] = 1
-    a, b, c = (
-        train(**small, seed=seed, out=tmp_path / name)[0]
-        for name, seed in (("a", 1), ("b", 1), ("c", 2))
-    )
+    a, b = (train(**small, out=tmp_path / name)[0] for name in "ab")
     assert [e[:4] for e in a.epochs] == [e[:4] for e in b.epochs]
     assert jax.tree.all(jax.tree.map(np.array_equal, a.params, b.params))
-    assert [e[:4] for e in a.epochs] != [e[:4] for e in c.epochs]
 
 
 # ---- interruption ------------------------------------------------------------------------
@@ -375,8 +371,8 @@ def test_a_run_that_diverges_says_so_in_its_numbers(small, tmp_path):
     assert sorted(os.listdir(tmp_path)) == FILES
 
 
-def test_a_folder_in_brackets_is_no_markup(small, no_pictures, monkeypatch, tmp_path, capsys):
+def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("COLUMNS", "300")
     out = tmp_path / "[bold]:smile:"
-    run(Config(**(small | {"epochs": 1}), out=out))
+    run(Config(**small, out=out))
     assert f"{out}/  (config.json, " in capsys.readouterr().out
