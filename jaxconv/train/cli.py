@@ -10,21 +10,21 @@ from jaxconv.train.config import Config
 def main(arguments: list[str] | None = None) -> None:
     """Train as the arguments say (those of the process, if None).
 
-    Exits with 0 when the run is complete, 1 if gradients disagree, 2 for bad usage, 130 if
-    it was interrupted.
+    Exits with 0 when the run is complete, 1 if gradients disagree or the loss diverges, 2 for
+    bad usage, 130 if it was interrupted.
     """
     try:
         with needs("train"):
             import tyro
 
-            from jaxconv.train.loop import run
+            from jaxconv.train.loop import DivergedError, run
             from jaxconv.train.verify import GradientMismatchError
     except MissingExtraError as error:
         _stop(2, error)
     config = tyro.cli(Config, args=arguments, description=Config.__doc__)
     try:
         result = run(config)
-    except GradientMismatchError as error:
+    except (GradientMismatchError, DivergedError) as error:
         _stop(1, error)
     except (ValueError, OSError, MissingExtraError) as error:
         _stop(2, error)

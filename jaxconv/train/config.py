@@ -41,6 +41,13 @@ class Config:
     out: Path | None = None
     """Output folder; must be new or empty. Left out: a new one in runs/."""
 
+    @property
+    def decay(self) -> float:
+        """The weight decay that is used: `weight_decay`, or what its optimiser starts from."""
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return 0.05 if self.optimizer == "adamw" else 0.0
+
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that mean nothing."""
         for name, minimum in (("epochs", 1), ("batch_size", 1), ("shift", 0), ("seed", 0)):

@@ -1,6 +1,7 @@
 """A training run, from the first shuffle to the last line."""
 
 import importlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,6 +34,10 @@ with needs("train"):
     importlib.import_module("safetensors")  # used when all is done: too late to miss it
 
 
+class DivergedError(Exception):
+    """The loss is no number any more."""
+
+
 class Result(NamedTuple):
     """What a run came to."""
 
@@ -49,6 +54,7 @@ def run(config: Config, console: Console | None = None) -> Result:
 
     Raises:
         ValueError: the data set or the output folder is not as expected.
+        DivergedError: the loss became NaN or infinite; metrics.csv says when.
         GradientMismatchError: `verify_gradients` found hand-written and JAX's gradients to differ.
     """
     console = console or Console(highlight=False, markup=False, emoji=False)
@@ -74,6 +80,11 @@ def run(config: Config, console: Console | None = None) -> Result:
                 params = after
                 record.save_metrics(folder / "metrics.csv", epochs)
                 progress.console.print(_line(epoch, config))
+                if not math.isfinite(epoch.loss):
+                    raise DivergedError(
+                        f"the loss is {epoch.loss} after epoch {epoch.epoch};"
+                        " a smaller --learning-rate may help"
+                    )
     except KeyboardInterrupt:
         interrupted = True
         console.print(f"interrupted after {len(epochs)} of {config.epochs} epochs")

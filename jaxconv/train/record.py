@@ -76,6 +76,7 @@ def save_config(path: Path, config: Config) -> None:
         key: str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(config).items()
     }
+    values["weight_decay"] = config.decay
     values["environment"] = {
         "jaxconv": jaxconv.__version__,
         "jax": jax.__version__,

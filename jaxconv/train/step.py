@@ -50,19 +50,16 @@ def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
 def make_optimizer(config: Config, steps: int) -> Any:
     """The optax optimiser that the configuration names, for a run of so many steps."""
     rate: Any = config.learning_rate
-    weight_decay = config.weight_decay
-    if weight_decay is None:
-        weight_decay = 0.05 if config.optimizer == "adamw" else 0.0
     if config.schedule == "cosine":
         rate = optax.cosine_decay_schedule(rate, steps)
     if config.optimizer == "adamw":
-        return optax.adamw(rate, weight_decay=weight_decay, mask=_kernels)
+        return optax.adamw(rate, weight_decay=config.decay, mask=_kernels)
     rules = {
         "sgd": lambda: optax.sgd(rate),
         "momentum": lambda: optax.sgd(rate, momentum=0.9),
         "adam": lambda: optax.adam(rate),
     }
-    decay = optax.add_decayed_weights(weight_decay, mask=_kernels)
+    decay = optax.add_decayed_weights(config.decay, mask=_kernels)
     return optax.chain(decay, rules[config.optimizer]())
 
 

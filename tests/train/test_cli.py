@@ -142,6 +142,7 @@ def test_missing_data(command, tmp_path):
     ("error", "status", "said"),
     [
         (GradientMismatchError("conv1.w is off"), 1, "train: conv1.w is off\n"),
+        (loop.DivergedError("the loss is nan"), 1, "train: the loss is nan\n"),
         (MissingExtraError("x is missing"), 2, "train: x is missing\n"),
         (ValueError("a bad value"), 2, "train: a bad value\n"),
         (PermissionError(13, "denied", "there"), 2, "train: [Errno 13] denied: 'there'\n"),

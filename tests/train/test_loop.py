@@ -83,7 +83,8 @@ def test_config(default):
     values = json.loads((result.folder / "config.json").read_text())
     assert values.pop("environment")["device"] == "cpu"
     assert values == dataclasses.asdict(Config(epochs=EPOCHS, verify_gradients=True)) | {
-        "out": str(result.folder)
+        "out": str(result.folder),
+        "weight_decay": 0.05,  # what was used, though not asked for
     }
 
 
@@ -364,11 +365,11 @@ def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["config.json", "metrics.csv", "params.safetensors"]
 
 
-def test_a_run_that_diverges_says_so_in_its_numbers(small, tmp_path):
-    result, text = train(**(small | {"epochs": 1}), learning_rate=1e30, out=tmp_path)
-    assert np.isnan(result.epochs[-1].loss)
-    assert "loss nan" in text
-    assert sorted(os.listdir(tmp_path)) == FILES
+def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
+    with pytest.raises(loop.DivergedError, match=r"the loss is nan after epoch 1; a smaller"):
+        train(**small, learning_rate=1e30, out=tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "metrics.csv"]
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1].startswith("1,nan,")
 
 
 def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, capsys):
