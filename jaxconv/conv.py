@@ -20,7 +20,7 @@ from jaxconv.arguments import (
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.geometry import ConvGeometry, make_conv_geometry, make_transposed_geometry
 from jaxconv.padding import extend, retract
-from jaxconv.residuals import factors_for_each_other
+from jaxconv.residuals import factors_for_each_other, is_kept
 
 
 def conv(
@@ -127,20 +127,20 @@ def _conv_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Any]:
 
 
 def _conv_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias_wanted = residuals
+    x, w, bias = residuals
     dx = dw = db = None
-    if w is not None:
+    if is_kept(w):
         if g.flip_kernel:
             w = rot180(g, w)
         dx = input_gradient(_without_border(g), w, dy)
         if g.padding_mode != "zeros":
             dx = retract(dx, g.padding, g.spatial_axes, g.padding_mode)
         dx = dx.astype(dy.dtype)
-    if x is not None:
+    if is_kept(x):
         dw = kernel_gradient(_without_border(g), _with_border(g, x), dy).astype(dy.dtype)
         if g.flip_kernel:
             dw = rot180(g, dw)
-    if bias_wanted is not None:
+    if bias is not None:
         db = _over_positions(g, dy)
     return dx, dw, db
 
@@ -267,13 +267,13 @@ def _conv_transpose_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Ar
 
 
 def _conv_transpose_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias_wanted = residuals
+    x, w, bias = residuals
     dx = dw = db = None
-    if w is not None:
+    if is_kept(w):
         dx = correlate(g, dy, w).astype(dy.dtype)
-    if x is not None:
+    if is_kept(x):
         dw = kernel_gradient(g, dy, x).astype(dy.dtype)
-    if bias_wanted is not None:
+    if bias is not None:
         db = _over_positions(g, dy)
     return dx, dw, db
 

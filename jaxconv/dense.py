@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned, as_array, check_floating
-from jaxconv.residuals import factors_for_each_other
+from jaxconv.residuals import factors_for_each_other, is_kept
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -68,14 +68,14 @@ def _dense_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
 
 
 def _dense_backward(residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias_wanted = residuals
+    x, w, bias = residuals
     leading = tuple(range(dy.ndim - 1))
     dx = dw = db = None
-    if w is not None:
+    if is_kept(w):
         dx = _product(dy, w, (dy.ndim - 1,), (1,)).astype(dy.dtype)
-    if x is not None:
+    if is_kept(x):
         dw = _product(x, dy, leading, leading).astype(dy.dtype)
-    if bias_wanted is not None:
+    if bias is not None:
         db = jnp.sum(dy, axis=leading, dtype=accumulator(dy.dtype)).astype(dy.dtype)
     return dx, dw, db
 

@@ -88,7 +88,7 @@ def torch_conv(case, x, w, b=None):
     )  # fmt: skip
 
 
-CONV_SEEDS = [seed for seed in range(222, 247) if torch_takes(conv_case(seed))]
+CONV_SEEDS = [seed for seed in range(385, 405) if torch_takes(conv_case(seed))]
 
 
 @pytest.mark.parametrize("seed", CONV_SEEDS)
@@ -101,14 +101,15 @@ def test_conv(seed):
     against(op, in_layout(case.keywords["layout"], partial(torch_conv, case)), **arrays)
 
 
-def test_conv_seeds_leave_nothing_out():
+def test_the_seeds_leave_nothing_out():
     cases = [conv_case(seed) for seed in CONV_SEEDS]
-    seen = {(len(c.x) - 2, c.keywords["padding_mode"]) for c in cases}
-    assert len(seen) == 3 * 4
-    assert {(len(c.x) - 2, c.keywords["layout"]) for c in cases} >= {
-        *itertools.product((1, 2, 3), ("channels_last", "channels_first"))
-    }
-    assert {c.x[0] == 0 for c in cases} == {True, False}
+    for name, values in (
+        ("padding_mode", {"zeros", "reflect", "replicate", "circular"}),
+        ("layout", {"channels_last", "channels_first"}),
+    ):
+        seen = {(len(c.x) - 2, c.keywords[name]) for c in cases}
+        assert seen == set(itertools.product((1, 2, 3), values))
+    assert {0, 1} <= {c.x[0] for c in cases}
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -168,7 +169,7 @@ def torch_pool_case(seed, *, largest):
 
 
 def pool_seeds(*, largest):
-    return [s for s in range(200, 227) if torch_pool_case(s, largest=largest)]
+    return [s for s in range(200, 221) if torch_pool_case(s, largest=largest)]
 
 
 @pytest.mark.parametrize("seed", pool_seeds(largest=True))

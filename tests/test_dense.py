@@ -38,5 +38,5 @@ def test_saves_only_what_the_wanted_gradients_need(perturbed):
     _, pull = jax.vjp(
         lambda value: jaxconv.dense(**{**arrays, perturbed: value}), arrays[perturbed]
     )
-    saved = {leaf.shape for leaf in jax.tree.leaves(pull)}
+    saved = {leaf.shape for leaf in jax.tree.leaves(pull) if leaf.size}
     assert saved == {"x": {(7, 4)}, "w": {(3, 7)}, "b": set()}[perturbed]
