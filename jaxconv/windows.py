@@ -47,7 +47,8 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
 
 def overlap_add(g: Windows, parts: Iterable[Array]) -> Array:
     """dx[p], the sum of every part that was looked at in p; what fell on padding is lost."""
-    return pairwise_sum([_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)])
+    spread = [_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)]
+    return _without_padding(g, pairwise_sum(spread), g.reach)
 
 
 def pairwise_sum(terms: list[Array]) -> Array:
@@ -58,25 +59,52 @@ def pairwise_sum(terms: list[Array]) -> Array:
 
 
 def _spread(g: Windows, a: Ints, part: Array) -> Array:
-    """One offset's part, s apart, at the positions of the input it came from."""
+    """One offset's part, s apart, at the positions of the padded input it came from."""
     widths = []
-    for n, i, d, s, o, (low, _) in zip(
-        g.size, a, g.dilation, g.stride, g.output, g.padding, strict=True
-    ):
-        first = d * i - low
-        widths.append((first, n - first - (s * (o - 1) + 1), s - 1))
+    for i, d, s, o, reach in zip(a, g.dilation, g.stride, g.output, g.reach, strict=True):
+        widths.append((d * i, reach - d * i - (s * (o - 1) + 1), s - 1))
     return lax.pad(part, jnp.zeros((), part.dtype), g.on_axes(widths, (0, 0, 0)))
+
+
+def _without_padding(g: Windows, padded: Array, reach: Ints) -> Array:
+    """x̃[low : low + n], of an x̃ that reaches so far; positions it does not reach are 0.
+
+    A step of its own: XLA's partitioner aborts, if the dimension is sharded, on a `pad` that
+    makes holes and cuts edges at once.
+    """
+    widths = [
+        (-low, low + n - length, 0)
+        for n, length, (low, _) in zip(g.size, reach, g.padding, strict=True)
+    ]
+    return lax.pad(padded, jnp.zeros((), padded.dtype), g.on_axes(widths, (0, 0, 0)))
 
 
 def sum_back(g: Windows, part: Array) -> Array:
     """`overlap_add` of the same part at every offset.
 
-    A window is a product of intervals, so its sum may be taken one dimension after the
-    other: Σ K terms instead of Π K.
+    Windows that tile the input repeat their part. Otherwise, as a window is a product of
+    intervals, the sum may be taken one dimension after the other: Σ K terms instead of Π K.
     """
+    if g.window == g.stride and set(g.dilation) == {1}:
+        return _repeat(g, part)
     for dim in range(g.dims):
         part = overlap_add(_along(g, dim), [part] * g.window[dim])
     return part
+
+
+def _repeat(g: Windows, part: Array) -> Array:
+    """Every window's part at each of its positions, for windows side by side."""
+    tiles, rows, copied = [], [], []
+    for axis, size in enumerate(part.shape):
+        tiles.append(size)
+        rows.append(size)
+        copied.append(len(tiles) - 1)
+        if axis in g.spatial_axes:
+            k = g.window[g.spatial_axes.index(axis)]
+            tiles.append(k)
+            rows[-1] *= k
+    tiled = lax.broadcast_in_dim(part, tiles, copied).reshape(rows)
+    return _without_padding(g, tiled, tuple(s * o for s, o in zip(g.stride, g.output, strict=True)))
 
 
 def _along(g: Windows, dim: int) -> Windows:
