@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from geometries import conv_case, pool_case, transposed_case
 from rules import normal
 
 import jaxconv
@@ -96,3 +97,28 @@ CALLS = {
         "softmax_cross_entropy", (normal(0, (3, 5)),), with_labels(_LABELS, reduction="none")
     ),
 }
+
+
+def _sampled():
+    """Some of the awkward geometries: 1-D to 3-D, both layouts, every border, N = 0."""
+    for op, case, seeds in (
+        ("conv", conv_case, (0, 4, 5, 7, 10, 11)),
+        ("conv_transpose", transposed_case, (2, 3)),
+    ):
+        for seed in seeds:
+            drawn = case(seed)
+            shapes = [shape for shape in (drawn.x, drawn.w, drawn.b) if shape]
+            arrays = tuple(normal(i, shape) for i, shape in enumerate(shapes))
+            yield f"{op} sample {seed}", Call(op, arrays, keywords(**drawn.keywords))
+    for op, largest, ties, seeds in (
+        ("max_pool", True, {"ties": "first"}, (2, 3)),
+        ("max_pool", True, {"ties": "split"}, (5,)),
+        ("avg_pool", False, {}, (2, 4)),
+    ):
+        for seed in seeds:
+            drawn = pool_case(seed, largest=largest)
+            rest = keywords(window=drawn.window, **drawn.keywords, **ties)
+            yield f"{op} sample {seed}", Call(op, (normal(0, drawn.x),), rest)
+
+
+CALLS |= dict(_sampled())

@@ -10,6 +10,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ops import CALLS
 from rules import assert_trees_close, normal
 
+import jaxconv
+
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
@@ -128,6 +130,17 @@ def test_forward_mode_is_refused_by_the_rule_and_given_by_the_twin(call):
     with pytest.raises(TypeError, match="custom_vjp"):
         jax.jvp(call.hand, call.arrays, tangents)
     jax.jvp(call.twin, call.arrays, tangents)
+
+
+@pytest.mark.parametrize("op", ["max_pool", "avg_pool"])
+def test_overlapping_windows_sharded_over_space(op):
+    """The partitioner of XLA cuts the windows at the border between two devices."""
+    x = normal(0, (2, 6, 5, 3))
+    mesh = Mesh(np.array(jax.devices()[:2]), ("rows",))
+    pool = partial(getattr(jaxconv, op), window=3, stride=2, padding=1)
+    gradient = jax.jit(jax.grad(objective(pool, (x,))))
+    sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec(None, "rows")))
+    assert_trees_close(gradient((sharded,)), gradient((x,)))
 
 
 @pytest.mark.parametrize(
