@@ -98,6 +98,14 @@ class Windows:
         )
 
     @property
+    def covering(self) -> Pairs:
+        """The padding with which x ends where the last window does; a negative high cuts."""
+        return tuple(
+            (low, reach - n - low)
+            for (low, _), reach, n in zip(self.padding, self.reach, self.size, strict=True)
+        )
+
+    @property
     def channel_axis(self) -> int:
         """The axis that holds the channels."""
         return spatial_axes(self.dims, self.layout)[1]

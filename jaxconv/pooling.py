@@ -322,15 +322,10 @@ def _mean(g: Windows, count_include_pad: bool, divisor: float | None, x: Array) 
 def _mean_forward(
     g: Windows, count_include_pad: bool, divisor: float | None, x: Array
 ) -> tuple[Array, None]:
-    widths = [
-        (low, reach - n - low)
-        for (low, _), reach, n in zip(g.padding, g.reach, g.size, strict=True)
-    ]
     wide = x.astype(accumulator(x.dtype))
     # A window may end before the padding does; lax.pad cuts, reduce_window's padding does not.
-    padded = lax.pad(
-        wide, jnp.zeros((), wide.dtype), g.on_axes([(*w, 0) for w in widths], (0, 0, 0))
-    )
+    widths = [(low, high, 0) for low, high in g.covering]
+    padded = lax.pad(wide, jnp.zeros((), wide.dtype), g.on_axes(widths, (0, 0, 0)))
     total = lax.reduce_window(
         padded,
         np.zeros((), wide.dtype),

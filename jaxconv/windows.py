@@ -29,10 +29,7 @@ def offsets(g: Windows) -> Iterator[Ints]:
 
 def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
     """What all windows see at each offset; padding is `fill`."""
-    widths = [
-        (low, reach - n - low, 0)
-        for (low, _), reach, n in zip(g.padding, g.reach, g.size, strict=True)
-    ]
+    widths = [(low, high, 0) for low, high in g.covering]
     padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
     for a in offsets(g):
         start = [d * i for d, i in zip(g.dilation, a, strict=True)]

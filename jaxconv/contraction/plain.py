@@ -21,12 +21,8 @@ def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     The mould itself: windows move by s, their elements are d apart.
     """
     # lax rounds down where the geometry was told to round up: say how far to reach instead.
-    padding = [
-        (low, reach - n - low)
-        for (low, _), reach, n in zip(g.padding, g.reach, g.size, strict=True)
-    ]
     return _convolve(
-        g, x, w, window_strides=g.stride, padding=padding, rhs_dilation=g.dilation,
+        g, x, w, window_strides=g.stride, padding=g.covering, rhs_dilation=g.dilation,
         feature_group_count=g.groups,
     )  # fmt: skip
 
