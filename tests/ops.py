@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from geometries import conv_case, pool_case, transposed_case
+from jaxconv.check.catalogue.geometries import conv_case, pool_case, transposed_case
 from rules import normal
 
 import jaxconv

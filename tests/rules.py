@@ -3,21 +3,25 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.catalogue import Sample
 
-def assert_close(got, want, what=""):
+
+def assert_close(got, want, what="", tolerance=1e-10):
     """Elementwise: 1e-10 of the wanted value. The data is of order 1, so 1e-13 is rounding."""
-    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-13, err_msg=what)
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance / 1000, err_msg=what)
 
 
-def assert_trees_close(got, want, what=""):
+def assert_trees_close(got, want, what="", tolerance=1e-10):
     """The same for every leaf of two trees of one structure."""
     assert jax.tree.structure(got) == jax.tree.structure(want)
     for (path, g), w in zip(jax.tree.leaves_with_path(got), jax.tree.leaves(want), strict=True):
         assert g.dtype == w.dtype, f"{what}{jax.tree_util.keystr(path)}"
+        assert g.shape == w.shape, f"{what}{jax.tree_util.keystr(path)}"
         if g.dtype != jax.dtypes.float0:
-            assert_close(g, w, f"{what}{jax.tree_util.keystr(path)}")
+            assert_close(g, w, f"{what}{jax.tree_util.keystr(path)}", tolerance)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -35,3 +39,127 @@ def normal(seed, shape, dtype=np.float64):
 def integers(seed, shape, limit=3, dtype=np.float64):
     """Whole numbers in [−limit, limit]: sums of their products are exact in any order."""
     return np.random.default_rng(seed).integers(-limit, limit + 1, shape).astype(dtype)
+
+
+# Samples of the catalogue. An op, the names of its arrays and its options are static, so calls
+# that differ in numbers alone are compiled once.
+
+
+class _Call:
+    """An op and the static part of a sample; two with the same parts are equal."""
+
+    def __init__(self, op, sample):
+        self.op, self.names = op, tuple(sample.arrays)
+        self.options = tuple(sorted(sample.options.items()))
+
+    def __call__(self, arrays, fixed):
+        return self.op(**dict(zip(self.names, arrays, strict=True)), **fixed, **dict(self.options))
+
+    def __hash__(self):
+        return hash((self.op, self.names, self.options))
+
+    def __eq__(self, other):
+        return (self.op, self.names, self.options) == (other.op, other.names, other.options)
+
+
+def cotangent_of(op, sample: Sample, seed):
+    """Random cotangents of the output: a tree like it, float0 where it holds integers."""
+    y = jax.eval_shape(lambda *arrays: sample.bind(op)(*arrays), *sample.arrays.values())
+    leaves, tree = jax.tree.flatten(y)
+    return jax.tree.unflatten(
+        tree,
+        [
+            normal(1000 + 31 * seed + i, leaf.shape)
+            if jnp.issubdtype(leaf.dtype, jnp.floating)
+            else np.zeros(leaf.shape, jax.dtypes.float0)
+            for i, leaf in enumerate(leaves)
+        ],
+    )
+
+
+def value_and_cotangents(op, sample: Sample, dy):
+    """y and a gradient for each of the sample's arrays."""
+    floats, rebuild = _without_float0(dy)
+    return _value_and_cotangents(
+        _Call(op, sample), rebuild, tuple(sample.arrays.values()), dict(sample.fixed), floats
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _value_and_cotangents(call, rebuild, arrays, fixed, dy):
+    y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
+    return y, pull(rebuild(dy))
+
+
+def judged(op, sample: Sample, dy, nudge=None):
+    """`value_and_cotangents`, and per array (⟨dx, v⟩, the same by differences) for a random v."""
+    floats, rebuild = _without_float0(dy)
+    arrays = tuple(sample.arrays.values())
+    steps = tuple(_direction(i, a.shape) * (nudge or 0) / 2 for i, a in enumerate(arrays))
+    y, gradients, slopes = _judged(
+        _Call(op, sample), rebuild, nudge is not None, arrays, dict(sample.fixed), floats, steps
+    )
+    if nudge is None:
+        return y, gradients, None
+    return y, gradients, dict(zip(sample.arrays, slopes, strict=True))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _judged(call, rebuild, differences, arrays, fixed, dy, steps):
+    y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
+    gradients = pull(rebuild(dy))
+    if not differences:
+        return y, gradients, ()
+
+    def objective(arrays):
+        leaves = jax.tree.leaves(call(arrays, fixed))
+        floats = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        return sum(jnp.sum(d * leaf) for d, leaf in zip(dy, floats, strict=True))
+
+    slopes = []
+    for i, (gradient, step) in enumerate(zip(gradients, steps, strict=True)):
+        far = jnp.array([-2.0, -1.0, 1.0, 2.0])
+
+        def at(scale, i=i, step=step):
+            return objective((*arrays[:i], arrays[i] + scale * step, *arrays[i + 1 :]))
+
+        values = jax.lax.map(at, far)
+        slopes.append(
+            (
+                jnp.sum(gradient * step),
+                jnp.sum(values * jnp.array([1.0, -8.0, 8.0, -1.0])) / 12,
+            )
+        )
+    return y, gradients, slopes
+
+
+def _direction(seed, shape):
+    """A random direction whose largest element is 1."""
+    v = np.asarray(normal(500 + seed, shape))
+    return v / max(np.abs(v).max(initial=0), 1e-300)
+
+
+class _Rebuild:
+    """Puts float0 cotangents, which jit does not take, back among the others."""
+
+    def __init__(self, tree, shapes):
+        self.tree, self.shapes = tree, shapes
+
+    def __call__(self, floats):
+        rest = iter(floats)
+        leaves = [next(rest) if s is None else np.zeros(s, jax.dtypes.float0) for s in self.shapes]
+        return jax.tree.unflatten(self.tree, leaves)
+
+    def __hash__(self):
+        return hash((self.tree, self.shapes))
+
+    def __eq__(self, other):
+        return (self.tree, self.shapes) == (other.tree, other.shapes)
+
+
+def _without_float0(dy):
+    leaves, tree = jax.tree.flatten(dy)
+    is_float = [np.asarray(leaf).dtype != jax.dtypes.float0 for leaf in leaves]
+    shapes = tuple(None if f else leaf.shape for f, leaf in zip(is_float, leaves, strict=True))
+    floats = tuple(leaf for f, leaf in zip(is_float, leaves, strict=True) if f)
+    return floats, _Rebuild(tree, shapes)

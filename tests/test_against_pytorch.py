@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from geometries import conv_case, pool_case
+from jaxconv.check.catalogue.geometries import conv_case, pool_case
 from naive import resolve
 from rules import assert_close, integers, normal, value_and_pullback
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from geometries import conv_case, transposed_case
+from jaxconv.check.catalogue.geometries import conv_case, transposed_case
 from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
 
 import jaxconv

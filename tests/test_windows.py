@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from geometries import pool_case
+from jaxconv.check.catalogue.geometries import pool_case
 from rules import assert_close, integers
 
 from jaxconv.geometry import make_windows

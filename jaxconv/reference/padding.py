@@ -11,6 +11,8 @@ JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
     """See `jaxconv.pad`."""
+    if x.ndim == 0:
+        return x
     grown = [(max(low, 0), max(high, 0)) for low, high in widths]
     if mode == "constant":
         x = jnp.pad(x, grown, constant_values=np.asarray(value).astype(x.dtype))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from geometries import conv_case
+from jaxconv.check.catalogue.geometries import conv_case
 from rules import integers
 
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180

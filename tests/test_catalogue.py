@@ -1,0 +1,103 @@
+"""Every op of the catalogue: its value and gradients are those of its twin, and of differences.
+
+Made from the records in jaxconv/check/catalogue. What a record must hold is tested here too.
+"""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rules import assert_trees_close, cotangent_of, judged, value_and_cotangents
+
+import jaxconv
+from jaxconv.check.catalogue import CATALOGUE, NUDGE
+
+SAMPLES = 30
+NO_OPS = {"compiler_options"}
+
+each_op = pytest.mark.parametrize("record", CATALOGUE.values(), ids=CATALOGUE)
+
+
+def test_every_op_has_a_record():
+    assert set(CATALOGUE) == set(jaxconv.__all__) - NO_OPS
+
+
+@each_op
+@pytest.mark.parametrize("seed", range(SAMPLES))
+def test_value_and_gradients(record, seed):
+    """Element by element against autodiff, and along a random direction against differences.
+
+    The differences are those of the op itself, four points of them: their error is of the
+    fourth power of the step.
+    """
+    sample = record.sample(seed)
+    dy = cotangent_of(record.op, sample, seed)
+    y, gradients, slope = judged(record.op, sample, dy, NUDGE if sample.smooth else None)
+    twin = value_and_cotangents(record.twin, sample, dy)
+    assert_trees_close((y, gradients), twin, f"{record.name} sample {seed} ", record.tolerance)
+    if slope is not None:
+        for name, (got, want) in slope.items():
+            np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7, err_msg=f"d{name}")
+
+
+@each_op
+def test_pinned_points(record):
+    for pinned in record.pinned:
+        y, gradients = value_and_cotangents(record.op, pinned.sample, pinned.dy)
+        named = dict(zip(pinned.sample.arrays, gradients, strict=True))
+        if pinned.y is not None:
+            jax.tree.map(
+                lambda got, want, why=pinned.why: np.testing.assert_array_equal(got, want, why),
+                y, pinned.y,
+            )  # fmt: skip
+        for name, want in pinned.gradients.items():
+            np.testing.assert_array_equal(named[name], want, f"{pinned.why}: d{name}")
+
+
+@each_op
+def test_nan_goes_where_it_goes_in_the_twin(record):
+    """A NaN in one element of one array: the value is NaN at the same places."""
+    sample = record.sample(record.transformed[0])
+    arrays = {name: np.array(value) for name, value in sample.arrays.items()}
+    for name, value in arrays.items():
+        spoilt = value.copy()
+        spoilt.reshape(-1)[value.size // 2] = np.nan
+        call = {**arrays, name: spoilt}.values()
+        op, twin = (jax.jit(sample.bind(f))(*call) for f in (record.op, record.twin))
+        jax.tree.map(
+            lambda got, want: np.testing.assert_array_equal(np.isnan(got), np.isnan(want)),
+            op, twin,
+        )  # fmt: skip
+
+
+@each_op
+def test_samples_are_what_records_promise(record):
+    """Off their defaults, in every layout and dimension, empty, and no two alike."""
+    samples = [record.sample(seed) for seed in range(SAMPLES)]
+    names = list(inspect.signature(record.op).parameters)
+    for sample in [*samples, record.large()]:
+        used = [*sample.arrays, *sample.fixed, *sample.options]
+        assert len(set(used)) == len(used)
+        assert set(used) <= set(names)
+        assert all(value.dtype == np.float64 for value in sample.arrays.values())
+    parameters = inspect.signature(record.op).parameters
+    for name, parameter in parameters.items():
+        tried = [
+            {**sample.arrays, **sample.fixed, **sample.options}.get(name, parameter.default)
+            for sample in samples
+        ]
+        given = [value for value in tried if value is not parameter.default]
+        kinds = {repr(value)[:200] for value in given}
+        assert given, f"{name} is never given"
+        if parameter.default is not inspect.Parameter.empty:
+            assert kinds != {repr(parameter.default)}, f"{name} is always its default"
+    if "layout" in parameters:
+        layouts = {sample.options.get("layout") for sample in samples}
+        ranks = {value.ndim for sample in samples for value in sample.arrays.values()}
+        assert {"channels_first", "channels_last"} <= layouts
+        assert ranks >= {3, 4, 5}
+    empty = [s for s in samples if any(a.size == 0 for a in s.arrays.values())]
+    assert empty, "no empty array is tried"
+    assert jnp.asarray(next(iter(record.large().arrays.values()))).size >= 1000
