@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxconv.check.catalogue.geometries import conv_case, pool_case, transposed_case
 from rules import normal
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check.catalogue.geometries import conv_case, pool_case, transposed_case
 
 
 class Call(NamedTuple):

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxconv.check.catalogue.geometries import conv_case, pool_case
 from naive import resolve
 from rules import assert_close, integers, normal, value_and_pullback
 
 import jaxconv
+from jaxconv.check.catalogue.geometries import conv_case, pool_case
 
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch installed")
 F = torch.nn.functional

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from jaxconv.check.catalogue.geometries import conv_case, transposed_case
 from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check.catalogue.geometries import conv_case, transposed_case
 
 CASES = [
     *(pytest.param("conv", conv_case(seed), id=f"conv-{seed}") for seed in range(45)),

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from jaxconv.check.catalogue.geometries import pool_case
 from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check.catalogue.geometries import pool_case
 
 
 @pytest.mark.parametrize("ties", ["first", "all", "split"])

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxconv.check.catalogue.geometries import pool_case
 from rules import assert_close, integers
 
+from jaxconv.check.catalogue.geometries import pool_case
 from jaxconv.geometry import make_windows
 from jaxconv.windows import overlap_add, pairwise_sum, sum_back, views
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxconv.check.catalogue.geometries import conv_case
 from rules import integers
 
+from jaxconv.check.catalogue.geometries import conv_case
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.geometry import make_conv_geometry
 

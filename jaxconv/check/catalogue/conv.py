@@ -1,7 +1,5 @@
 """Records of the convolutions."""
 
-import numpy as np
-
 from jaxconv.check.catalogue.geometries import ConvCase, conv_case, transposed_case
 from jaxconv.check.catalogue.record import Record, Sample
 from jaxconv.check.catalogue.sampling import normal

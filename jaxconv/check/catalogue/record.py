@@ -1,4 +1,4 @@
-"""What the catalogue knows of an op: how to call it, where its gradient is a choice, what it refuses.
+"""What the catalogue knows of an op: its calls, where its gradient is a choice, what it refuses.
 
 A record is data. The tests are made from it (tests/test_catalogue.py says which), so an op is
 added by writing its function, its rule, its twin, its derivation and its record.
@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 import jaxconv
 import jaxconv.reference
