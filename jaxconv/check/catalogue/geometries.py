@@ -1,6 +1,6 @@
 """Awkward geometries, sampled: pairwise different prime sizes, everything off its default."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class ConvCase(NamedTuple):
     x: tuple[int, ...]
     w: tuple[int, ...]
     b: tuple[int, ...] | None
-    keywords: dict
+    keywords: dict[str, Any]
 
 
 class PoolCase(NamedTuple):
@@ -22,7 +22,7 @@ class PoolCase(NamedTuple):
 
     x: tuple[int, ...]
     window: tuple[int, ...]
-    keywords: dict
+    keywords: dict[str, Any]
 
 
 def conv_case(seed: int) -> ConvCase:
