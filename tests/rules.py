@@ -41,6 +41,11 @@ def integers(seed, shape, limit=3, dtype=np.float64):
     return np.random.default_rng(seed).integers(-limit, limit + 1, shape).astype(dtype)
 
 
+def float_leaves(tree):
+    """What can be differentiated of an output."""
+    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+
 # Samples of the catalogue. An op, the names of its arrays and its options are static, so calls
 # that differ in numbers alone are compiled once.
 
@@ -112,9 +117,8 @@ def _judged(call, rebuild, differences, arrays, fixed, dy, steps):
         return y, gradients, ()
 
     def objective(arrays):
-        leaves = jax.tree.leaves(call(arrays, fixed))
-        floats = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        return sum(jnp.sum(d * leaf) for d, leaf in zip(dy, floats, strict=True))
+        leaves = float_leaves(call(arrays, fixed))
+        return sum(jnp.sum(d * leaf) for d, leaf in zip(dy, leaves, strict=True))
 
     slopes = []
     for i, (gradient, step) in enumerate(zip(gradients, steps, strict=True)):

@@ -1,4 +1,7 @@
-"""Rules that keep only what is wanted, called again with other wants."""
+"""What rules keep: never more than autodiff, and only what is wanted, whoever wants it."""
+
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +10,27 @@ from rules import assert_trees_close, normal
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.residuals import compared, table
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("record", CATALOGUE.values(), ids=CATALOGUE)
+def test_no_more_bytes_than_autodiff(record):
+    ours, autodiff = compared(record)
+    assert ours <= autodiff
+
+
+def test_the_table_of_the_docs_is_what_is_measured():
+    page = (ROOT / "docs" / "residuals.md").read_text()
+    if jax.__version__ not in page:
+        version = re.search(r"JAX ([\d.]+\d)", page)[1]
+        pytest.skip(
+            f"the table was measured with JAX {version}, whose autodiff may keep other arrays"
+        )
+    assert table() in page
+
 
 SHAPES = {  # (x, w) such that y has the shape of x
     "conv": ((2, 6, 5, 4), (3, 3, 4, 4)),

@@ -1,0 +1,65 @@
+"""How many bytes a rule keeps for its backward pass, beside autodiff.
+
+    python -m jaxconv.check.residuals
+
+prints the table of docs/residuals.md: every op of the catalogue, float32, on its large call.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv.check.catalogue import CATALOGUE, Record, Sample
+
+
+def residual_bytes(op: Callable[..., Any], arrays: Sequence[Array]) -> int:
+    """Bytes that `jax.vjp` of the jitted op keeps, each array once.
+
+    An argument that is kept counts, although it may be alive anyway.
+    """
+    _, pull = jax.vjp(jax.jit(op), *arrays)
+    kept = {}
+    for leaf in jax.tree.leaves(pull):
+        if isinstance(leaf, jax.Array) and not jax.dtypes.issubdtype(
+            leaf.dtype, jax.dtypes.extended
+        ):
+            kept[leaf.unsafe_buffer_pointer()] = leaf.nbytes
+        elif hasattr(leaf, "nbytes"):
+            kept[id(leaf)] = leaf.nbytes
+    return sum(kept.values())
+
+
+_NARROW = {np.dtype("float64"): np.dtype("float32"), np.dtype("int64"): np.dtype("int32")}
+
+
+def compared(record: Record) -> tuple[int, int]:
+    """Residual bytes of the rule and of autodiff, on the record's large call in float32."""
+    large = record.large()
+
+    def narrow(values: Any) -> dict[str, Any]:
+        return {name: jnp.asarray(a, _NARROW.get(np.dtype(a.dtype))) for name, a in values.items()}
+
+    sample = Sample(narrow(large.arrays), narrow(large.fixed), large.options)
+    arrays = tuple(sample.arrays.values())
+    return (
+        residual_bytes(sample.bind(record.op), arrays),
+        residual_bytes(sample.bind(record.twin), arrays),
+    )
+
+
+def table() -> str:
+    """The comparison as a table in Markdown."""
+    rows = ["| op | rule | autodiff | |", "|---|---:|---:|---|"]
+    for name, record in CATALOGUE.items():
+        ours, autodiff = compared(record)
+        fewer = "" if ours >= autodiff else "none" if not ours else f"{autodiff / ours:.1f} × fewer"
+        rows.append(f"| `{name}` | {ours:,} | {autodiff:,} | {fewer} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())
