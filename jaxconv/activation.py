@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import as_array
+from jaxconv.arguments import as_array, check_number
 
 
 def relu(x: Array) -> Array:
@@ -29,8 +29,7 @@ def relu(x: Array) -> Array:
     The derivation: docs/derivations/activation.md.
     """
     x = as_array("relu", "x", x)
-    if jnp.issubdtype(x.dtype, jnp.bool_) or not jnp.isrealobj(x):
-        raise TypeError(f"relu: x must be floating-point or integer, but its dtype is {x.dtype}")
+    check_number("relu", "x", x)
     return _relu_compiled(x)
 
 

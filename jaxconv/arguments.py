@@ -22,6 +22,8 @@ Ties = Literal["first", "all", "split"]
 Reduction = Literal["mean", "sum", "none"]
 PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
 
+FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "float16"))
+
 IntOrInts = int | Sequence[int]
 Pairs = Sequence[tuple[int, int]]
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
@@ -41,7 +43,7 @@ def check_floating(op: str, **arrays: Array | None) -> None:
     """Raise unless all arrays (None is skipped) share one floating dtype."""
     present = {name: array.dtype for name, array in arrays.items() if array is not None}
     for name, dtype in present.items():
-        if not jnp.issubdtype(dtype, jnp.floating):
+        if dtype not in FLOATS:
             raise TypeError(
                 f"{op}: {name} must be a floating-point array, but its dtype is {dtype}"
             )
@@ -51,6 +53,14 @@ def check_floating(op: str, **arrays: Array | None) -> None:
             raise TypeError(
                 f"{op}: {first} is {expected}, but {name} is {dtype} (one dtype is expected)"
             )
+
+
+def check_number(op: str, name: str, array: Array) -> None:
+    """Raise unless the array is of one of our floating dtypes, or of integers."""
+    if array.dtype not in FLOATS and not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(
+            f"{op}: {name} must be floating-point or integer, but its dtype is {array.dtype}"
+        )
 
 
 def aligned(*arrays: Array | None) -> tuple[Any, ...]:

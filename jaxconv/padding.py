@@ -30,6 +30,7 @@ from jaxconv.arguments import (
     as_array,
     as_float,
     as_int,
+    check_number,
     check_option,
     is_sequence,
 )
@@ -70,8 +71,7 @@ def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0
     The derivation: docs/derivations/conv.md, section 6.
     """
     x = as_array("pad", "x", x)
-    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
-        raise TypeError(f"pad: x must be floating-point or integer, but its dtype is {x.dtype}")
+    check_number("pad", "x", x)
     check_option("pad", "mode", mode, PadMode)
     value = as_float("pad", "value", value)
     if not is_sequence(widths) or len(widths) != x.ndim:

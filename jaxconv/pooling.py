@@ -20,6 +20,7 @@ from jaxconv.arguments import (
     as_bool,
     as_float,
     check_floating,
+    check_number,
     check_option,
 )
 from jaxconv.geometry import Windows, make_windows
@@ -87,10 +88,7 @@ def max_pool(
     The derivation: docs/derivations/pooling.md.
     """
     x = as_array("max_pool", "x", x)
-    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
-        raise TypeError(
-            f"max_pool: x must be floating-point or integer, but its dtype is {x.dtype}"
-        )
+    check_number("max_pool", "x", x)
     check_option("max_pool", "ties", ties, Ties)
     g = make_windows(
         "max_pool", x, window, stride=stride, padding=padding, dilation=dilation,

@@ -41,7 +41,7 @@ def compared(record: Record) -> tuple[int, int]:
     large = record.large()
 
     def narrow(values: Any) -> dict[str, Any]:
-        return {name: jnp.asarray(a, _NARROW.get(np.dtype(a.dtype))) for name, a in values.items()}
+        return {name: jnp.asarray(a, _NARROW.get(a.dtype)) for name, a in values.items()}
 
     sample = Sample(narrow(large.arrays), narrow(large.fixed), large.options)
     arrays = tuple(sample.arrays.values())
