@@ -1,10 +1,9 @@
 """Agreement with PyTorch, in value and gradient: a judge that shares no code with JAX.
 
 Where PyTorch is not installed these tests are skipped: it is no dependency, and the twins and
-the loops of naive.py judge the same rules.
+the loops of naive.py judge the same rules. The ops in PyTorch's words: tests/torch_ops.
 """
 
-import itertools
 from functools import partial
 
 import jax
@@ -12,13 +11,59 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from naive import resolve
-from rules import assert_close, integers, normal, value_and_pullback
+from rules import (
+    assert_close,
+    cotangent_of,
+    float_leaves,
+    integers,
+    normal,
+    value_and_cotangents,
+    value_and_pullback,
+)
 
 import jaxconv
-from jaxconv.check.catalogue.geometries import conv_case, pool_case
+from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.catalogue.geometries import pool_case
 
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch installed")
 F = torch.nn.functional
+
+from torch_ops import TORCH, WITHOUT  # noqa: E402
+from torch_ops.layouts import in_layout, spatial  # noqa: E402
+
+SAMPLES = 30
+
+
+def test_every_op_is_compared_or_has_no_counterpart():
+    assert set(TORCH) | set(WITHOUT) == set(CATALOGUE)
+    assert not set(TORCH) & set(WITHOUT)
+    assert all(WITHOUT.values())
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("op", sorted(TORCH))
+def test_value_and_gradients(op):
+    """Every sample that PyTorch takes, element by element."""
+    record, taken = CATALOGUE[op], 0
+    for seed in range(SAMPLES):
+        sample = record.sample(seed)
+        counterpart = TORCH[op](sample)
+        if counterpart is None:
+            continue
+        taken += 1
+        tensors = [torch.tensor(a, requires_grad=True) for a in sample.arrays.values()]
+        result = counterpart(*tensors)
+        results = list(result) if isinstance(result, tuple) else [result]
+        dy = cotangent_of(record.op, sample, seed)
+        y, gradients = value_and_cotangents(record.op, sample, dy)
+        for got, want in zip(jax.tree.leaves(y), results, strict=True):
+            assert_close(got, want.detach().numpy(), f"{op} sample {seed}: y", record.tolerance)
+        floats = [t for t in results if t.is_floating_point()]
+        cotangents = [torch.tensor(d) for d in float_leaves(dy)]
+        wanted = torch.autograd.grad(floats, tensors, cotangents, materialize_grads=True)
+        for name, got, want in zip(sample.arrays, gradients, wanted, strict=True):
+            assert_close(got, want.numpy(), f"{op} sample {seed}: d{name}", record.tolerance)
+    assert taken >= SAMPLES // 4, f"PyTorch took {taken} samples of {op}"
 
 
 def against(op, torch_op, **arrays):
@@ -37,79 +82,7 @@ def against(op, torch_op, **arrays):
         assert_close(got, want.numpy(), f"d{name}")
 
 
-def in_layout(layout, torch_op):
-    """torch_op, which knows (N, C, *spatial) alone, for an x in this layout."""
-    if layout == "channels_first":
-        return torch_op
-
-    def with_channels_first(x, *rest):
-        # A view of x would be in the channels-last memory format, in which max_pool3d says of
-        # every window of −∞ alone that its maximum is position 0 of the whole image.
-        x = x.movedim(-1, 1).clone(memory_format=torch.contiguous_format)
-        return torch_op(x, *rest).movedim(1, -1)
-
-    return with_channels_first
-
-
-def spatial(shape, layout):
-    return shape[2:] if layout == "channels_first" else shape[1:-1]
-
-
 # Convolution.
-
-
-def conv_border(case):
-    """(low, high) per spatial dimension, from the definitions of the names."""
-    keywords, last = case.keywords, case.keywords["layout"] == "channels_last"
-    size, window = spatial(case.x, keywords["layout"]), case.w[:-2] if last else case.w[2:]
-    return resolve(keywords["padding"], size, window, keywords["stride"], keywords["dilation"])
-
-
-def torch_takes(case):
-    """F.pad refuses to reflect as much as the input holds, and to go round more than once."""
-    widest = {"reflect": -1, "circular": 0}.get(case.keywords["padding_mode"], np.inf)
-    size = spatial(case.x, case.keywords["layout"])
-    return all(max(pair) <= n + widest for pair, n in zip(conv_border(case), size, strict=True))
-
-
-def torch_conv(case, x, w, b=None):
-    """F.pad and F.conv1d, 2d or 3d, of an x with channels first."""
-    keywords, dims = case.keywords, x.ndim - 2
-    if keywords["layout"] == "channels_last":
-        w = w.movedim((-1, -2), (0, 1))
-    if keywords["flip_kernel"]:
-        w = w.flip(tuple(range(2, x.ndim)))
-    mode = {"zeros": "constant"}.get(keywords["padding_mode"], keywords["padding_mode"])
-    widths = [width for pair in reversed(conv_border(case)) for width in pair]
-    conv = (F.conv1d, F.conv2d, F.conv3d)[dims - 1]
-    return conv(
-        F.pad(x, widths, mode), w, b,
-        stride=keywords["stride"], dilation=keywords["dilation"], groups=keywords["groups"],
-    )  # fmt: skip
-
-
-CONV_SEEDS = [seed for seed in range(385, 405) if torch_takes(conv_case(seed))]
-
-
-@pytest.mark.parametrize("seed", CONV_SEEDS)
-def test_conv(seed):
-    """1-D to 3-D: stride, dilation, groups, any border of any mode, flips, layouts, N = 0."""
-    case = conv_case(seed)
-    shapes = {"x": case.x, "w": case.w, "b": case.b}
-    arrays = {name: normal(i, s) for i, (name, s) in enumerate(shapes.items()) if s}
-    op = partial(jaxconv.conv, **case.keywords)
-    against(op, in_layout(case.keywords["layout"], partial(torch_conv, case)), **arrays)
-
-
-def test_the_seeds_leave_nothing_out():
-    cases = [conv_case(seed) for seed in CONV_SEEDS]
-    for name, values in (
-        ("padding_mode", {"zeros", "reflect", "replicate", "circular"}),
-        ("layout", {"channels_last", "channels_first"}),
-    ):
-        seen = {(len(c.x) - 2, c.keywords[name]) for c in cases}
-        assert seen == set(itertools.product((1, 2, 3), values))
-    assert {0, 1} <= {c.x[0] for c in cases}
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -201,25 +174,6 @@ def test_avg_pool(seed):
         keywords["divisor_override"] = divisor
     torch_op = in_layout(layout, partial(torch_pool, kernel_size=window, **keywords))
     against(op, torch_op, x=normal(0, shape))
-
-
-# relu and dense.
-
-
-def test_relu():
-    x = np.concatenate([normal(0, (3, 5)), [[0.0, -0.0, np.inf, -np.inf, 1e-300]]])
-    against(jaxconv.relu, torch.relu, x=x)
-
-
-@pytest.mark.parametrize("leading", [(), (3,), (2, 5), (0,)])
-def test_dense(leading):
-    arrays = {"x": normal(0, (*leading, 7)), "w": normal(1, (7, 4)), "b": normal(2, (4,))}
-    for names in ("xw", "xwb"):
-        against(
-            jaxconv.dense,
-            lambda x, w, b=None: F.linear(x, w.T, b),
-            **{name: arrays[name] for name in names},
-        )
 
 
 # Cross-entropy.
