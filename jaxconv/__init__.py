@@ -5,7 +5,7 @@ plain `lax` and differentiated by JAX. The two are held against each other by th
 """
 
 from jaxconv.activation import relu
-from jaxconv.conv import conv, conv_transpose
+from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
 from jaxconv.padding import pad
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 __all__ = [
     "avg_pool",
     "conv",
+    "conv_general_dilated",
     "conv_transpose",
     "dense",
     "max_pool",

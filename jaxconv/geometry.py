@@ -131,13 +131,18 @@ class ConvGeometry(Windows):
         groups: the channels fall into this many groups that do not see each other.
         flip_kernel: true convolution (the kernel turned by 180°), not cross-correlation.
         padding_mode: what the padding is filled with.
+        spread: distance between neighbouring elements of the input, among zeros; `size` is the
+            size after spreading. None is 1.
         precision: of the products, as in `jax.lax`.
+        dtype: of the output; None is that of the input.
     """
 
     groups: int = 1
     flip_kernel: bool = False
     padding_mode: PaddingMode = "zeros"
+    spread: Ints | None = None
     precision: Any = None
+    dtype: Any = None
 
 
 def spatial_axes(dims: int, layout: Layout) -> tuple[Ints, int]:
@@ -174,7 +179,7 @@ def make_windows(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
-    _check_output(op, windows)
+    check_output(op, windows)
     return windows
 
 
@@ -235,7 +240,7 @@ def make_conv_geometry(
         padding_mode=padding_mode,
         precision=as_precision(op, precision),
     )
-    _check_output(op, geometry)
+    check_output(op, geometry)
     return geometry, x, w, b
 
 
@@ -365,7 +370,7 @@ def _resolve_padding(
     """Any form of `padding` as one (low, high) pair per spatial dimension."""
     dims = len(size)
     if isinstance(padding, str):
-        return _named_padding(op, padding, size, window, stride, dilation)
+        return named_padding(op, padding, size, window, stride, dilation)
     if not is_sequence(padding):
         try:
             return ((as_int(op, "padding", padding, 0),) * 2,) * dims
@@ -393,7 +398,7 @@ def _padding_forms(op: str, dims: int, padding: object) -> str:
     )
 
 
-def _named_padding(
+def named_padding(
     op: str, name: str, size: Ints, window: Ints, stride: Ints, dilation: Ints
 ) -> Pairs:
     """SAME keeps n_out = ⌈n/s⌉; its odd position goes high, that of SAME_LOWER low."""
@@ -418,7 +423,7 @@ def _named_padding(
     return tuple(pairs)
 
 
-def _check_output(op: str, windows: Windows) -> None:
+def check_output(op: str, windows: Windows, array: str = "x") -> None:
     """Raise if no window fits in some dimension."""
     for axis, out in enumerate(windows.output):
         if out < 1:
@@ -426,5 +431,5 @@ def _check_output(op: str, windows: Windows) -> None:
             raise ValueError(
                 f"{op}: the window spans {windows.extent[axis]} positions of spatial dimension"
                 f" {axis} (window {windows.window[axis]}, dilation {windows.dilation[axis]}),"
-                f" but x has {windows.size[axis]} + {low + high} of padding"
+                f" but {array} has {windows.size[axis]} + {low + high} of padding"
             )

@@ -84,6 +84,8 @@ def test_samples_are_what_records_promise(record):
         assert all(value.dtype == np.float64 for value in sample.arrays.values())
     parameters = inspect.signature(record.op).parameters
     for name, parameter in parameters.items():
+        if name == "out_sharding":
+            continue  # needs a mesh: tests/test_sharding.py
         tried = [
             {**sample.arrays, **sample.fixed, **sample.options}.get(name, parameter.default)
             for sample in samples

@@ -315,7 +315,7 @@ def test_message(case):
     check(case, jitted)
 
 
-@each(case for case in CASES if case.op.startswith("conv"))
+@each(case for case in CASES if case.op in ("conv", "conv_transpose"))
 def test_the_twin_of_a_convolution_says_the_same(case):
     check(case, getattr(jaxconv.reference, case.op))
 

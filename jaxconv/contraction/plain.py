@@ -3,7 +3,8 @@
 `lax.conv_general_dilated` is a correlation with holes on either side: over an input
 whose neighbours are `lhs_dilation` apart it slides a kernel whose neighbours are
 `rhs_dilation` apart, `window_strides` at a time. All three contractions fit that mould;
-each docstring says which of its numbers plays which part.
+each docstring says which of its numbers plays which part. An input that is itself spread, e
+apart (`spread`, for `conv_general_dilated`), keeps its place: only every e-th dx is asked for.
 """
 
 from typing import Any
@@ -22,8 +23,8 @@ def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     """
     # lax rounds down where the geometry was told to round up: say how far to reach instead.
     return _convolve(
-        g, x, w, window_strides=g.stride, padding=g.covering, rhs_dilation=g.dilation,
-        feature_group_count=g.groups,
+        g, x, w, window_strides=g.stride, padding=g.covering, lhs_dilation=g.spread,
+        rhs_dilation=g.dilation, feature_group_count=g.groups,
     )  # fmt: skip
 
 
@@ -46,8 +47,9 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
         spread = s * (o - 1) + 1
         padding.append((before, n + span - 1 - before - spread))
     return _convolve(
-        g, dy, rot180(g, _swap_channels(g, w)), window_strides=(1,) * g.dims, padding=padding,
-        lhs_dilation=g.stride, rhs_dilation=g.dilation, feature_group_count=g.groups,
+        g, dy, rot180(g, _swap_channels(g, w)), window_strides=g.spread or (1,) * g.dims,
+        padding=padding, lhs_dilation=g.stride, rhs_dilation=g.dilation,
+        feature_group_count=g.groups,
     )  # fmt: skip
 
 
@@ -72,8 +74,8 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
         out_spec=(kernels[1], kernels[0], *kernels[2:]),
     )
     return _convolve(
-        g, x, dy, window_strides=g.dilation, padding=padding, rhs_dilation=g.stride,
-        batch_group_count=g.groups, dimension_numbers=exchanged,
+        g, x, dy, window_strides=g.dilation, padding=padding, lhs_dilation=g.spread,
+        rhs_dilation=g.stride, batch_group_count=g.groups, dimension_numbers=exchanged,
     )  # fmt: skip
 
 

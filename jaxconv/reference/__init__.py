@@ -9,7 +9,7 @@ They are called with what the ops were called with, and leave it to those to ref
 """
 
 from jaxconv.reference.activation import relu
-from jaxconv.reference.conv import conv, conv_transpose
+from jaxconv.reference.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
 from jaxconv.reference.padding import pad
@@ -18,6 +18,7 @@ from jaxconv.reference.pooling import avg_pool, max_pool
 __all__ = [
     "avg_pool",
     "conv",
+    "conv_general_dilated",
     "conv_transpose",
     "dense",
     "max_pool",

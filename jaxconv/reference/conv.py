@@ -1,9 +1,21 @@
 """The twins of the convolutions: the same functions, differentiated by JAX."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import IntOrInts, Layout, Padding, PaddingMode, PrecisionLike, accumulator
+from jaxconv.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    PaddingMode,
+    Pairs,
+    PrecisionLike,
+    accumulator,
+    as_precision,
+)
 from jaxconv.geometry import make_conv_geometry, make_transposed_geometry
 from jaxconv.reference.padding import JNP_MODES
 
@@ -124,3 +136,37 @@ def conv_transpose(
     if layout == "channels_first":
         y = jnp.moveaxis(y, -1, 1)
     return y.astype(x.dtype)
+
+
+def conv_general_dilated(
+    lhs: Array,
+    rhs: Array,
+    window_strides: Sequence[int],
+    padding: str | Pairs,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: PrecisionLike = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Array:
+    """See `jaxconv.conv_general_dilated`."""
+    dtype = jnp.dtype(preferred_element_type or lhs.dtype)
+    wide = max(dtype, accumulator(lhs.dtype), key=lambda d: jnp.finfo(d).bits)
+    y = lax.conv_general_dilated(
+        lhs,
+        rhs,
+        window_strides,
+        padding,
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=dimension_numbers,
+        feature_group_count=feature_group_count,
+        batch_group_count=batch_group_count,
+        precision=as_precision("conv_general_dilated", precision),
+        preferred_element_type=wide,
+        out_sharding=out_sharding,
+    )
+    return y.astype(dtype)

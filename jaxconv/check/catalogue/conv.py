@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxconv.check.catalogue.geometries import ConvCase, conv_case, transposed_case
-from jaxconv.check.catalogue.record import Record, Refusal, Sample, value_error
+from jaxconv.check.catalogue.geometries import (
+    ConvCase,
+    conv_case,
+    general_case,
+    transposed_case,
+)
+from jaxconv.check.catalogue.record import Record, Refusal, Sample, type_error, value_error
 from jaxconv.check.catalogue.sampling import normal
 
 
@@ -14,6 +19,20 @@ def _call(case: ConvCase, seed: int) -> Sample:
     if case.b is not None:
         arrays["b"] = normal(seed + 2, case.b)
     options = {**case.keywords, "precision": "highest"} if seed % 5 == 3 else case.keywords
+    return Sample(arrays, options=options)
+
+
+def _general(seed: int) -> Sample:
+    lhs, rhs, arguments = general_case(seed)
+    if seed % 5 == 3:
+        arguments |= {"precision": "highest", "preferred_element_type": "float64"}
+    return Sample({"lhs": normal(seed, lhs), "rhs": normal(seed + 1, rhs)}, options=arguments)
+
+
+def _large_general() -> Sample:
+    arrays = {"lhs": normal(0, (8, 17, 16, 24)), "rhs": normal(1, (3, 3, 24, 16))}
+    numbers = ("NHWC", "HWIO", "NHWC")
+    options = {"window_strides": (2, 1), "padding": "SAME", "dimension_numbers": numbers}
     return Sample(arrays, options=options)
 
 
@@ -81,6 +100,58 @@ def _conv_refusals() -> Iterator[Refusal]:
         yield value_error(f"conv: the window spans {message} of padding", x, W, **keywords)
 
 
+def _general_refusals() -> Iterator[Refusal]:
+    op, x, w = "conv_general_dilated", np.zeros((2, 4, 5, 5)), np.zeros((6, 4, 3, 3))
+    must = f"{op}: lhs and rhs must have the same number of dimensions, at least 2"
+    for shape in ((4,), (4, 5, 5), (2, 4, 5, 5, 5)):
+        message = f"{must}, but their shapes are {shape} and (6, 4, 3, 3)"
+        yield value_error(message, np.zeros(shape), w, (1, 1), "SAME")
+    must = (
+        f"{op}: dimension_numbers must be None, a ConvDimensionNumbers or three strings like"
+        " ('NHWC', 'HWIO', 'NHWC') with a letter for each of 4 axes"
+    )
+    for numbers in ("NHWC", ("NHWC", "HWIO"), ("NHC", "HWIO", "NHWC"), 3):
+        message = f"{must}, but {numbers!r} came"
+        yield value_error(message, x, w, (1, 1), "SAME", dimension_numbers=numbers)
+    wider = f"{op}: preferred_element_type must be float64 or a wider float"
+    for dtype in ("float32", "int32", "complex64"):
+        message = f"{wider}, but {dtype} came"
+        yield type_error(message, x, w, (1, 1), "SAME", preferred_element_type=dtype)
+    message = f"{op}: lhs has 4 channels, but rhs expects 8 (feature_group_count=2)"
+    yield value_error(message, x, w, (1, 1), "SAME", feature_group_count=2)
+    message = f"{op}: feature_group_count or batch_group_count must be 1, but 2 and 2 came"
+    yield value_error(message, x, w, (1, 1), "SAME", feature_group_count=2, batch_group_count=2)
+    message = f"{op}: rhs makes no channels"
+    yield value_error(message, x, w[:0], (1, 1), "SAME")
+    message = f"{op}: rhs has an empty window, its shape is (6, 4, 0, 3)"
+    yield value_error(message, x, w[:, :, :0], (1, 1), "SAME")
+    message = f"{op}: 6 channels of rhs cannot be shared by 4 groups"
+    yield value_error(message, x, w, (1, 1), "SAME", batch_group_count=4)
+    message = f"{op}: 2 examples of lhs cannot be shared by 3 groups"
+    yield value_error(message, x, w, (1, 1), "SAME", batch_group_count=3)
+    message = (
+        f"{op}: padding must be (low, high) pairs where lhs_dilation is not 1, but 'SAME' came"
+    )
+    yield value_error(message, x, w, (1, 1), "SAME", (2, 1))
+    must = f"{op}: padding must be a name or 2 (low, high) pairs, one per spatial dimension"
+    for padding in (1, ((1, 1),), None):
+        yield value_error(f"{must}, but {padding!r} came", x, w, (1, 1), padding)
+    for pair in (1, (1,)):
+        message = f"{op}: padding[1] must be a (low, high) pair, but {pair!r} came"
+        yield value_error(message, x, w, (1, 1), ((1, 1), pair))
+    message = (
+        f"{op}: the window spans 3 positions of spatial dimension 0 (window 3, dilation 1),"
+        " but lhs has 5 + -4 of padding"
+    )
+    yield value_error(message, x, w, (1, 1), ((-2, -2), (0, 0)))
+    for name in ("window_strides", "rhs_dilation", "lhs_dilation"):
+        rest = {"window_strides": (1, 1), "padding": "VALID"}
+        must = f"{op}: {name} must be an int or 2 ints, one per spatial dimension"
+        yield value_error(f"{must}, but (1,) came", x, w, **{**rest, name: (1,)})
+        message = f"{op}: {name}[0] must be at least 1, but 0 came"
+        yield value_error(message, x, w, **{**rest, name: (0, 1)})
+
+
 def _transposed_refusals() -> Iterator[Refusal]:
     op, w = "conv_transpose", np.zeros((3, 3, 2, 4))
     yield from _kernel_forms(op, "C_out/groups", "C_in")
@@ -122,6 +193,14 @@ RECORDS = (
         large=_large_conv,
         transformed=(0, 4, 5, 7),  # 1-D to 3-D, both layouts, borders that copy
         refusals=_conv_refusals,
+    ),
+    Record(
+        name="conv_general_dilated",
+        sample=_general,
+        large=_large_general,
+        transformed=(1, 2, 4),  # spread or not, batch and feature groups, axes in any order
+        refusals=_general_refusals,
+        by_example=("lhs",),
     ),
     Record(
         name="conv_transpose",

@@ -57,6 +57,57 @@ def conv_case(seed: int) -> ConvCase:
     return ConvCase(_ints(x), _ints(w), b, keywords)
 
 
+class GeneralCase(NamedTuple):
+    """Shapes and arguments of one call with the signature of lax."""
+
+    lhs: tuple[int, ...]
+    rhs: tuple[int, ...]
+    arguments: dict[str, Any]
+
+
+def general_case(seed: int) -> GeneralCase:
+    """The general convolution with this number: axes in any order, batch groups, cut edges."""
+    dims = 1 + seed % 3
+    rng = np.random.default_rng((6, seed))
+    spread = rng.integers(1, 4, dims) if seed % 4 < 2 else np.ones(dims, int)
+    while True:
+        size, window = _distinct(rng, PRIMES[dims], dims), _distinct(rng, WINDOWS[dims], dims)
+        stride, dilation = rng.integers(1, 5, dims), rng.integers(1, 4, dims)
+        full = spread * (np.array(size) - 1) + 1
+        padding: Any = tuple(_ints(pair) for pair in rng.integers(-2, max(window) + 3, (dims, 2)))
+        if np.all(full + np.sum(padding, axis=1) >= dilation * (np.array(window) - 1) + 1):
+            break
+    if set(_ints(spread)) == {1} and seed % 8 > 5:
+        padding = str(rng.choice(["SAME", "SAME_LOWER"]))
+    groups, parts = ((1, 1), (3, 1), (1, 2))[seed % 7 % 3]
+    c_in, c_out = groups * rng.choice([1, 2, 3]), groups * parts * rng.choice([1, 2, 5])
+    n = parts * _batch(rng, seed)
+    letters = "XYZ"[:dims]
+    numbers = (
+        None,
+        (f"N{letters}C", f"{letters}IO", f"N{letters}C"),
+        (f"C{letters}N", f"O{letters}I", f"{letters}NC"),
+        (f"{letters}CN", f"I{letters}O", f"NC{letters}"),
+    )[seed // 3 % 4]
+    sizes = dict(zip(letters, size, strict=True)) | {"N": n, "C": c_in}
+    kernel = dict(zip(letters, window, strict=True)) | {"I": c_in // groups, "O": c_out}
+    images, kernels, _ = numbers or (f"NC{letters}", f"OI{letters}", "")
+    arguments = {
+        "window_strides": _ints(stride),
+        "padding": padding,
+        "lhs_dilation": None if set(_ints(spread)) == {1} else _ints(spread),
+        "rhs_dilation": _ints(dilation),
+        "dimension_numbers": numbers,
+        "feature_group_count": groups,
+        "batch_group_count": parts,
+    }
+    return GeneralCase(
+        _ints(sizes[letter] for letter in images),
+        _ints(kernel[letter] for letter in kernels),
+        arguments,
+    )
+
+
 def transposed_case(seed: int) -> ConvCase:
     """The transposed convolution with this number."""
     dims = 1 + seed % 3

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from jaxconv.arguments import (
@@ -14,11 +13,11 @@ from jaxconv.arguments import (
     Padding,
     PaddingMode,
     PrecisionLike,
-    accumulator,
     aligned,
 )
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
-from jaxconv.geometry import ConvGeometry, make_conv_geometry, make_transposed_geometry
+from jaxconv.conv.bias import along_channels, over_positions
+from jaxconv.geometry import ConvGeometry, make_conv_geometry
 from jaxconv.padding import extend, retract
 from jaxconv.residuals import factors_for_each_other, is_kept
 
@@ -102,7 +101,7 @@ def conv(
         layout=layout,
         precision=precision,
     )
-    return _conv_compiled(geometry, *aligned(x, w, b))
+    return conv_compiled(geometry, *aligned(x, w, b))
 
 
 def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
@@ -110,8 +109,8 @@ def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
         w = rot180(g, w)
     y = correlate(_without_border(g), _with_border(g, x), w)
     if b is not None:
-        y = y + _along_channels(g, b).astype(y.dtype)
-    return y.astype(x.dtype)
+        y = y + along_channels(g, b).astype(y.dtype)
+    return y.astype(g.dtype or x.dtype)
 
 
 # The rules below call `_value`, never `_conv`: differentiated again, in forward mode too, they
@@ -130,23 +129,23 @@ def _conv_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any
     x, w, bias = residuals
     dx = dw = db = None
     if is_kept(w):
-        if g.flip_kernel:
-            w = rot180(g, w)
-        dx = input_gradient(_without_border(g), w, dy)
+        kernel = rot180(g, w) if g.flip_kernel else w
+        dx = input_gradient(_without_border(g), kernel.astype(dy.dtype), dy)
         if g.padding_mode != "zeros":
             dx = retract(dx, g.padding, g.spatial_axes, g.padding_mode)
-        dx = dx.astype(dy.dtype)
+        dx = dx.astype(w.dtype)
     if is_kept(x):
-        dw = kernel_gradient(_without_border(g), _with_border(g, x), dy).astype(dy.dtype)
+        bordered = _with_border(g, x).astype(dy.dtype)
+        dw = kernel_gradient(_without_border(g), bordered, dy).astype(x.dtype)
         if g.flip_kernel:
             dw = rot180(g, dw)
     if bias is not None:
-        db = _over_positions(g, dy)
+        db = over_positions(g, dy)
     return dx, dw, db
 
 
 _conv.defvjp(_conv_forward, _conv_backward, symbolic_zeros=True)
-_conv_compiled = jax.jit(_conv, static_argnums=0, inline=True)
+conv_compiled = jax.jit(_conv, static_argnums=0, inline=True)
 
 
 def _with_border(g: ConvGeometry, x: Array) -> Array:
@@ -162,121 +161,3 @@ def _without_border(g: ConvGeometry) -> ConvGeometry:
         return g
     size = tuple(n + low + high for n, (low, high) in zip(g.size, g.padding, strict=True))
     return replace(g, size=size, padding=((0, 0),) * g.dims)
-
-
-def _along_channels(g: ConvGeometry, b: Array) -> Array:
-    """b, shaped to be added at every sample and position."""
-    return jnp.expand_dims(b, tuple(range(1, g.dims + 1))) if g.channel_axis == 1 else b
-
-
-def _over_positions(g: ConvGeometry, dy: Array) -> Array:
-    """The bias gradient: dy summed over every sample and position."""
-    summed = (0, *g.spatial_axes)
-    return jnp.sum(dy, axis=summed, dtype=accumulator(dy.dtype)).astype(dy.dtype)
-
-
-def conv_transpose(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: IntOrInts = 1,
-    padding: Padding = "SAME",
-    output_padding: IntOrInts = 0,
-    dilation: IntOrInts = 1,
-    groups: int = 1,
-    layout: Layout = "channels_last",
-    precision: PrecisionLike = None,
-) -> Array:
-    r"""Transposed convolution: the input gradient of a conv, as a layer of its own.
-
-    It is the map that takes x where that conv's backward pass takes dy. In one dimension:
-
-        y[n, p, k] = Σ_{i,a,c : s·i + d·a − low = p} x[n, i, c] · w[a, k, c] + b[k]
-
-    so every x[i] is stamped onto y as a multiple of the kernel, s apart. Given dy,
-
-        dx[n, i, c] = Σ_{a,k} dy[n, s·i + d·a − low, k] · w[a, k, c]
-        dw[a, k, c] = Σ_{n,i} dy[n, s·i + d·a − low, k] · x[n, i, c]
-        db[k]       = Σ_{n,p} dy[n, p, k]
-
-    which are that conv's forward pass and its kernel gradient, with x and dy in each other's
-    place: the same three contractions, no new mathematics. Saved for the backward pass: x and w.
-
-    Args:
-        x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
-        w: kernel in the layout of that conv, (*window, C_out/groups, C_in).
-        b: bias, (C_out,), or None.
-        stride: s, the distance between two stamps.
-        padding: that conv's padding. Numbers cut y, which has
-            s·(n−1) + d·(K−1) + 1 − low − high + output_padding positions, as in PyTorch; "VALID" is
-            0, "CAUSAL" (1-D) cuts before only. "SAME" and "SAME_LOWER" give s·n positions.
-        output_padding: positions added at the end of y, less than the stride or the dilation.
-        dilation: d, distance between neighbouring kernel elements.
-        groups: number of groups of channels that do not see each other.
-        layout: "channels_first" is x (N, C_in, *spatial), w (C_in, C_out/groups, *window).
-        precision: as in `conv`.
-
-    Returns:
-        y, (N, *spatial_out, C_out) in the layout and dtype of x. Sums over 16-bit floats are
-        kept in float32 and rounded once. N may be 0.
-
-    Raises:
-        TypeError: an argument is no array, not floating-point, or of another dtype than x.
-        ValueError: shapes that do not fit, an unknown option, or a padding that leaves nothing.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> x = jnp.ones((1, 4, 4, 8)); w = jnp.ones((3, 3, 2, 8))
-        >>> conv_transpose(x, w, stride=2).shape
-        (1, 8, 8, 2)
-
-    The derivation: docs/derivations/conv.md, section 8.
-    """
-    geometry, x, w, b = make_transposed_geometry(
-        "conv_transpose",
-        x,
-        w,
-        b,
-        stride=stride,
-        padding=padding,
-        output_padding=output_padding,
-        dilation=dilation,
-        groups=groups,
-        layout=layout,
-        precision=precision,
-    )
-    return _conv_transpose_compiled(geometry, *aligned(x, w, b))
-
-
-def _transposed_value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    y = input_gradient(g, w, x)
-    if b is not None:
-        y = y + _along_channels(g, b).astype(y.dtype)
-    return y.astype(x.dtype)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv_transpose(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    return _transposed_value(g, x, w, b)
-
-
-def _conv_transpose_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Any]:
-    y = _transposed_value(g, x.value, w.value, None if b is None else b.value)
-    return y, factors_for_each_other(x, w, b)
-
-
-def _conv_transpose_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias = residuals
-    dx = dw = db = None
-    if is_kept(w):
-        dx = correlate(g, dy, w).astype(dy.dtype)
-    if is_kept(x):
-        dw = kernel_gradient(g, dy, x).astype(dy.dtype)
-    if bias is not None:
-        db = _over_positions(g, dy)
-    return dx, dw, db
-
-
-_conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward, symbolic_zeros=True)
-_conv_transpose_compiled = jax.jit(_conv_transpose, static_argnums=0, inline=True)
