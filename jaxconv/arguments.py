@@ -145,9 +145,13 @@ def is_sequence(value: object) -> bool:
 
 
 def as_precision(op: str, value: Any) -> Any:
-    """None, a `lax.Precision`, or a pair of them (for the two factors of a product)."""
+    """None, a `lax.Precision`, or a pair of them (for the two factors of a product).
+
+    None stands for what `jax.default_matmul_precision` says. It is looked up here, where the
+    forward pass is traced: a context around that need not be around the backward pass.
+    """
     if value is None:
-        return None
+        return _precision(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
     pair = is_sequence(value) and len(value) == 2
     precisions = tuple(map(_precision, value if pair else (value,)))
     if None in precisions:

@@ -1,13 +1,14 @@
 """The fully connected layer."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, aligned, as_array, check_floating
-from jaxconv.residuals import factors_for_each_other, is_kept
+from jaxconv.arguments import accumulator, aligned, as_array, as_precision, check_floating
+from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -47,48 +48,57 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
         raise ValueError(f"dense: x has shape {x.shape}, but w expects (..., {w.shape[0]})")
     if b is not None and b.shape != (w.shape[1],):
         raise ValueError(f"dense: b must have shape ({w.shape[1]},), but its shape is {b.shape}")
-    return _dense_compiled(*aligned(x, w, b))
+    return _dense_compiled(as_precision("dense", None), *aligned(x, w, b))
 
 
-def _value(x: Array, w: Array, b: Array | None) -> Array:
-    y = _product(x, w, (x.ndim - 1,), (0,))
+def _value(precision: Any, x: Array, w: Array, b: Array | None) -> Array:
+    y = _product(precision, x, w, (x.ndim - 1,), (0,))
     if b is not None:
         y = y + b.astype(y.dtype)
     return y.astype(x.dtype)
 
 
-@jax.custom_vjp
-def _dense(x: Array, w: Array, b: Array | None) -> Array:
-    return _value(x, w, b)
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _dense(precision: Any, x: Array, w: Array, b: Array | None) -> Array:
+    return _value(precision, x, w, b)
 
 
-def _dense_forward(x: Any, w: Any, b: Any) -> tuple[Array, Any]:
-    y = _value(x.value, w.value, None if b is None else b.value)
+def _dense_forward(precision: Any, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+    y = _value(precision, x.value, w.value, None if b is None else b.value)
     return y, factors_for_each_other(x, w, b)
 
 
-def _dense_backward(residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias = residuals
+def _dense_backward(precision: Any, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = kept.x, kept.w
     leading = tuple(range(dy.ndim - 1))
     dx = dw = db = None
     if is_kept(w):
-        dx = _product(dy, w, (dy.ndim - 1,), (1,)).astype(dy.dtype)
+        dx = _product(precision, dy, w, (dy.ndim - 1,), (1,), kept.x_sharding).astype(dy.dtype)
     if is_kept(x):
-        dw = _product(x, dy, leading, leading).astype(dy.dtype)
-    if bias is not None:
+        dw = _product(precision, x, dy, leading, leading, kept.w_sharding).astype(dy.dtype)
+    if kept.biased:
         db = jnp.sum(dy, axis=leading, dtype=accumulator(dy.dtype)).astype(dy.dtype)
     return dx, dw, db
 
 
 _dense.defvjp(_dense_forward, _dense_backward, symbolic_zeros=True)
-_dense_compiled = jax.jit(_dense, inline=True)
+_dense_compiled = jax.jit(_dense, static_argnums=0, inline=True)
 
 
-def _product(left: Array, right: Array, over: tuple[int, ...], and_over: tuple[int, ...]) -> Array:
+def _product(
+    precision: Any,
+    left: Array,
+    right: Array,
+    over: tuple[int, ...],
+    and_over: tuple[int, ...],
+    sharding: Any = None,
+) -> Array:
     """Sum of products over these axes of left and right; 16-bit floats give a float32 sum."""
     return lax.dot_general(
         left,
         right,
         ((over, and_over), ((), ())),
+        precision=precision,
         preferred_element_type=accumulator(left.dtype),
+        out_sharding=sharding,
     )

@@ -1,7 +1,10 @@
 """What a rule keeps for its backward pass."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -11,19 +14,46 @@ from jax import Array
 _ABSENT = np.zeros(0, bool)
 
 
-def factors_for_each_other(x: Any, w: Any, b: Any) -> tuple[Any, Any, tuple[()] | None]:
-    """The residuals of a product of x and w plus b, from `defvjp(symbolic_zeros=True)`'s primals.
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["x", "w"],
+    meta_fields=["biased", "x_sharding", "w_sharding"],
+)
+@dataclass(frozen=True)
+class Factors:
+    """The residuals of a product of x and w plus a bias.
 
-    Each factor is kept for the other's gradient, and only if that gradient is wanted. The
-    bias gradient needs no residual: an empty tuple says that there is a bias.
+    Attributes:
+        x: kept for the gradient of w, and only if that is wanted.
+        w: kept for the gradient of x, and only if that is wanted.
+        biased: whether there is a bias. Its gradient needs no residual.
+        x_sharding: how x, and so its gradient, lies on a mesh with Explicit axes; None elsewhere.
+        w_sharding: the same of w. JAX cannot tell: the gradient is a sum over what dy is split by.
     """
-    return (
-        x.value if w.perturbed else _ABSENT,
-        w.value if x.perturbed else _ABSENT,
-        None if b is None else (),
+
+    x: Any
+    w: Any
+    biased: bool
+    x_sharding: Any
+    w_sharding: Any
+
+
+def factors_for_each_other(x: Any, w: Any, b: Any) -> Factors:
+    """The residuals, from the primals that `defvjp(symbolic_zeros=True)` hands to a rule."""
+    return Factors(
+        x=x.value if w.perturbed else _ABSENT,
+        w=w.value if x.perturbed else _ABSENT,
+        biased=b is not None,
+        x_sharding=_explicit_sharding(x.value),
+        w_sharding=_explicit_sharding(w.value),
     )
 
 
 def is_kept(residual: Array) -> bool:
     """Whether this factor was kept."""
     return residual.dtype != bool
+
+
+def _explicit_sharding(array: Array) -> Any:
+    sharding = jax.typeof(array).sharding
+    return sharding if sharding.mesh.explicit_axes else None

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.catalogue import Sample
+from jaxconv.check.catalogue import Record, Sample
 
 
 def assert_close(got, want, what="", tolerance=1e-10):
@@ -50,7 +50,7 @@ def float_leaves(tree):
 # that differ in numbers alone are compiled once.
 
 
-class _Call:
+class _Bound:
     """An op and the static part of a sample; two with the same parts are equal."""
 
     def __init__(self, op, sample):
@@ -86,7 +86,7 @@ def value_and_cotangents(op, sample: Sample, dy):
     """y and a gradient for each of the sample's arrays."""
     floats, rebuild = _without_float0(dy)
     return _value_and_cotangents(
-        _Call(op, sample), rebuild, tuple(sample.arrays.values()), dict(sample.fixed), floats
+        _Bound(op, sample), rebuild, tuple(sample.arrays.values()), dict(sample.fixed), floats
     )
 
 
@@ -102,7 +102,7 @@ def judged(op, sample: Sample, dy, nudge=None):
     arrays = tuple(sample.arrays.values())
     steps = tuple(_direction(i, a.shape) * (nudge or 0) / 2 for i, a in enumerate(arrays))
     y, gradients, slopes = _judged(
-        _Call(op, sample), rebuild, nudge is not None, arrays, dict(sample.fixed), floats, steps
+        _Bound(op, sample), rebuild, nudge is not None, arrays, dict(sample.fixed), floats, steps
     )
     if nudge is None:
         return y, gradients, None
@@ -167,3 +167,34 @@ def _without_float0(dy):
     shapes = tuple(None if f else leaf.shape for f, leaf in zip(is_float, leaves, strict=True))
     floats = tuple(leaf for f, leaf in zip(is_float, leaves, strict=True) if f)
     return floats, _Rebuild(tree, shapes)
+
+
+class Call:
+    """One sample as losses with random cotangents that bend, so that second derivatives see it."""
+
+    def __init__(self, record: Record, sample: Sample):
+        self.record, self.sample = record, sample
+        self.arrays = tuple(jnp.asarray(a) for a in sample.arrays.values())
+        y = float_leaves(jax.eval_shape(lambda *a: sample.bind(record.op)(*a), *self.arrays))
+        self.weights = [normal(900 + i, leaf.shape) for i, leaf in enumerate(y)]
+
+    def loss(self, op):
+        def loss(arrays):
+            leaves = float_leaves(self.sample.bind(op)(*arrays))
+            return sum(
+                jnp.sum(c * jnp.sin(leaf)) for c, leaf in zip(self.weights, leaves, strict=True)
+            )
+
+        return loss
+
+    @property
+    def hand(self):
+        return self.loss(self.record.op)
+
+    @property
+    def twin(self):
+        return self.loss(self.record.twin)
+
+    @functools.cached_property
+    def twin_gradient(self):
+        return jax.jit(jax.grad(self.twin))

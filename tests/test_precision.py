@@ -95,3 +95,17 @@ def test_16_bit_sums_are_kept_in_float32(dtype):
     assert db(jnp.ones((4096, 1), dtype))[0][0] == 4096
     db = jax.vjp(lambda b: jaxconv.conv(x[..., None], w[:1, None], b), w[0])[1]
     assert db(jnp.ones((1, 4097, 1), dtype))[0][0] == jnp.asarray(4097).astype(dtype)
+
+
+@pytest.mark.parametrize("op", ["conv", "conv_general_dilated", "conv_transpose", "dense"])
+def test_the_precision_of_the_forward_pass_is_that_of_the_backward_pass(op):
+    """Although it is computed later, outside the context."""
+    sample = CATALOGUE[op].sample(0)
+    options = {k: v for k, v in sample.options.items() if k != "precision"}
+    bound = Sample(sample.arrays, sample.fixed, options).bind(getattr(jaxconv, op))
+    arrays = tuple(map(jnp.asarray, sample.arrays.values()))
+    with jax.default_matmul_precision("highest"):
+        y, pull = jax.vjp(bound, *arrays)
+    assert "HIGHEST" in str(jax.make_jaxpr(pull)(y))
+    y, pull = jax.vjp(bound, *arrays)
+    assert "HIGHEST" not in str(jax.make_jaxpr(pull)(y))

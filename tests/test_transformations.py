@@ -10,43 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, float_leaves, normal
+from rules import Call, assert_trees_close, normal
 
-import jaxconv
-from jaxconv.check.catalogue import CATALOGUE, Record, Sample
-
-
-class Call:
-    """One sample as losses with random cotangents that bend, so that second derivatives see it."""
-
-    def __init__(self, record: Record, sample: Sample):
-        self.record, self.sample = record, sample
-        self.arrays = tuple(jnp.asarray(a) for a in sample.arrays.values())
-        y = float_leaves(jax.eval_shape(lambda *a: sample.bind(record.op)(*a), *self.arrays))
-        self.weights = [normal(900 + i, leaf.shape) for i, leaf in enumerate(y)]
-
-    def loss(self, op):
-        def loss(arrays):
-            leaves = float_leaves(self.sample.bind(op)(*arrays))
-            return sum(
-                jnp.sum(c * jnp.sin(leaf)) for c, leaf in zip(self.weights, leaves, strict=True)
-            )
-
-        return loss
-
-    @property
-    def hand(self):
-        return self.loss(self.record.op)
-
-    @property
-    def twin(self):
-        return self.loss(self.record.twin)
-
-    @functools.cached_property
-    def twin_gradient(self):
-        return jax.jit(jax.grad(self.twin))
-
+from jaxconv.check.catalogue import CATALOGUE
 
 CALLS = {
     f"{record.name}-{seed}": (record, seed)
@@ -156,57 +122,3 @@ def test_forward_mode_is_refused_by_the_rule_and_given_by_the_twin(name):
     with pytest.raises(TypeError, match="custom_vjp"):
         jax.jvp(call.hand, (call.arrays,), (tangents,))
     jax.eval_shape(partial(jax.jvp, call.twin), (call.arrays,), (tangents,))
-
-
-MESH = Mesh(np.array(jax.devices()[:2]), ("batch",))
-SPLIT, WHOLE = PartitionSpec("batch"), PartitionSpec()
-
-each_record = pytest.mark.parametrize("record", CATALOGUE.values(), ids=CATALOGUE)
-
-
-@each_record
-def test_sharded_over_the_batch(record):
-    """Data parallel on two devices, by the compiler (jit) and by hand (shard_map)."""
-    call = Call(record, record.large())
-    names = tuple(call.sample.arrays)
-    want = jax.jit(jax.grad(call.hand))(call.arrays)
-
-    split = record.by_example or names[:1]
-    sharded = tuple(
-        jax.device_put(a, NamedSharding(MESH, SPLIT if name in split else WHOLE))
-        for name, a in zip(names, call.arrays, strict=True)
-    )
-    assert_trees_close(jax.jit(jax.grad(call.hand))(sharded), want, "jit")
-
-    if record.by_example:
-        fixed = {name: jnp.asarray(a) for name, a in call.sample.fixed.items()}
-        specs = tuple(SPLIT if name in record.by_example else WHOLE for name in names)
-        fixed_specs = {name: SPLIT if name in record.by_example else WHOLE for name in fixed}
-
-        @partial(
-            jax.shard_map,
-            mesh=MESH,
-            in_specs=(specs, fixed_specs, SPLIT),
-            out_specs=specs,
-        )
-        def local_gradients(arrays, fixed, weights):
-            sample = Sample(dict(zip(names, arrays, strict=True)), fixed, call.sample.options)
-
-            def loss(arrays):
-                leaves = float_leaves(sample.bind(record.op)(*arrays))
-                return sum(jnp.sum(c * jnp.sin(y)) for c, y in zip(weights, leaves, strict=True))
-
-            return jax.grad(loss)(arrays)
-
-        got = jax.jit(local_gradients)(call.arrays, fixed, call.weights)
-        assert_trees_close(got, want, "shard_map")
-
-
-@pytest.mark.parametrize("op", ["max_pool", "avg_pool"])
-def test_overlapping_windows_sharded_over_space(op):
-    """The partitioner of XLA cuts the windows at the border between two devices."""
-    x, dy = normal(0, (2, 6, 5, 3)), normal(1, (2, 3, 3, 3))
-    pool = partial(getattr(jaxconv, op), window=3, stride=2, padding=1)
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(dy * jnp.sin(pool(x)))))
-    sharded = jax.device_put(x, NamedSharding(MESH, PartitionSpec(None, "batch")))
-    assert_trees_close(gradient(sharded), gradient(x))

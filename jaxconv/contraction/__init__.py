@@ -14,7 +14,8 @@ is a contraction of the other two:
 So the backward pass of each is made of the other two. What they compute is said here and
 in `jaxconv.geometry`; *how* they compute it is the business of this package alone. Each is
 built from operations that JAX can differentiate in forward and reverse mode, and returns
-the sum unrounded: float32 for 16-bit factors, so that a rule rounds once, at its end.
+the sum unrounded: float32 for 16-bit factors, so that a rule rounds once, at its end. On a
+mesh with Explicit axes a last argument says how the result is to lie there.
 """
 
 from jaxconv.contraction.plain import correlate, input_gradient, kernel_gradient, rot180

@@ -16,7 +16,7 @@ from jaxconv.arguments import accumulator
 from jaxconv.geometry import ConvGeometry
 
 
-def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
     """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k].
 
     The mould itself: windows move by s, their elements are d apart.
@@ -24,11 +24,11 @@ def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     # lax rounds down where the geometry was told to round up: say how far to reach instead.
     return _convolve(
         g, x, w, window_strides=g.stride, padding=g.covering, lhs_dilation=g.spread,
-        rhs_dilation=g.dilation, feature_group_count=g.groups,
+        rhs_dilation=g.dilation, feature_group_count=g.groups, out_sharding=sharding,
     )  # fmt: skip
 
 
-def input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
+def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -> Array:
     """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k].
 
     Solve for the position in dy: s·i = p + low − d·a. With dy spread s apart (zeros
@@ -49,11 +49,11 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
     return _convolve(
         g, dy, rot180(g, _swap_channels(g, w)), window_strides=g.spread or (1,) * g.dims,
         padding=padding, lhs_dilation=g.stride, rhs_dilation=g.dilation,
-        feature_group_count=g.groups,
+        feature_group_count=g.groups, out_sharding=sharding,
     )  # fmt: skip
 
 
-def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
     """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k].
 
     Here a is what is left and i what is summed, so they change parts: windows of dy
@@ -76,6 +76,7 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     return _convolve(
         g, x, dy, window_strides=g.dilation, padding=padding, lhs_dilation=g.spread,
         rhs_dilation=g.stride, batch_group_count=g.groups, dimension_numbers=exchanged,
+        out_sharding=sharding,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot1
 from jaxconv.conv.bias import along_channels, over_positions
 from jaxconv.geometry import ConvGeometry, make_conv_geometry
 from jaxconv.padding import extend, retract
-from jaxconv.residuals import factors_for_each_other, is_kept
+from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
 
 def conv(
@@ -120,26 +120,26 @@ def _conv(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
     return _value(g, x, w, b)
 
 
-def _conv_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Any]:
+def _conv_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
     y = _value(g, x.value, w.value, None if b is None else b.value)
     return y, factors_for_each_other(x, w, b)
 
 
-def _conv_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias = residuals
+def _conv_backward(g: ConvGeometry, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = kept.x, kept.w
     dx = dw = db = None
     if is_kept(w):
         kernel = rot180(g, w) if g.flip_kernel else w
-        dx = input_gradient(_without_border(g), kernel.astype(dy.dtype), dy)
+        dx = input_gradient(_without_border(g), kernel.astype(dy.dtype), dy, kept.x_sharding)
         if g.padding_mode != "zeros":
             dx = retract(dx, g.padding, g.spatial_axes, g.padding_mode)
         dx = dx.astype(w.dtype)
     if is_kept(x):
         bordered = _with_border(g, x).astype(dy.dtype)
-        dw = kernel_gradient(_without_border(g), bordered, dy).astype(x.dtype)
+        dw = kernel_gradient(_without_border(g), bordered, dy, kept.w_sharding).astype(x.dtype)
         if g.flip_kernel:
             dw = rot180(g, dw)
-    if bias is not None:
+    if kept.biased:
         db = over_positions(g, dy)
     return dx, dw, db
 

@@ -10,7 +10,7 @@ from jaxconv.arguments import IntOrInts, Layout, Padding, PrecisionLike, aligned
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient
 from jaxconv.conv.bias import along_channels, over_positions
 from jaxconv.geometry import ConvGeometry, make_transposed_geometry
-from jaxconv.residuals import factors_for_each_other, is_kept
+from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
 
 def conv_transpose(
@@ -99,19 +99,19 @@ def _conv_transpose(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Arr
     return _value(g, x, w, b)
 
 
-def _conv_transpose_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Any]:
+def _conv_transpose_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
     y = _value(g, x.value, w.value, None if b is None else b.value)
     return y, factors_for_each_other(x, w, b)
 
 
-def _conv_transpose_backward(g: ConvGeometry, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
-    x, w, bias = residuals
+def _conv_transpose_backward(g: ConvGeometry, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = kept.x, kept.w
     dx = dw = db = None
     if is_kept(w):
-        dx = correlate(g, dy, w).astype(dy.dtype)
+        dx = correlate(g, dy, w, kept.x_sharding).astype(dy.dtype)
     if is_kept(x):
-        dw = kernel_gradient(g, dy, x).astype(dy.dtype)
-    if bias is not None:
+        dw = kernel_gradient(g, dy, x, kept.w_sharding).astype(dy.dtype)
+    if kept.biased:
         db = over_positions(g, dy)
     return dx, dw, db
 
