@@ -5,6 +5,7 @@ plain `lax` and differentiated by JAX. The two are held against each other by th
 """
 
 from jaxconv.activation import relu
+from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "avg_pool",
+    "compiler_options",
     "conv",
     "conv_general_dilated",
     "conv_transpose",

@@ -9,6 +9,7 @@ They are called with what the ops were called with, and leave it to those to ref
 """
 
 from jaxconv.reference.activation import relu
+from jaxconv.reference.compiler import compiler_options
 from jaxconv.reference.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
@@ -17,6 +18,7 @@ from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
     "avg_pool",
+    "compiler_options",
     "conv",
     "conv_general_dilated",
     "conv_transpose",

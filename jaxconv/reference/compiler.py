@@ -1,0 +1,8 @@
+"""What to tell the compiler about the twins: the same, so that one seam switches all."""
+
+from jaxconv import compiler
+
+
+def compiler_options(platform: str | None = None) -> dict[str, str]:
+    """See `jaxconv.compiler_options`."""
+    return compiler.compiler_options(platform)
