@@ -8,7 +8,34 @@ baseline of the benchmarks and the way to forward mode, which `custom_vjp` refus
 They are called with what the ops were called with, and leave it to those to refuse it.
 """
 
-from jaxconv.reference.activation import relu
+from jaxconv.reference.activation import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    hardshrink,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    prelu,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_sign,
+    softmax,
+    softplus,
+    softshrink,
+    squareplus,
+    tanh,
+    tanhshrink,
+    threshold,
+)
 from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
@@ -17,11 +44,36 @@ from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
     "avg_pool",
+    "celu",
     "conv",
     "conv_transpose",
     "dense",
+    "elu",
+    "gelu",
+    "glu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "hardshrink",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
     "max_pool",
+    "mish",
     "pad",
+    "prelu",
     "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_sign",
+    "softmax",
     "softmax_cross_entropy",
+    "softplus",
+    "softshrink",
+    "squareplus",
+    "tanh",
+    "tanhshrink",
+    "threshold",
 ]
