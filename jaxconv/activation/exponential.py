@@ -91,8 +91,8 @@ def _celu_backward(y: Array, dy: Array, alpha: float) -> Array:
 _celu = from_output(_celu_value, _celu_backward)
 
 
-_SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
+_SELU_FLOOR = _SELU_SCALE * 1.6732632423543772
 
 
 def selu(x: Array) -> Array:
@@ -120,11 +120,12 @@ def selu(x: Array) -> Array:
 
 
 def _selu_value(x: Array) -> Array:
-    return _SELU_SCALE * _elu_value(x, _SELU_ALPHA)
+    curve = _SELU_FLOOR * jnp.expm1(jnp.where(x > 0, 0, x))
+    return jnp.where(x > 0, _SELU_SCALE * x, curve)
 
 
 def _selu_backward(y: Array, dy: Array) -> Array:
-    return dy * jnp.where(y > 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA)
+    return dy * jnp.where(y > 0, _SELU_SCALE, y + _SELU_FLOOR)
 
 
 _selu = from_output(_selu_value, _selu_backward)
@@ -204,7 +205,7 @@ def _squareplus_value(x: Array, b: float) -> Array:
 
 def _squareplus_backward(x: Array, dy: Array, b: float) -> Array:
     x = jnp.clip(x, -(2.0**60), 2.0**60)  # straight long before; x² must not overflow
-    return dy * (1 + x / jnp.sqrt(jnp.square(x) + b)) / 2
+    return (dy + dy * (x / jnp.sqrt(jnp.square(x) + b))) / 2
 
 
 _squareplus = from_input(_squareplus_value, _squareplus_backward)

@@ -41,7 +41,7 @@ def _silu_value(x: Array) -> Array:
 def _silu_backward(x: Array, dy: Array) -> Array:
     x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
     gate = lax.logistic(x)
-    return dy * (gate + x * (gate * (1 - gate)))
+    return dy * gate + dy * x * (gate * (1 - gate))
 
 
 _silu = from_input(_silu_value, _silu_backward)
@@ -87,7 +87,7 @@ def _gelu_value(x: Array) -> Array:
 def _gelu_backward(x: Array, dy: Array) -> Array:
     x = jnp.clip(x, -40, 40)  # Φ is 0 or 1 long before; ∞·0 would be NaN
     density = jnp.exp(-jnp.square(x) / 2) / math.sqrt(2 * math.pi)
-    return dy * (_normal_cdf(x) + x * density)
+    return dy * _normal_cdf(x) + dy * x * density
 
 
 def _normal_cdf(x: Array) -> Array:
@@ -112,7 +112,7 @@ def _gelu_tanh_backward(x: Array, dy: Array) -> Array:
     v = _gelu_tanh_argument(x)
     dv = math.sqrt(8 / math.pi) * (1 + 3 * _CUBIC * jnp.square(x))
     gate, shut = lax.logistic(v), lax.logistic(-v)  # 1 − gate would lose digits, v′ is large
-    return dy * (gate + x * dv * (gate * shut))
+    return dy * gate + dy * (x * dv) * (gate * shut)
 
 
 _gelu_tanh = from_input(_gelu_tanh_value, _gelu_tanh_backward)
@@ -150,7 +150,7 @@ def _mish_value(x: Array) -> Array:
 def _mish_backward(x: Array, dy: Array) -> Array:
     x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
     t = jnp.tanh(jnp.logaddexp(x, 0))
-    return dy * (t + x * ((1 - t) * (1 + t) * lax.logistic(x)))
+    return dy * t + dy * x * ((1 - t) * (1 + t) * lax.logistic(x))
 
 
 _mish = from_input(_mish_value, _mish_backward)

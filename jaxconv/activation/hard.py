@@ -71,7 +71,8 @@ def _hard_silu_value(x: Array) -> Array:
 
 
 def _hard_silu_backward(x: Array, dy: Array) -> Array:
-    return dy * jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, (2 * x + 3) / 6))
+    between = dy * (jnp.clip(x, -3, 3) / 3) + dy / 2
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, dy, between))
 
 
 _hard_silu = from_input(_hard_silu_value, _hard_silu_backward)

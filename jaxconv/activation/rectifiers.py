@@ -96,8 +96,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
         dx = dy where x ≥ 0, else s·dy
 
     At the kink x = 0 the derivative is taken to be 1, as in `jax.nn.leaky_relu`; PyTorch takes s.
-    Saved for the backward pass: y if s > 0, since y then has the sign of x (a negative x that
-    is so small that s·x rounds to 0 counts as 0); else one byte an element.
+    Saved for the backward pass: one byte an element. (y has the sign of x only if s > 0.)
 
     Args:
         x: input, any shape, floats.
@@ -119,27 +118,22 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """
     x = as_floats("leaky_relu", x)
     slope = as_float("leaky_relu", "negative_slope", negative_slope)
-    return _leaky_relu(x, slope) if slope > 0 else _leaky_relu_of_mask(x, slope)
+    return _leaky_relu(x, slope)
 
 
 def _leaky_relu_value(x: Array, slope: float) -> Array:
     return jnp.where(x >= 0, x, slope * x)
 
 
-def _leaky_relu_mask(x: Array, slope: float) -> Array:
+def _leaky_relu_kept(x: Array, slope: float) -> Array:
     return x >= 0
 
 
-def _leaky_relu_backward(y: Array, dy: Array, slope: float) -> Array:
-    return _leaky_relu_masked(y >= 0, dy, slope)
-
-
-def _leaky_relu_masked(kept: Array, dy: Array, slope: float) -> Array:
+def _leaky_relu_backward(kept: Array, dy: Array, slope: float) -> Array:
     return jnp.where(kept, dy, slope * dy)
 
 
-_leaky_relu = from_output(_leaky_relu_value, _leaky_relu_backward, exact=True)
-_leaky_relu_of_mask = from_mask(_leaky_relu_value, _leaky_relu_mask, _leaky_relu_masked)
+_leaky_relu = from_mask(_leaky_relu_value, _leaky_relu_kept, _leaky_relu_backward)
 
 
 def prelu(x: Array, alpha: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.activation.rule import as_floats, from_output
+from jaxconv.activation.rule import as_floats, from_input, from_output
 
 
 def sigmoid(x: Array) -> Array:
@@ -110,17 +110,16 @@ def soft_sign(x: Array) -> Array:
     r"""x/(|x| + 1), elementwise.
 
         y  = x/(|x| + 1)
-        dx = dy · (1 − |y|)²
+        dx = dy / (|x| + 1)²
 
-    since 1 − |y| = 1/(|x| + 1).
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: x. (The derivative is (1 − |y|)² too, with fewer digits.)
 
     Args:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN; so does ±∞, since
-        ∞/∞ is NaN in `jax.nn` and PyTorch too.
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. ±∞ gives NaN, ∞/∞,
+        as in `jax.nn` and PyTorch; the gradient there is the limit, 0 (there: NaN).
 
     Raises:
         TypeError: x is no array of floats.
@@ -134,8 +133,9 @@ def _soft_sign_value(x: Array) -> Array:
     return x / (jnp.abs(x) + 1)
 
 
-def _soft_sign_backward(y: Array, dy: Array) -> Array:
-    return dy * (1 - jnp.abs(y)) ** 2
+def _soft_sign_backward(x: Array, dy: Array) -> Array:
+    r = jnp.abs(x)
+    return dy / (1 + r * (2 + r))  # one rounding fewer than (1 + r)²
 
 
-_soft_sign = from_output(_soft_sign_value, _soft_sign_backward)
+_soft_sign = from_input(_soft_sign_value, _soft_sign_backward)

@@ -308,7 +308,7 @@ SIGMOIDAL = (
     _record(
         "soft_sign",
         _pinned(
-            "0 and far out", SPECIAL[[0, 2, 3, 5, 6]], [NAN, 0, 0, NAN, NAN], [NAN, 1, 1, NAN, NAN]
+            "0 and far out", SPECIAL[[0, 2, 3, 5, 6]], [NAN, 0, 0, NAN, NAN], [0, 1, 1, 0, NAN]
         ),
     ),
 )
@@ -407,7 +407,7 @@ def _softmax(name, *pins):
     return Record(
         name=name,
         sample=_scores,
-        large=lambda: Sample({"x": 3 * normal(0, (64, 100))}),
+        large=lambda: Sample({"x": 3 * normal(0, (8, 17, 16, 24))}),
         transformed=(0, 2),
         pinned=tuple(
             Pinned(why, Sample({"x": np.array(x)}), np.array(dy), np.array(y), {"x": np.array(dx)})
