@@ -127,6 +127,22 @@ def as_int(op: str, name: str, value: object, minimum: int, maximum: int = 2**31
     return integer
 
 
+def as_axis(op: str, axis: object, x: Array) -> int:
+    """The axis of x with this number, which counts from the end if it is negative."""
+    if x.ndim == 0:
+        raise ValueError(f"{op}: x must have at least 1 axis, but its shape is ()")
+    return as_int(op, "axis", axis, -x.ndim, x.ndim - 1) % x.ndim
+
+
+def as_axes(op: str, axis: Any, x: Array) -> tuple[int, ...]:
+    """The axes of x with these numbers (or this one), in ascending order."""
+    numbers = axis if is_sequence(axis) else (axis,)
+    axes = tuple(sorted(as_axis(op, number, x) for number in numbers))
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{op}: axis must name no axis twice, but {axis!r} came")
+    return axes
+
+
 def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tuple[int, ...]:
     """One int for all spatial dimensions, or one for each, as a tuple of ints."""
     if not is_sequence(value):

@@ -1,4 +1,4 @@
-"""relu."""
+"""relu and prelu."""
 
 import jax
 import jax.numpy as jnp
@@ -43,3 +43,26 @@ def test_saves_its_output():
     y, pull = jax.vjp(jaxconv.relu, x)
     (residual,) = jax.tree.leaves(pull)
     np.testing.assert_array_equal(residual, y)
+
+
+@pytest.mark.parametrize(
+    ("form", "index"), [((3,), "c"), ((4, 1), "h"), ((), ""), ((2, 1, 3), "nc")]
+)
+def test_prelu_adds_up_what_shares_an_alpha(form, index):
+    """Element by element, as the equation has it."""
+    x, alpha, dy = normal(0, (2, 4, 3)), normal(1, form), normal(2, (2, 4, 3))
+    want_y, want_dx, want_dalpha = np.zeros_like(x), np.zeros_like(x), np.zeros(form)
+    for n, h, c in np.ndindex(x.shape):
+        at = {"c": (c,), "h": (h, 0), "": (), "nc": (n, 0, c)}[index]
+        slope = 1 if x[n, h, c] > 0 else alpha[at]
+        want_y[n, h, c] = slope * x[n, h, c]
+        want_dx[n, h, c] = slope * dy[n, h, c]
+        want_dalpha[at] += min(x[n, h, c], 0) * dy[n, h, c]
+    got = value_and_pullback(jaxconv.prelu, (x, alpha), dy)
+    assert_trees_close(got, (want_y, (want_dx, want_dalpha)))
+
+
+def test_prelu_sums_16_bits_in_float32():
+    x, alpha = jnp.full((4096, 1), -1, jnp.bfloat16), jnp.zeros(1, jnp.bfloat16)
+    _, pull = jax.vjp(jaxconv.prelu, x, alpha)
+    assert pull(jnp.ones_like(x))[1].tolist() == [-4096]  # a bfloat16 sum stops at 256

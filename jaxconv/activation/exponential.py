@@ -1,0 +1,211 @@
+"""Rectifiers that bend smoothly."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.activation.rule import as_floats, from_input, from_output
+from jaxconv.arguments import as_float
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    r"""The exponential linear unit, elementwise.
+
+        y  = x where x > 0, else α·(exp(x) − 1)
+        dx = dy where y > 0, else dy·(y + α)
+
+    since α·exp(x) = y + α. If α is not 1, x = 0 is a kink; its derivative is taken to be α, as
+    in `jax.nn.elu` and PyTorch.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded; if α is
+    negative x too, since y then falls and rises).
+
+    Args:
+        x: input, any shape, floats.
+        alpha: α; y goes to −α.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: dy).
+
+    Raises:
+        TypeError: x is no array of floats, or alpha no number.
+        ValueError: alpha is not finite.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x, alpha = as_floats("elu", x), as_float("elu", "alpha", alpha)
+    return _elu(x, alpha) if alpha >= 0 else _elu_of_input(x, alpha)
+
+
+def _elu_value(x: Array, alpha: float) -> Array:
+    # An exp that overflows where it is not chosen would spoil the second derivative.
+    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x)))
+
+
+def _elu_backward(y: Array, dy: Array, alpha: float) -> Array:
+    return dy * jnp.where(y > 0, 1, y + alpha)
+
+
+def _elu_backward_of_input(x: Array, dy: Array, alpha: float) -> Array:
+    return dy * jnp.where(x > 0, 1, alpha * jnp.exp(jnp.where(x > 0, 0, x)))
+
+
+_elu = from_output(_elu_value, _elu_backward)
+_elu_of_input = from_input(_elu_value, _elu_backward_of_input)
+
+
+def celu(x: Array, alpha: float = 1.0) -> Array:
+    r"""The exponential linear unit whose derivative is continuous for every α, elementwise.
+
+        y  = x where x > 0, else α·(exp(x/α) − 1)
+        dx = dy where y > 0, else dy·(y/α + 1)
+
+    since exp(x/α) = y/α + 1.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+        alpha: α, not 0; y goes to −α.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: dy).
+
+    Raises:
+        TypeError: x is no array of floats, or alpha no number.
+        ValueError: alpha is 0 or not finite.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x, number = as_floats("celu", x), as_float("celu", "alpha", alpha)
+    if number == 0:
+        raise ValueError(f"celu: alpha must not be 0, but {alpha!r} came")
+    return _celu(x, number)
+
+
+def _celu_value(x: Array, alpha: float) -> Array:
+    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x) / alpha))
+
+
+def _celu_backward(y: Array, dy: Array, alpha: float) -> Array:
+    return dy * jnp.where(y > 0, 1, y / alpha + 1)
+
+
+_celu = from_output(_celu_value, _celu_backward)
+
+
+_SELU_SCALE = 1.0507009873554805
+_SELU_FLOOR = _SELU_SCALE * 1.6732632423543772
+
+
+def selu(x: Array) -> Array:
+    r"""The self-normalizing exponential linear unit, elementwise.
+
+        y  = λ·x where x > 0, else λ·α·(exp(x) − 1),      λ = 1.05070…,  α = 1.67326…
+        dx = λ·dy where y > 0, else dy·(y + λ·α)
+
+    With these λ and α mean 0 and variance 1 of x are mean 0 and variance 1 of y.
+    At the kink x = 0 the derivative is taken to be λ·α, as in `jax.nn.selu` and PyTorch.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: λ·dy).
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _selu(as_floats("selu", x))
+
+
+def _selu_value(x: Array) -> Array:
+    curve = _SELU_FLOOR * jnp.expm1(jnp.where(x > 0, 0, x))
+    return jnp.where(x > 0, _SELU_SCALE * x, curve)
+
+
+def _selu_backward(y: Array, dy: Array) -> Array:
+    return dy * jnp.where(y > 0, _SELU_SCALE, y + _SELU_FLOOR)
+
+
+_selu = from_output(_selu_value, _selu_backward)
+
+
+def softplus(x: Array) -> Array:
+    r"""log(1 + exp(x)), elementwise.
+
+        y  = log(1 + exp(x))
+        dx = dy · (1 − exp(−y))
+
+    since exp(y) = 1 + exp(x), so 1 − exp(−y) = exp(x)/(1 + exp(x)), the sigmoid of x.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x, exact however large x (PyTorch gives x from 20 on). NaN
+        gives NaN, and the gradient NaN.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softplus(jnp.array([-1e4, 0.0, 1e4])).tolist()  # log 2 in the middle
+        [0.0, 0.6931471824645996, 10000.0]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _softplus(as_floats("softplus", x))
+
+
+def _softplus_value(x: Array) -> Array:
+    return jnp.logaddexp(x, 0)
+
+
+def _softplus_backward(y: Array, dy: Array) -> Array:
+    return dy * -jnp.expm1(-y)
+
+
+_softplus = from_output(_softplus_value, _softplus_backward)
+
+
+def squareplus(x: Array, b: float = 4) -> Array:
+    r"""A rectifier rounded off by a hyperbola, elementwise.
+
+        y  = ½·(x + √(x² + b))
+        dx = dy · ½·(1 + x/√(x² + b))
+
+    Saved for the backward pass: x.
+
+    Args:
+        x: input, any shape, floats.
+        b: roundness, positive; y(0) = ½·√b, and b → 0 is relu.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, ∞ − ∞,
+        as in `jax.nn`; the gradient at ±∞ is the limit, 1 or 0.
+
+    Raises:
+        TypeError: x is no array of floats, or b no number.
+        ValueError: b is not positive or not finite.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x, number = as_floats("squareplus", x), as_float("squareplus", "b", b)
+    if number <= 0:
+        raise ValueError(f"squareplus: b must be positive, but {b!r} came")
+    return _squareplus(x, number)
+
+
+def _squareplus_value(x: Array, b: float) -> Array:
+    return (x + jnp.sqrt(jnp.square(x) + b)) / 2
+
+
+def _squareplus_backward(x: Array, dy: Array, b: float) -> Array:
+    x = jnp.clip(x, -(2.0**60), 2.0**60)  # straight long before; x² must not overflow
+    return (dy + dy * (x / jnp.sqrt(jnp.square(x) + b))) / 2
+
+
+_squareplus = from_input(_squareplus_value, _squareplus_backward)

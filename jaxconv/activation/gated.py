@@ -1,0 +1,206 @@
+"""x times a gate that x (or its other half) opens."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.activation.rule import as_floats, from_input
+from jaxconv.arguments import as_axis, as_bool
+
+
+def silu(x: Array) -> Array:
+    r"""x · sigmoid(x), elementwise; also called swish.
+
+    With σ the sigmoid of x:
+
+        y  = x·σ
+        dx = dy · (σ + x·σ·(1 − σ))
+
+    Saved for the backward pass: x, since y falls before it rises.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
+        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _silu(as_floats("silu", x))
+
+
+def _silu_value(x: Array) -> Array:
+    return x * lax.logistic(x)
+
+
+def _silu_backward(x: Array, dy: Array) -> Array:
+    x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
+    gate = lax.logistic(x)
+    return dy * gate + dy * x * (gate * (1 - gate))
+
+
+_silu = from_input(_silu_value, _silu_backward)
+
+
+def gelu(x: Array, approximate: bool = True) -> Array:
+    r"""x times the probability that a standard normal number is below x, elementwise.
+
+    With Φ that probability and φ = Φ′ the density, exp(−x²/2)/√(2π):
+
+        y  = x·Φ(x)
+        dx = dy · (Φ(x) + x·φ(x))
+
+    The approximation, the default as in `jax.nn.gelu`, has a sigmoid σ in place of Φ (usually
+    written with tanh, σ(2u) = ½·(1 + tanh u)):
+
+        y  = x·σ(v),     v = √(8/π)·(x + 0.044715·x³),     v′ = √(8/π)·(1 + 3·0.044715·x²)
+        dx = dy · (σ(v) + x·v′·σ(v)·σ(−v))
+
+    Saved for the backward pass: x, since y falls before it rises.
+
+    Args:
+        x: input, any shape, floats.
+        approximate: whether to take the approximation. In PyTorch the default is the exact one.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
+        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+
+    Raises:
+        TypeError: x is no array of floats, or approximate neither True nor False.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_floats("gelu", x)
+    return _gelu_tanh(x) if as_bool("gelu", "approximate", approximate) else _gelu(x)
+
+
+def _gelu_value(x: Array) -> Array:
+    return x * _normal_cdf(x)
+
+
+def _gelu_backward(x: Array, dy: Array) -> Array:
+    x = jnp.clip(x, -40, 40)  # Φ is 0 or 1 long before; ∞·0 would be NaN
+    density = jnp.exp(-jnp.square(x) / 2) / math.sqrt(2 * math.pi)
+    return dy * _normal_cdf(x) + dy * x * density
+
+
+def _normal_cdf(x: Array) -> Array:
+    return lax.erfc(-x * math.sqrt(0.5)) / 2
+
+
+_gelu = from_input(_gelu_value, _gelu_backward)
+
+_CUBIC = 0.044715
+
+
+def _gelu_tanh_value(x: Array) -> Array:
+    return x * lax.logistic(_gelu_tanh_argument(x))
+
+
+def _gelu_tanh_argument(x: Array) -> Array:
+    return math.sqrt(8 / math.pi) * (x + _CUBIC * x**3)
+
+
+def _gelu_tanh_backward(x: Array, dy: Array) -> Array:
+    x = jnp.clip(x, -40, 40)
+    v = _gelu_tanh_argument(x)
+    dv = math.sqrt(8 / math.pi) * (1 + 3 * _CUBIC * jnp.square(x))
+    gate, shut = lax.logistic(v), lax.logistic(-v)  # 1 − gate would lose digits, v′ is large
+    return dy * gate + dy * (x * dv) * (gate * shut)
+
+
+_gelu_tanh = from_input(_gelu_tanh_value, _gelu_tanh_backward)
+
+
+def mish(x: Array) -> Array:
+    r"""x · tanh(softplus(x)), elementwise.
+
+    With t = tanh(log(1 + exp(x))) and σ the sigmoid of x, the derivative of the softplus:
+
+        y  = x·t
+        dx = dy · (t + x·(1 − t²)·σ)
+
+    Saved for the backward pass: x, since y falls before it rises.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
+        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _mish(as_floats("mish", x))
+
+
+def _mish_value(x: Array) -> Array:
+    return x * jnp.tanh(jnp.logaddexp(x, 0))
+
+
+def _mish_backward(x: Array, dy: Array) -> Array:
+    x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
+    t = jnp.tanh(jnp.logaddexp(x, 0))
+    return dy * t + dy * x * ((1 - t) * (1 + t) * lax.logistic(x))
+
+
+_mish = from_input(_mish_value, _mish_backward)
+
+
+def glu(x: Array, axis: int = -1) -> Array:
+    r"""The gated linear unit: one half of x, times the sigmoid of the other.
+
+    With x = (a, b) cut in half along the axis, σ the sigmoid of b, and dx = (da, db):
+
+        y  = a·σ
+        da = dy·σ
+        db = dy·a·σ·(1 − σ)
+
+    Saved for the backward pass: x.
+
+    Args:
+        x: input, floats, of even size along the axis.
+        axis: the axis that holds a and then b.
+
+    Returns:
+        y in the dtype of x, half as large along the axis. NaN in a or b gives NaN.
+
+    Raises:
+        TypeError: x is no array of floats, or axis no int.
+        ValueError: x has no such axis, or it is of odd size.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> glu(jnp.array([3.0, 4.0, 0.0, 1e4])).tolist()
+        [1.5, 4.0]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_floats("glu", x)
+    axis = as_axis("glu", axis, x)
+    if x.shape[axis] % 2:
+        raise ValueError(f"glu: x must be of even size along axis {axis}, its shape is {x.shape}")
+    return _glu(x, axis)
+
+
+def _glu_value(x: Array, axis: int) -> Array:
+    a, b = jnp.split(x, 2, axis)
+    return a * lax.logistic(b)
+
+
+def _glu_backward(x: Array, dy: Array, axis: int) -> Array:
+    a, b = jnp.split(x, 2, axis)
+    gate = lax.logistic(b)
+    return jnp.concatenate([dy * gate, dy * a * (gate * (1 - gate))], axis)
+
+
+_glu = from_input(_glu_value, _glu_backward)

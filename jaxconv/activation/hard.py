@@ -1,0 +1,116 @@
+"""Smooth activations bent out of straight lines."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.activation.rule import as_floats, from_input, from_mask, from_output
+
+
+def hard_sigmoid(x: Array) -> Array:
+    r"""The straight line through ½ with slope 1/6, cut at 0 and 1, elementwise.
+
+        y  = min(max(x + 3, 0), 6) / 6
+        dx = dy/6 where 0 < y < 1, else 0
+
+    At the kinks x = ±3 the derivative is taken to be 0, as in `jax.nn.hard_sigmoid` and PyTorch.
+    Saved for the backward pass: y.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and no gradient.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _hard_sigmoid(as_floats("hard_sigmoid", x))
+
+
+def _hard_sigmoid_value(x: Array) -> Array:
+    t = x + 3
+    # Not minimum and maximum, whose own derivative at a tie is ½.
+    return jnp.where(t <= 0, 0, jnp.where(t >= 6, 6, t)) / 6
+
+
+def _hard_sigmoid_backward(y: Array, dy: Array) -> Array:
+    return jnp.where((y > 0) & (y < 1), dy / 6, 0)
+
+
+_hard_sigmoid = from_output(_hard_sigmoid_value, _hard_sigmoid_backward, exact=True)
+
+
+def hard_silu(x: Array) -> Array:
+    r"""x · hard_sigmoid(x), elementwise; also called hard swish.
+
+        y  = x · min(max(x + 3, 0), 6) / 6
+        dx = dy · (2x + 3)/6 where −3 < x < 3, 0 where x ≤ −3, dy where x ≥ 3
+
+    At the kink x = −3 the derivative is taken to be 0, and 1 at 3, as in `jax.nn.hard_silu` and
+    PyTorch. Saved for the backward pass: x, since y falls before it rises.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
+        as in `jax.nn`; the gradient there is the limit, 0.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _hard_silu(as_floats("hard_silu", x))
+
+
+def _hard_silu_value(x: Array) -> Array:
+    return x * _hard_sigmoid_value(x)
+
+
+def _hard_silu_backward(x: Array, dy: Array) -> Array:
+    between = dy * (jnp.clip(x, -3, 3) / 3) + dy / 2
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, dy, between))
+
+
+_hard_silu = from_input(_hard_silu_value, _hard_silu_backward)
+
+
+def hard_tanh(x: Array) -> Array:
+    r"""x, cut at −1 and 1, elementwise.
+
+        y  = min(max(x, −1), 1)
+        dx = dy where −1 ≤ x ≤ 1, else 0
+
+    At the kinks x = ±1 the derivative is taken to be 1, as in `jax.nn.hard_tanh`; PyTorch takes 0.
+    Saved for the backward pass: one byte an element. (y = 1 does not tell x = 1 from x > 1.)
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _hard_tanh(as_floats("hard_tanh", x))
+
+
+def _hard_tanh_value(x: Array) -> Array:
+    return jnp.where(x > 1, 1, jnp.where(x < -1, -1, x))
+
+
+def _hard_tanh_cut(x: Array) -> Array:
+    return (x > 1) | (x < -1)
+
+
+def _hard_tanh_backward(cut: Array, dy: Array) -> Array:
+    return jnp.where(cut, 0, dy)
+
+
+_hard_tanh = from_mask(_hard_tanh_value, _hard_tanh_cut, _hard_tanh_backward)

@@ -1,0 +1,202 @@
+"""Rectifiers: straight lines that bend at 0."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.activation.rule import as_floats, from_mask, from_output
+from jaxconv.arguments import accumulator, aligned, as_array, as_float, check_floating, check_number
+
+
+def relu(x: Array) -> Array:
+    r"""max(x, 0), elementwise.
+
+        y  = max(x, 0)
+        dx = dy where y > 0, else 0
+
+    At the kink x = 0 the derivative is taken to be 0, as in `jax.nn.relu` and PyTorch.
+    Saved for the backward pass: y and not x. A conv or dense layer that comes next saves
+    y as its input, so the two share one array.
+
+    Args:
+        x: input, any shape; floats or integers.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and no gradient.
+
+    Raises:
+        TypeError: x is no array of numbers.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_array("relu", "x", x)
+    check_number("relu", "x", x)
+    return _relu_compiled(x)
+
+
+@jax.custom_vjp
+def _relu(x: Array) -> Array:
+    return _relu_forward(x)[0]
+
+
+def _relu_forward(x: Array) -> tuple[Array, Array]:
+    y = jnp.where(x <= 0, 0, x)  # not maximum(x, 0), whose own derivative at 0 is ½
+    return y, y
+
+
+def _relu_backward(y: Array, dy: Array) -> tuple[Array]:
+    return (jnp.where(y > 0, dy, 0),)
+
+
+_relu.defvjp(_relu_forward, _relu_backward)
+_relu_compiled = jax.jit(_relu, inline=True)
+
+
+def relu6(x: Array) -> Array:
+    r"""min(max(x, 0), 6), elementwise.
+
+        y  = min(max(x, 0), 6)
+        dx = dy where 0 < y < 6, else 0
+
+    At the kinks 0 and 6 the derivative is taken to be 0, as in `jax.nn.relu6` and PyTorch.
+    Saved for the backward pass: y.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and no gradient (in PyTorch: dy).
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _relu6(as_floats("relu6", x))
+
+
+def _relu6_value(x: Array) -> Array:
+    return jnp.where(x <= 0, 0, jnp.where(x >= 6, 6, x))
+
+
+def _relu6_backward(y: Array, dy: Array) -> Array:
+    return jnp.where((y > 0) & (y < 6), dy, 0)
+
+
+_relu6 = from_output(_relu6_value, _relu6_backward, exact=True)
+
+
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    r"""x, or a small part of it where it is negative, elementwise.
+
+    With s the negative slope:
+
+        y  = x where x ≥ 0, else s·x
+        dx = dy where x ≥ 0, else s·dy
+
+    At the kink x = 0 the derivative is taken to be 1, as in `jax.nn.leaky_relu`; PyTorch takes s.
+    Saved for the backward pass: one byte an element. (y has the sign of x only if s > 0.)
+
+    Args:
+        x: input, any shape, floats.
+        negative_slope: s, any finite number.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient s·dy.
+
+    Raises:
+        TypeError: x is no array of floats, or negative_slope no number.
+        ValueError: negative_slope is not finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> leaky_relu(jnp.array([-2.0, 3.0]), 0.5).tolist()
+        [-1.0, 3.0]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_floats("leaky_relu", x)
+    slope = as_float("leaky_relu", "negative_slope", negative_slope)
+    return _leaky_relu(x, slope)
+
+
+def _leaky_relu_value(x: Array, slope: float) -> Array:
+    return jnp.where(x >= 0, x, slope * x)
+
+
+def _leaky_relu_kept(x: Array, slope: float) -> Array:
+    return x >= 0
+
+
+def _leaky_relu_backward(kept: Array, dy: Array, slope: float) -> Array:
+    return jnp.where(kept, dy, slope * dy)
+
+
+_leaky_relu = from_mask(_leaky_relu_value, _leaky_relu_kept, _leaky_relu_backward)
+
+
+def prelu(x: Array, alpha: Array) -> Array:
+    r"""x, or a learned part of it where it is negative, elementwise.
+
+        y  = x where x > 0, else α·x
+        dx = dy where x > 0, else α·dy
+        dα = Σ min(x, 0)·dy             over all elements that share the α
+
+    At the kink x = 0 the derivative is taken to be α, as in PyTorch.
+    Saved for the backward pass: x and α.
+
+    Args:
+        x: input, any shape, floats.
+        alpha: α, of the dtype of x and any shape that broadcasts to that of x: () is one for
+            all; (C,) one per channel of (N, *spatial, C); (C, 1, 1) one per channel of
+            (N, C, H, W).
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient α·dy. The sum dα of 16-bit
+        floats is kept in float32.
+
+    Raises:
+        TypeError: no arrays of floats, or of two dtypes.
+        ValueError: alpha does not broadcast to the shape of x.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x, alpha = as_array("prelu", "x", x), as_array("prelu", "alpha", alpha)
+    check_floating("prelu", x=x, alpha=alpha)
+    try:
+        fits = jnp.broadcast_shapes(alpha.shape, x.shape) == x.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"prelu: alpha must be (), (channels,) or broadcast in another way to x of shape"
+            f" {x.shape}, but its shape is {alpha.shape}"
+        )
+    on_axes = (1,) * (x.ndim - alpha.ndim) + alpha.shape
+    return _prelu_compiled(*aligned(x, alpha.reshape(on_axes)))
+
+
+@jax.custom_vjp
+def _prelu(x: Array, alpha: Array) -> Array:
+    return _prelu_forward(x, alpha)[0]
+
+
+def _prelu_forward(x: Array, alpha: Array) -> tuple[Array, tuple[Array, Array]]:
+    dtype = accumulator(x.dtype)
+    x_wide = x.astype(dtype)
+    y = jnp.where(x > 0, x_wide, alpha.astype(dtype) * x_wide)
+    return y.astype(x.dtype), (x, alpha)
+
+
+def _prelu_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    x, alpha = saved
+    dtype = accumulator(x.dtype)
+    dy = dy.astype(dtype)
+    dx = jnp.where(x > 0, dy, alpha.astype(dtype) * dy)
+    shared = tuple(axis for axis, n in enumerate(alpha.shape) if n == 1)
+    dalpha = jnp.sum(jnp.where(x > 0, 0, x).astype(dtype) * dy, axis=shared, keepdims=True)
+    return dx.astype(x.dtype), dalpha.astype(alpha.dtype)
+
+
+_prelu.defvjp(_prelu_forward, _prelu_backward)
+_prelu_compiled = jax.jit(_prelu, inline=True)

@@ -1,0 +1,174 @@
+"""Activations that take small values for 0, and the threshold."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.activation.rule import as_floats, from_input, from_mask, from_output
+from jaxconv.arguments import as_float
+
+
+def softshrink(x: Array, lambd: float = 0.5) -> Array:
+    r"""x, moved by λ towards 0, elementwise.
+
+        y  = x − λ where x > λ,   x + λ where x < −λ,   else 0
+        dx = dy where y ≠ 0, else 0
+
+    At the kinks x = ±λ the derivative is taken to be 0, as in PyTorch.
+    Saved for the backward pass: y.
+
+    Args:
+        x: input, any shape, floats.
+        lambd: λ, at least 0.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+
+    Raises:
+        TypeError: x is no array of floats, or lambd no number.
+        ValueError: lambd is negative or not finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softshrink(jnp.array([-2.0, 0.25, 3.0])).tolist()
+        [-1.5, 0.0, 2.5]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _softshrink(as_floats("softshrink", x), _as_width("softshrink", lambd))
+
+
+def _softshrink_value(x: Array, lambd: float) -> Array:
+    return jnp.where(jnp.abs(x) <= lambd, 0, jnp.where(x < 0, x + lambd, x - lambd))
+
+
+def _softshrink_backward(y: Array, dy: Array, lambd: float) -> Array:
+    return jnp.where(y != 0, dy, 0)
+
+
+_softshrink = from_output(_softshrink_value, _softshrink_backward, exact=True)
+
+
+def hardshrink(x: Array, lambd: float = 0.5) -> Array:
+    r"""x, or 0 where it is small, elementwise.
+
+        y  = x where |x| > λ, else 0
+        dx = dy where y ≠ 0, else 0
+
+    y jumps at x = ±λ, and the jump has no derivative; there it is taken to be 0, as in PyTorch.
+    Saved for the backward pass: y.
+
+    Args:
+        x: input, any shape, floats.
+        lambd: λ, at least 0.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+
+    Raises:
+        TypeError: x is no array of floats, or lambd no number.
+        ValueError: lambd is negative or not finite.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _hardshrink(as_floats("hardshrink", x), _as_width("hardshrink", lambd))
+
+
+def _hardshrink_value(x: Array, lambd: float) -> Array:
+    return jnp.where(jnp.abs(x) <= lambd, 0, x)
+
+
+def _hardshrink_backward(y: Array, dy: Array, lambd: float) -> Array:
+    return jnp.where(y != 0, dy, 0)
+
+
+_hardshrink = from_output(_hardshrink_value, _hardshrink_backward, exact=True)
+
+
+def tanhshrink(x: Array) -> Array:
+    r"""x − tanh(x), elementwise.
+
+        y  = x − tanh(x)
+        dx = dy · tanh(x)²
+
+    Saved for the backward pass: x.
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _tanhshrink(as_floats("tanhshrink", x))
+
+
+def _tanhshrink_value(x: Array) -> Array:
+    return x - jnp.tanh(x)
+
+
+def _tanhshrink_backward(x: Array, dy: Array) -> Array:
+    return dy * jnp.tanh(x) ** 2
+
+
+_tanhshrink = from_input(_tanhshrink_value, _tanhshrink_backward)
+
+
+def threshold(x: Array, threshold: float, value: float) -> Array:
+    r"""x where it is above the threshold, else another value, elementwise.
+
+        y  = x where x > threshold, else value
+        dx = dy where x > threshold, else 0
+
+    At x = threshold, a kink or a jump, the derivative is taken to be 0, as in PyTorch.
+    Saved for the backward pass: one byte an element.
+
+    Args:
+        x: input, any shape, floats.
+        threshold: x has to be above it.
+        value: y where x is not.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+
+    Raises:
+        TypeError: x is no array of floats, threshold or value no number.
+        ValueError: threshold or value is not finite.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> threshold(jnp.array([0.5, 1.5]), 1.0, -7.0).tolist()
+        [-7.0, 1.5]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _threshold(
+        as_floats("threshold", x),
+        as_float("threshold", "threshold", threshold),
+        as_float("threshold", "value", value),
+    )
+
+
+def _threshold_value(x: Array, threshold: float, value: float) -> Array:
+    return jnp.where(x <= threshold, value, x)
+
+
+def _threshold_replaced(x: Array, threshold: float, value: float) -> Array:
+    return x <= threshold
+
+
+def _threshold_backward(replaced: Array, dy: Array, threshold: float, value: float) -> Array:
+    return jnp.where(replaced, 0, dy)
+
+
+_threshold = from_mask(_threshold_value, _threshold_replaced, _threshold_backward)
+
+
+def _as_width(op: str, lambd: float) -> float:
+    width = as_float(op, "lambd", lambd)
+    if width < 0:
+        raise ValueError(f"{op}: lambd must be at least 0, but {lambd!r} came")
+    return width

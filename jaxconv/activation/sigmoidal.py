@@ -1,0 +1,141 @@
+"""Activations that go from one level to another."""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.activation.rule import as_floats, from_input, from_output
+
+
+def sigmoid(x: Array) -> Array:
+    r"""1/(1 + exp(−x)), elementwise.
+
+        y  = 1/(1 + exp(−x))
+        dx = dy · y·(1 − y)
+
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _sigmoid(as_floats("sigmoid", x))
+
+
+def _sigmoid_value(x: Array) -> Array:
+    return lax.logistic(x)
+
+
+def _sigmoid_backward(y: Array, dy: Array) -> Array:
+    return dy * (y * (1 - y))
+
+
+_sigmoid = from_output(_sigmoid_value, _sigmoid_backward)
+
+
+def log_sigmoid(x: Array) -> Array:
+    r"""log(1/(1 + exp(−x))), elementwise.
+
+        y  = −log(1 + exp(−x))
+        dx = dy · (1 − exp(y))
+
+    since exp(y) is the sigmoid of x.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x, exact however large x. NaN gives NaN, and the gradient NaN.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _log_sigmoid(as_floats("log_sigmoid", x))
+
+
+def _log_sigmoid_value(x: Array) -> Array:
+    return -jnp.logaddexp(-x, 0)
+
+
+def _log_sigmoid_backward(y: Array, dy: Array) -> Array:
+    return dy * -jnp.expm1(y)
+
+
+_log_sigmoid = from_output(_log_sigmoid_value, _log_sigmoid_backward)
+
+
+def tanh(x: Array) -> Array:
+    r"""The hyperbolic tangent, elementwise.
+
+        y  = (exp(x) − exp(−x)) / (exp(x) + exp(−x))
+        dx = dy · (1 − y²)
+
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _tanh(as_floats("tanh", x))
+
+
+def _tanh_value(x: Array) -> Array:
+    return jnp.tanh(x)
+
+
+def _tanh_backward(y: Array, dy: Array) -> Array:
+    return dy * ((1 - y) * (1 + y))  # 1 − y² would round y² first
+
+
+_tanh = from_output(_tanh_value, _tanh_backward)
+
+
+def soft_sign(x: Array) -> Array:
+    r"""x/(|x| + 1), elementwise.
+
+        y  = x/(|x| + 1)
+        dx = dy / (|x| + 1)²
+
+    Saved for the backward pass: x. (The derivative is (1 − |y|)² too, with fewer digits.)
+
+    Args:
+        x: input, any shape, floats.
+
+    Returns:
+        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. ±∞ gives NaN, ∞/∞,
+        as in `jax.nn` and PyTorch; the gradient there is the limit, 0 (there: NaN).
+
+    Raises:
+        TypeError: x is no array of floats.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    return _soft_sign(as_floats("soft_sign", x))
+
+
+def _soft_sign_value(x: Array) -> Array:
+    return x / (jnp.abs(x) + 1)
+
+
+def _soft_sign_backward(x: Array, dy: Array) -> Array:
+    r = jnp.abs(x)
+    return dy / (1 + r * (2 + r))  # one rounding fewer than (1 + r)²
+
+
+_soft_sign = from_input(_soft_sign_value, _soft_sign_backward)

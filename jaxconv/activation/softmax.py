@@ -1,0 +1,99 @@
+"""Probabilities from scores: activations in which every element sees its neighbours."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.activation.rule import as_floats, from_output
+from jaxconv.arguments import as_axes
+
+
+def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
+    r"""exp(x), divided by its sum along the axis.
+
+        y_c  = exp(x_c) / Σ_j exp(x_j)
+        dx_c = y_c · (dy_c − Σ_j y_j·dy_j)
+
+    since ∂y_j/∂x_c = y_j·([j = c] − y_c).
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, floats, with at least one axis.
+        axis: along which the sum goes; several are summed over together.
+
+    Returns:
+        y in the shape and dtype of x; no x is too large. Where x is −∞, a score that is masked
+        out, y is 0 and so is dx. NaN, +∞, or −∞ everywhere along the axis give NaN, y and dx, as
+        in `jax.nn` and PyTorch.
+
+    Raises:
+        TypeError: x is no array of floats, or axis neither an int nor ints.
+        ValueError: x has no such axis, or an axis is named twice.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softmax(jnp.array([1e4, 1e4, -jnp.inf])).tolist()
+        [0.5, 0.5, 0.0]
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_floats("softmax", x)
+    return _softmax(x, as_axes("softmax", axis, x))
+
+
+def _softmax_value(x: Array, axes: tuple[int, ...]) -> Array:
+    e = jnp.exp(_shifted(x, axes))
+    return e / jnp.sum(e, axes, keepdims=True)
+
+
+def _softmax_backward(y: Array, dy: Array, axes: tuple[int, ...]) -> Array:
+    return y * (dy - jnp.sum(y * dy, axes, keepdims=True))
+
+
+_softmax = from_output(_softmax_value, _softmax_backward)
+
+
+def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
+    r"""The logarithm of softmax(x).
+
+        y_c  = x_c − log Σ_j exp(x_j)
+        dx_c = dy_c − exp(y_c) · Σ_j dy_j
+
+    since exp(y) is the softmax of x.
+    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Args:
+        x: input, floats, with at least one axis.
+        axis: along which the sum goes; several are summed over together.
+
+    Returns:
+        y in the shape and dtype of x; no x is too large. Where x is −∞, a score that is masked
+        out, y is −∞ and dx is dy: 0, unless −∞ itself is asked to move. NaN, +∞, or −∞
+        everywhere along the axis give NaN, y and dx, as in `jax.nn` and PyTorch.
+
+    Raises:
+        TypeError: x is no array of floats, or axis neither an int nor ints.
+        ValueError: x has no such axis, or an axis is named twice.
+
+    The derivation: docs/derivations/activation.md.
+    """
+    x = as_floats("log_softmax", x)
+    return _log_softmax(x, as_axes("log_softmax", axis, x))
+
+
+def _log_softmax_value(x: Array, axes: tuple[int, ...]) -> Array:
+    shifted = _shifted(x, axes)
+    return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axes, keepdims=True))
+
+
+def _log_softmax_backward(y: Array, dy: Array, axes: tuple[int, ...]) -> Array:
+    return dy - jnp.exp(y) * jnp.sum(dy, axes, keepdims=True)
+
+
+_log_softmax = from_output(_log_softmax_value, _log_softmax_backward)
+
+
+def _shifted(x: Array, axes: tuple[int, ...]) -> Array:
+    """x, moved so that exp cannot overflow. The move cancels, so it has no derivative."""
+    return x - lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf))
