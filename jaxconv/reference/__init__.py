@@ -12,16 +12,34 @@ from jaxconv.reference.activation import relu
 from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.normalization import (
+    batch_norm,
+    batch_norm_inference,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+    weight_standardize,
+)
 from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
     "avg_pool",
+    "batch_norm",
+    "batch_norm_inference",
     "conv",
     "conv_transpose",
     "dense",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
     "max_pool",
     "pad",
     "relu",
+    "rms_norm",
     "softmax_cross_entropy",
+    "weight_standardize",
 ]
