@@ -60,17 +60,17 @@ def aligned(*arrays: Array | None) -> tuple[Any, ...]:
     varies over. Weights that are the same on every device meet images that are not, and so
     do their gradients: marked as varying, their cotangents are summed over the devices.
     """
-    axes = [varying_axes(array) for array in arrays if array is not None]
+    axes = [_varying_axes(array) for array in arrays if array is not None]
     everywhere = frozenset().union(*axes)
     return tuple(
         array
-        if array is None or not (missing := everywhere - varying_axes(array))
+        if array is None or not (missing := everywhere - _varying_axes(array))
         else lax.pcast(array, tuple(missing), to="varying")
         for array in arrays
     )
 
 
-def varying_axes(array: Array) -> frozenset[Any]:
+def _varying_axes(array: Array) -> frozenset[Any]:
     """The mesh axes over which `jax.shard_map` says the array varies; empty where none says so."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return frozenset() if kind is None else kind.varying

@@ -88,11 +88,16 @@ def batch_norm(
     spatial, channel = image_axes(op, x, layout, fewest=0)
     check_shape(op, "scale", scale, (x.shape[channel],))
     check_shape(op, "bias", bias, (x.shape[channel],))
-    devices, indices = _mapped_axes(op, axis_name)
-    g = Groups((0, *spatial), (channel,), as_float(op, "eps", eps, 0), devices=devices)
-    x, scale, bias, *_ = aligned(x, scale, bias, *indices)
-    y, mean, var = normalize(g, x, scale, bias)
-    return y, mean.reshape(-1), var.reshape(-1)
+    devices = _mapped_axes(op, axis_name)
+    g = Groups(
+        (0, *spatial), (channel,), as_float(op, "eps", eps, 0),
+        devices=devices, device_count=lax.axis_size(devices),
+    )  # fmt: skip
+    # A device's index varies over the devices; so does then x, even if all have the same.
+    x, scale, bias, *_ = aligned(x, scale, bias, *map(lax.axis_index, devices))
+    y, *moments = normalize(g, x, scale, bias)
+    mean, var = (moment.reshape(-1) for moment in moments)
+    return (y, *lax.pmean((mean, var), devices)) if devices else (y, mean, var)
 
 
 def _arrays(op: str, **named: Any) -> tuple[Array, ...]:
@@ -101,8 +106,7 @@ def _arrays(op: str, **named: Any) -> tuple[Array, ...]:
     return tuple(arrays.values())
 
 
-def _mapped_axes(op: str, axis_name: Any) -> tuple[tuple[str, ...], list[Array]]:
-    """The names, and a device's index along each: it varies over devices, so its type says so."""
+def _mapped_axes(op: str, axis_name: Any) -> tuple[str, ...]:
     names = () if axis_name is None else axis_name
     names = tuple(names) if is_sequence(names) else (names,)
     if not all(isinstance(name, str) for name in names):
@@ -112,11 +116,12 @@ def _mapped_axes(op: str, axis_name: Any) -> tuple[tuple[str, ...], list[Array]]
     if len(set(names)) != len(names):
         raise ValueError(f"{op}: axis_name must name different axes, but {axis_name!r} came")
     try:
-        return names, [lax.axis_index(name) for name in names]
+        lax.axis_size(names)
     except NameError:
         raise ValueError(
             f"{op}: axis_name must be of axes that are mapped here, but {axis_name!r} came"
         ) from None
+    return names
 
 
 def batch_norm_inference(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, varying_axes
+from jaxconv.arguments import accumulator
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Groups:
     Attributes:
         axes: a group extends along these axes of x, whole,
         channel_groups: and along a share of the channels, the axis `affine[0]`, if not None;
-        devices: and over the devices of these mapped axes.
+        devices: and over the devices of these mapped axes,
+        device_count: which are so many.
         affine: the axes of x that scale and bias have.
         eps: added to the variance.
         centred: whether the mean is subtracted.
@@ -30,13 +31,17 @@ class Groups:
     eps: float
     channel_groups: int | None = None
     devices: tuple[str, ...] = ()
+    device_count: int = 1
     centred: bool = True
 
 
 def normalize(
     g: Groups, x: Array, scale: Array | None, bias: Array | None
 ) -> tuple[Array, Any, Array]:
-    """y = x̂ · scale + bias, and of each group the mean (if centred) and the variance."""
+    """y = x̂ · scale + bias, and of each group the mean (if centred) and the variance.
+
+    On several devices these two are copies, one for each, whose cotangents are summed.
+    """
     return _normalize_compiled(g, x, scale, bias)
 
 
@@ -59,7 +64,7 @@ def _normalize_forward(
     y = _times(centred * _spread(g, x, rstd), _fit(g, x, scale))
     if bias is not None:
         y = y + _fit(g, x, bias)
-    moments = (None if mean is None else mean.astype(x.dtype), var.astype(x.dtype))
+    moments = (None if mean is None else _copy(g, x, mean), _copy(g, x, var))
     return (y.astype(x.dtype), *moments), (x, mean, rstd, scale, None if bias is None else ())
 
 
@@ -76,12 +81,12 @@ def _normalize_backward(
     along = jnp.sum(dy * x_hat, alike, keepdims=True)
 
     s = _fit(g, x, scale)
-    share = 1 / (_count(g, x) * lax.axis_size(g.devices))
+    share = 1 / _count(g, x)
     slope = rstd * _mean(g, x, _times(along, s))
-    slope = slope - 2 * share * _of_all_devices(g, x, d_var) / rstd
+    slope = slope - 2 * share * _of_all_devices(g, d_var) / rstd
     dx = _times(dy, s) * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
     if g.centred:
-        level = rstd * _mean(g, x, _times(total, s)) - share * _of_all_devices(g, x, d_mean)
+        level = rstd * _mean(g, x, _times(total, s)) - share * _of_all_devices(g, d_mean)
         dx = dx - _spread(g, x, level)
 
     others = tuple(axis for axis in range(x.ndim) if axis not in g.affine)
@@ -95,9 +100,9 @@ _normalize_compiled = jax.jit(_normalize, static_argnums=0, inline=True)
 
 
 def _count(g: Groups, x: Array) -> int:
-    """How many numbers a group has on one device; 1 for none, whose sums are 0."""
+    """How many numbers a group has; 1 for none, whose sums are 0."""
     channels = 1 if g.channel_groups is None else x.shape[g.affine[0]] // g.channel_groups
-    return max(1, channels * math.prod(x.shape[axis] for axis in g.axes))
+    return max(1, g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes))
 
 
 def _mean(g: Groups, x: Array, values: Array) -> Array:
@@ -107,8 +112,9 @@ def _mean(g: Groups, x: Array, values: Array) -> Array:
     total = jnp.sum(values, g.axes, keepdims=True)
     if g.channel_groups is not None:
         total = jnp.sum(total.reshape(_split(g, x, total)), g.affine[0] + 1)
-    mean = total / _count(g, x)
-    return lax.pmean(mean, g.devices) if g.devices else mean
+    if g.devices:
+        total = lax.psum(total, g.devices)
+    return total / _count(g, x)
 
 
 def _spread(g: Groups, x: Array, statistic: Array) -> Array:
@@ -142,11 +148,17 @@ def _times(values: Array, factor: Array | None) -> Array:
     return values if factor is None else values * factor
 
 
-def _of_all_devices(g: Groups, x: Array, cotangent: Any) -> Any:
-    """The cotangent of a statistic that all devices have, summed over their copies of it.
+def _copy(g: Groups, x: Array, statistic: Array) -> Array:
+    """The statistic in the dtype of x, as something that every device has for itself.
 
-    Where `jax.shard_map` keeps account of what varies, it knows the copies to be one array, and
-    the cotangent that comes is the sum already.
+    Otherwise its cotangent would be a sum over the devices under some transformations (`vmap`
+    of a name, `shard_map` that keeps account of what varies) and a device's own under others.
     """
-    copies = tuple(name for name in g.devices if name not in varying_axes(x))
-    return lax.psum(cotangent, copies) if copies else cotangent
+    if g.devices:
+        own = lax.axis_index(g.devices)
+        statistic = statistic + (0 * own).astype(statistic.dtype)
+    return statistic.astype(x.dtype)
+
+
+def _of_all_devices(g: Groups, cotangent: Any) -> Any:
+    return lax.psum(cotangent, g.devices) if g.devices else cotangent

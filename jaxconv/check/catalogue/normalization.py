@@ -146,8 +146,7 @@ def _batch_refusals():
     op, x, c = "batch_norm", np.zeros((2, 5, 4)), np.zeros(4)
     yield from _affine_refusals(op)
     yield from _rank_refusals(op, c, c)
-    odd: tuple[object, ...] = (1, 1.0, ("i", 1), True)
-    for name in odd:
+    for name in (1, 1.0, ("i", 1), True):
         message = f"{op}: axis_name must be None, a name or a tuple of names, but {name!r} came"
         yield type_error(message, x, c, c, axis_name=name)
     message = f"{op}: axis_name must name different axes, but ('i', 'i') came"
@@ -190,11 +189,11 @@ def _along_refusals(op: str, names: tuple[str, ...]):
     x = np.zeros((2, 3, 4))
     yield from _eps_refusals(op, x)
     must = f"{op}: axis must be one or several different axes of x of shape"
-    for axis in (3, -4, (), (0, 0), (1, -2), (0, 3)):
-        yield value_error(f"{must} (2, 3, 4), but {axis!r} came", x, axis=axis)
+    for axes in (3, -4, (), (0, 0), (1, -2), (0, 3)):
+        yield value_error(f"{must} (2, 3, 4), but {axes!r} came", x, axis=axes)
     yield value_error(f"{must} (), but -1 came", np.zeros(()))
-    for axis in (1.0, "1", None, True):
-        yield type_error(f"{op}: axis must be an int, but {axis!r} came", x, axis=axis)
+    for wrong in (1.0, "1", None, True):
+        yield type_error(f"{op}: axis must be an int, but {wrong!r} came", x, axis=wrong)
     for name in names:
         for axis, expected in ((-1, (4,)), ((2, 0), (2, 4))):
             message = f"{op}: {name} must have shape {expected}, but its shape is (3,)"
