@@ -36,6 +36,16 @@ from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
+from jaxconv.normalization import (
+    batch_norm,
+    batch_norm_inference,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+    weight_standardize,
+)
 from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
 
@@ -43,6 +53,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "avg_pool",
+    "batch_norm",
+    "batch_norm_inference",
     "celu",
     "compiler_options",
     "conv",
@@ -52,11 +64,15 @@ __all__ = [
     "elu",
     "gelu",
     "glu",
+    "group_norm",
     "hard_sigmoid",
     "hard_silu",
     "hard_tanh",
     "hardshrink",
+    "instance_norm",
+    "layer_norm",
     "leaky_relu",
+    "local_response_norm",
     "log_sigmoid",
     "log_softmax",
     "max_pool",
@@ -65,6 +81,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
@@ -77,4 +94,5 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "weight_standardize",
 ]

@@ -81,8 +81,15 @@ def aligned(*arrays: Array | None) -> tuple[Any, ...]:
 
 
 def _varying_axes(array: Array) -> frozenset[Any]:
+    """The mesh axes over which `jax.shard_map` says the array varies; empty where none says so."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return frozenset() if kind is None else kind.varying
+
+
+def check_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:
+    """Raise unless the array (None is skipped) has exactly this shape."""
+    if array is not None and array.shape != expected:
+        raise ValueError(f"{op}: {name} must have shape {expected}, but its shape is {array.shape}")
 
 
 def check_option(op: str, name: str, value: object, options: Any) -> None:
@@ -99,8 +106,8 @@ def as_bool(op: str, name: str, value: object) -> bool:
     return bool(value)
 
 
-def as_float(op: str, name: str, value: Any) -> float:
-    """A finite number of Python or numpy, known while tracing."""
+def as_float(op: str, name: str, value: Any, minimum: float = -math.inf) -> float:
+    """A finite number of Python or numpy, known while tracing; at least `minimum`."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{op}: {name} must be a number, but {value!r} came")
     try:
@@ -109,6 +116,8 @@ def as_float(op: str, name: str, value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{op}: {name} must be finite, but {value!r} came")
+    if number < minimum:
+        raise ValueError(f"{op}: {name} must be at least {minimum:g}, but {value!r} came")
     return number
 
 
@@ -153,6 +162,19 @@ def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tu
             f" but {tuple(value)!r} came"
         )
     return tuple(as_int(op, f"{name}[{d}]", v, minimum) for d, v in enumerate(value))
+
+
+def as_axes(op: str, axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """An axis or several different ones of an array of this shape, counted from 0, in order."""
+    given = tuple(axis) if is_sequence(axis) else (axis,)
+    ints = [as_int(op, "axis", value, -(2**31)) for value in given]
+    axes = {value % max(len(shape), 1) for value in ints if -len(shape) <= value < len(shape)}
+    if not ints or len(axes) != len(ints):
+        raise ValueError(
+            f"{op}: axis must be one or several different axes of x of shape {shape},"
+            f" but {axis!r} came"
+        )
+    return tuple(sorted(axes))
 
 
 def is_sequence(value: object) -> bool:

@@ -40,11 +40,23 @@ from jaxconv.reference.compiler import compiler_options
 from jaxconv.reference.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.normalization import (
+    batch_norm,
+    batch_norm_inference,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+    weight_standardize,
+)
 from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
 
 __all__ = [
     "avg_pool",
+    "batch_norm",
+    "batch_norm_inference",
     "celu",
     "compiler_options",
     "conv",
@@ -54,11 +66,15 @@ __all__ = [
     "elu",
     "gelu",
     "glu",
+    "group_norm",
     "hard_sigmoid",
     "hard_silu",
     "hard_tanh",
     "hardshrink",
+    "instance_norm",
+    "layer_norm",
     "leaky_relu",
+    "local_response_norm",
     "log_sigmoid",
     "log_softmax",
     "max_pool",
@@ -67,6 +83,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
@@ -79,4 +96,5 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "weight_standardize",
 ]

@@ -1,0 +1,164 @@
+"""One rule for every op that takes its statistics from what it normalizes."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.arguments import accumulator
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which numbers of x are normalized together, and what else is static.
+
+    Attributes:
+        axes: a group extends along these axes of x, whole,
+        channel_groups: and along a share of the channels, the axis `affine[0]`, if not None;
+        devices: and over the devices of these mapped axes,
+        device_count: which are so many.
+        affine: the axes of x that scale and bias have.
+        eps: added to the variance.
+        centred: whether the mean is subtracted.
+    """
+
+    axes: tuple[int, ...]
+    affine: tuple[int, ...]
+    eps: float
+    channel_groups: int | None = None
+    devices: tuple[str, ...] = ()
+    device_count: int = 1
+    centred: bool = True
+
+
+def normalize(
+    g: Groups, x: Array, scale: Array | None, bias: Array | None
+) -> tuple[Array, Any, Array]:
+    """y = x̂ · scale + bias, and of each group the mean (if centred) and the variance.
+
+    On several devices these two are copies, one for each, whose cotangents are summed.
+    """
+    return _normalize_compiled(g, x, scale, bias)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _normalize(
+    g: Groups, x: Array, scale: Array | None, bias: Array | None
+) -> tuple[Array, Any, Array]:
+    return _normalize_forward(g, x, scale, bias)[0]
+
+
+def _normalize_forward(
+    g: Groups, x: Array, scale: Array | None, bias: Array | None
+) -> tuple[tuple[Array, Any, Array], Any]:
+    wide = x.astype(accumulator(x.dtype))
+    mean = _mean(g, x, wide) if g.centred else None
+    centred = _centre(g, wide, mean)
+    # Not E[x²] − E[x]², which for a large mean is a small difference of large numbers.
+    var = _mean(g, x, centred * centred)
+    rstd = lax.rsqrt(var + g.eps)
+    y = _times(centred * _spread(g, x, rstd), _fit(g, x, scale))
+    if bias is not None:
+        y = y + _fit(g, x, bias)
+    moments = (None if mean is None else _copy(g, x, mean), _copy(g, x, var))
+    return (y.astype(x.dtype), *moments), (x, mean, rstd, scale, None if bias is None else ())
+
+
+def _normalize_backward(
+    g: Groups, residuals: Any, cotangents: tuple[Any, ...]
+) -> tuple[Array, Array | None, Array | None]:
+    x, mean, rstd, scale, has_bias = residuals
+    wide = x.astype(accumulator(x.dtype))
+    dy, d_mean, d_var = jax.tree.map(lambda d: d.astype(wide.dtype), cotangents)
+    x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
+    # All gradients are made of these two sums, taken as far as scale is constant in a group.
+    alike = tuple(axis for axis in g.axes if axis not in g.affine)
+    total = jnp.sum(dy, alike, keepdims=True)
+    along = jnp.sum(dy * x_hat, alike, keepdims=True)
+
+    s = _fit(g, x, scale)
+    share = 1 / _count(g, x)
+    slope = rstd * _mean(g, x, _times(along, s))
+    slope = slope - 2 * share * _of_all_devices(g, d_var) / rstd
+    dx = _times(dy, s) * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
+    if g.centred:
+        level = rstd * _mean(g, x, _times(total, s)) - share * _of_all_devices(g, d_mean)
+        dx = dx - _spread(g, x, level)
+
+    others = tuple(axis for axis in range(x.ndim) if axis not in g.affine)
+    d_scale = None if scale is None else jnp.sum(along, others).astype(scale.dtype)
+    d_bias = None if has_bias is None else jnp.sum(total, others).astype(x.dtype)
+    return dx.astype(x.dtype), d_scale, d_bias
+
+
+_normalize.defvjp(_normalize_forward, _normalize_backward)
+_normalize_compiled = jax.jit(_normalize, static_argnums=0, inline=True)
+
+
+def _count(g: Groups, x: Array) -> int:
+    """How many numbers a group has; 1 for none, whose sums are 0."""
+    channels = 1 if g.channel_groups is None else x.shape[g.affine[0]] // g.channel_groups
+    return max(1, g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes))
+
+
+def _mean(g: Groups, x: Array, values: Array) -> Array:
+    """The mean of each group; `values` is one for each of x, or its sums over some of `axes`."""
+    # Channels last: to sum over space and a share of the channels at once, XLA's CPU backend
+    # takes eight times as long as for one after the other.
+    total = jnp.sum(values, g.axes, keepdims=True)
+    if g.channel_groups is not None:
+        total = jnp.sum(total.reshape(_split(g, x, total)), g.affine[0] + 1)
+    if g.devices:
+        total = lax.psum(total, g.devices)
+    return total / _count(g, x)
+
+
+def _spread(g: Groups, x: Array, statistic: Array) -> Array:
+    """One number per group, shaped to broadcast against x."""
+    if g.channel_groups is None:
+        return statistic
+    axis = g.affine[0]
+    repeated = jnp.broadcast_to(jnp.expand_dims(statistic, axis + 1), _split(g, x, statistic))
+    return repeated.reshape(*statistic.shape[:axis], x.shape[axis], *statistic.shape[axis + 1 :])
+
+
+def _split(g: Groups, x: Array, like: Array) -> tuple[int, ...]:
+    """The shape of `like` with the channel axis as two, groups and channels of a group."""
+    groups, axis = g.channel_groups or 1, g.affine[0]
+    return (*like.shape[:axis], groups, x.shape[axis] // groups, *like.shape[axis + 1 :])
+
+
+def _centre(g: Groups, x: Array, mean: Array | None) -> Array:
+    return x if mean is None else x - _spread(g, x, mean)
+
+
+def _fit(g: Groups, x: Array, factor: Array | None) -> Any:
+    """Scale or bias, in the dtype of the sums, shaped to broadcast against x."""
+    if factor is None:
+        return None
+    shape = (x.shape[axis] if axis in g.affine else 1 for axis in range(x.ndim))
+    return factor.astype(accumulator(x.dtype)).reshape(tuple(shape))
+
+
+def _times(values: Array, factor: Array | None) -> Array:
+    return values if factor is None else values * factor
+
+
+def _copy(g: Groups, x: Array, statistic: Array) -> Array:
+    """The statistic in the dtype of x, as something that every device has for itself.
+
+    Otherwise its cotangent would be a sum over the devices under some transformations (`vmap`
+    of a name, `shard_map` that keeps account of what varies) and a device's own under others.
+    """
+    if g.devices:
+        own = lax.axis_index(g.devices)
+        statistic = statistic + (0 * own).astype(statistic.dtype)
+    return statistic.astype(x.dtype)
+
+
+def _of_all_devices(g: Groups, cotangent: Any) -> Any:
+    return lax.psum(cotangent, g.devices) if g.devices else cotangent
