@@ -7,7 +7,18 @@ plain `lax` and differentiated by JAX. The two are held against each other by th
 from jaxconv.activation import relu
 from jaxconv.conv import conv, conv_transpose
 from jaxconv.dense import dense
-from jaxconv.loss import softmax_cross_entropy
+from jaxconv.loss import (
+    focal_loss,
+    huber_loss,
+    kl_divergence,
+    l2_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    multiclass_hinge_loss,
+    nll_loss,
+    sigmoid_binary_cross_entropy,
+    softmax_cross_entropy,
+)
 from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
 
@@ -18,8 +29,17 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense",
+    "focal_loss",
+    "huber_loss",
+    "kl_divergence",
+    "l2_loss",
     "max_pool",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "multiclass_hinge_loss",
+    "nll_loss",
     "pad",
     "relu",
+    "sigmoid_binary_cross_entropy",
     "softmax_cross_entropy",
 ]

@@ -11,7 +11,18 @@ They are called with what the ops were called with, and leave it to those to ref
 from jaxconv.reference.activation import relu
 from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
-from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.loss import (
+    focal_loss,
+    huber_loss,
+    kl_divergence,
+    l2_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    multiclass_hinge_loss,
+    nll_loss,
+    sigmoid_binary_cross_entropy,
+    softmax_cross_entropy,
+)
 from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
 
@@ -20,8 +31,17 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense",
+    "focal_loss",
+    "huber_loss",
+    "kl_divergence",
+    "l2_loss",
     "max_pool",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "multiclass_hinge_loss",
+    "nll_loss",
     "pad",
     "relu",
+    "sigmoid_binary_cross_entropy",
     "softmax_cross_entropy",
 ]
