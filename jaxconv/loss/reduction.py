@@ -24,7 +24,8 @@ def check_same_shape(op: str, **arrays: Array) -> None:
     (first, x), (second, t) = arrays.items()
     if t.shape != x.shape:
         raise ValueError(
-            f"{op}: {second} must have the shape of {first}, {x.shape}, but its shape is {t.shape}"
+            f"{op}: {first} has shape {x.shape}, but {second} has {t.shape}"
+            " (one shape is expected, nothing is broadcast)"
         )
 
 
