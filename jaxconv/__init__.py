@@ -7,6 +7,7 @@ plain `lax` and differentiated by JAX. The two are held against each other by th
 from jaxconv.activation import relu
 from jaxconv.conv import conv, conv_transpose
 from jaxconv.dense import dense
+from jaxconv.dropout import drop_path, dropout
 from jaxconv.loss import (
     focal_loss,
     huber_loss,
@@ -29,6 +30,8 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense",
+    "drop_path",
+    "dropout",
     "focal_loss",
     "huber_loss",
     "kl_divergence",

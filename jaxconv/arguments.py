@@ -37,6 +37,25 @@ def as_array(op: str, name: str, value: Any) -> Array:
     return jnp.asarray(value)
 
 
+def as_key(op: str, name: str, value: Any) -> Array:
+    """One key for random numbers, typed; `jax.random.PRNGKey` gives raw ones, of uint32."""
+    must = f"{op}: {name} must be a key of jax.random.key or jax.random.PRNGKey"
+    if not isinstance(value, (jax.Array, np.ndarray)):
+        raise TypeError(f"{must}, but {value!r:.40} came")
+    key = jnp.asarray(value)
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        one: tuple[int, ...] = ()
+    elif key.dtype == np.uint32:
+        one = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
+    else:
+        raise TypeError(f"{must}, but an array of {key.dtype} came")
+    if key.shape != one:
+        raise ValueError(
+            f"{op}: {name} must be one key, of shape {one}, but its shape is {key.shape}"
+        )
+    return jax.random.wrap_key_data(key) if one else key
+
+
 def check_floating(op: str, **arrays: Array | None) -> None:
     """Raise unless all arrays (None is skipped) share one floating dtype."""
     present = {name: array.dtype for name, array in arrays.items() if array is not None}

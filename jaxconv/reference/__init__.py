@@ -11,6 +11,7 @@ They are called with what the ops were called with, and leave it to those to ref
 from jaxconv.reference.activation import relu
 from jaxconv.reference.conv import conv, conv_transpose
 from jaxconv.reference.dense import dense
+from jaxconv.reference.dropout import drop_path, dropout
 from jaxconv.reference.loss import (
     focal_loss,
     huber_loss,
@@ -31,6 +32,8 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense",
+    "drop_path",
+    "dropout",
     "focal_loss",
     "huber_loss",
     "kl_divergence",
