@@ -1,128 +1,153 @@
-"""The losses of PyTorch."""
+"""The losses of PyTorch.
+
+It has no gradient for weights. So a weighted loss is here PyTorch's loss of each example, times
+its weight, and where PyTorch takes such weights its own value must be the same.
+"""
+
+import warnings
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F  # noqa: N812
 
 
-def _labels(sample, name, arrays):
-    """The labels, differentiated or not."""
-    if name in sample.arrays:
-        return arrays[name]
-    return torch.tensor(sample.fixed[name])
-
-
-def _named(function):
-    """From a function of (sample, dict of tensors) to one of a sample."""
+def _named(loss):
+    """From a function of (sample, tensors by name) to one from samples to functions of tensors."""
 
     def of(sample):
-        if not function.can(sample):
-            return None
-        return lambda *tensors: function(sample, dict(zip(sample.arrays, tensors, strict=True)))
+        first, *_ = sample.arrays.values()
+        if first.size == 0 and sample.options["reduction"] == "mean":
+            return None  # it says NaN
+        return lambda *tensors: loss(sample, dict(zip(sample.arrays, tensors, strict=True)))
 
     return of
 
 
-def _where(can):
-    """Mark which samples the function can do."""
-
-    def mark(function):
-        function.can = can
-        return _named(function)
-
-    return mark
-
-
-def _per_class(sample):
-    """Weights per class or none, as PyTorch has; a mean over probabilities only without."""
-    name = "logits" if "logits" in sample.arrays else "log_probs"
-    *examples, classes = sample.arrays[name].shape
-    w = sample.arrays.get("weights")
-    if w is not None and (w.shape != (classes,) or "labels" in sample.arrays):
-        return False
-    return 0 not in examples  # where nothing counts its mean is NaN
+def _reduced(sample, each, counted):
+    match sample.options["reduction"]:
+        case "none":
+            return each
+        case "sum":
+            return each.sum()
+        case "mean":  # of what counted; 0 if nothing did
+            weight = counted.sum()
+            return each.sum() / torch.where(weight == 0, 1, weight)
 
 
-@_where(_per_class)
+def _labels(sample, name, arrays):
+    return arrays[name] if name in arrays else torch.tensor(sample.fixed[name])
+
+
+def _classes_second(x):
+    return x.movedim(-1, 1) if x.ndim > 1 else x
+
+
+@_named
 def _cross_entropy(sample, arrays):
-    labels = _labels(sample, "labels", arrays)
-    options = dict(sample.options)
-    ignored = options.pop("ignore_index", None)
-    if ignored is not None:
-        options["ignore_index"] = ignored
-    z = arrays["logits"]
-    axis = 1 if z.ndim > 1 else 0
-    if labels.dtype.is_floating_point:
-        labels = labels.movedim(-1, axis)
-    return F.cross_entropy(z.movedim(-1, axis), labels, arrays.get("weights"), **options)
+    """One-hot if the labels are integers: for probabilities class weights have a gradient."""
+    z, w, labels = arrays["logits"], arrays.get("weights"), _labels(sample, "labels", arrays)
+    counts, t = torch.ones(z.shape[:-1], dtype=z.dtype), labels
+    if not labels.dtype.is_floating_point:
+        if (ignored := sample.options.get("ignore_index")) is not None:
+            counts = (labels != ignored).to(z.dtype)
+        t = F.one_hot(labels, z.shape[-1]) * counts[..., None]
+    per_class = w is not None and w.shape == z.shape[-1:]
+    keywords = {"label_smoothing": sample.options["label_smoothing"]}
+    if w is None or per_class:
+        each = F.cross_entropy(
+            _classes_second(z), _classes_second(t), w, reduction="none", **keywords
+        )
+        each, weight = each * counts, counts if w is None else (t * w).sum(-1)
+    elif w.numel() == counts.numel():
+        each = F.cross_entropy(_classes_second(z), _classes_second(t), reduction="none", **keywords)
+        w = w.reshape(counts.shape)
+        each, weight = each * counts * w, t.sum(-1) * w
+    else:  # a weight for each class of each example
+        tau = (1 - keywords["label_smoothing"]) * t
+        tau = tau + keywords["label_smoothing"] / z.shape[-1] * counts[..., None]
+        each = -(w * tau * F.log_softmax(z, -1)).sum(-1)
+        weight = (t * w).sum(-1)
+    y = _reduced(sample, each, weight)
+    if (w is None or per_class) and "labels" in sample.fixed and weight.sum() > 0:
+        options = {name: value for name, value in sample.options.items() if value is not None}
+        constant = None if w is None else w.detach()
+        theirs = F.cross_entropy(_classes_second(z), labels, constant, **options)
+        torch.testing.assert_close(y, theirs)
+    return y
 
 
-@_where(lambda sample: _per_class(sample) and "labels" in sample.fixed)
+@_named
 def _likelihood(sample, arrays):
-    x = arrays["log_probs"]
+    """Of integer labels PyTorch's own; of probabilities, which it does not take, the sum."""
+    x, w, labels = arrays["log_probs"], arrays.get("weights"), _labels(sample, "labels", arrays)
+    if labels.dtype.is_floating_point:
+        w = torch.ones((), dtype=x.dtype) if w is None else w
+        w = w[..., None] if w.ndim and w.shape != x.shape[-1:] and w.ndim < x.ndim else w
+        counted = (labels * w).sum(-1)
+        if "weights" not in arrays:
+            counted = torch.ones_like(counted)
+        return _reduced(sample, -(labels * w * x).sum(-1), counted)
     options = {name: value for name, value in sample.options.items() if value is not None}
-    axis = 1 if x.ndim > 1 else 0
-    labels = torch.tensor(sample.fixed["labels"])
-    return F.nll_loss(x.movedim(-1, axis), labels, arrays.get("weights"), **options)
+    if w is None:
+        return F.nll_loss(_classes_second(x), labels, **options)
+    per_class = w.shape == x.shape[-1:]
+    w_label = w[labels] if per_class else w.reshape(labels.shape)
+    w_label = w_label * (labels != options.get("ignore_index"))
+    each = F.nll_loss(_classes_second(x), labels, **options | {"reduction": "none"}) * w_label
+    y = _reduced(sample, each, w_label)
+    if per_class:
+        theirs = F.nll_loss(_classes_second(x), labels, w.detach(), **options)
+        torch.testing.assert_close(y, theirs)
+    return y
 
 
-def _without_mean_of_weights(sample):
-    """Its mean divides by the number of elements, weights or not; and of none it is NaN."""
-    reduction = sample.options["reduction"]
-    empty = sample.arrays["logits"].size == 0
-    return reduction != "mean" or not ("weights" in sample.arrays or empty)
-
-
-@_where(_without_mean_of_weights)
+@_named
 def _binary(sample, arrays):
-    return F.binary_cross_entropy_with_logits(
-        arrays["logits"],
-        _labels(sample, "labels", arrays).to(torch.float64),
-        arrays.get("weights"),
-        pos_weight=arrays.get("pos_weight"),
-        reduction=sample.options["reduction"],
+    z, w, p = arrays["logits"], arrays.get("weights"), arrays.get("pos_weight")
+    t = _labels(sample, "labels", arrays).to(z.dtype)
+    ones = torch.ones_like(z)
+    loss = F.binary_cross_entropy_with_logits
+    w_each, p_each = (ones if f is None else f * ones for f in (w, p))
+    each = p_each * t * loss(z, ones, reduction="none")
+    each = w_each * (each + (1 - t) * loss(z, 0 * ones, reduction="none"))
+    torch.testing.assert_close(
+        each, loss(z, t, w_each.detach(), pos_weight=p_each.detach(), reduction="none")
     )
+    return _reduced(sample, each, w_each)
 
 
-def _mean_of_something(sample):
-    empty = next(iter(sample.arrays.values())).size == 0
-    return sample.options["reduction"] != "mean" or not empty
-
-
-def _pair(function):
-    @_where(_mean_of_something)
-    def loss(sample, arrays):
-        return function(arrays["prediction"], arrays["target"], **sample.options)
-
-    return loss
-
-
-def _halved(prediction, target, reduction):
-    return 0.5 * F.mse_loss(prediction, target, reduction=reduction)
-
-
-@_where(_mean_of_something)
+@_named
 def _focal(sample, arrays):
     """As torchvision spells it, without alpha."""
     z = arrays["prediction"]
-    t = _labels(sample, "target", arrays).to(torch.float64)
+    t = _labels(sample, "target", arrays).to(z.dtype)
     p = torch.sigmoid(z)
     entropy = F.binary_cross_entropy_with_logits(z, t, reduction="none")
-    loss = entropy * (1 - (p * t + (1 - p) * (1 - t))) ** sample.options["gamma"]
-    return getattr(loss, sample.options["reduction"], lambda: loss)()
+    right = p * t + (1 - p) * (1 - t)
+    each = entropy * (1 - right) ** sample.options["gamma"]
+    return _reduced(sample, each, torch.ones_like(z))
 
 
-@_where(lambda sample: _mean_of_something(sample) and sample.arrays["scores"].ndim > 1)
+@_named
 def _hinge(sample, arrays):
-    """Its own, multi_margin_loss, counts every rival; of one rival it is this one."""
-    s = arrays["scores"].reshape(-1, arrays["scores"].shape[-1])
-    labels = torch.tensor(sample.fixed["labels"]).reshape(-1, 1)
-    others = s.scatter(1, labels, -torch.inf).amax(1, keepdim=True)
-    pair = torch.cat([s.gather(1, labels), others], 1)
-    loss = 2 * F.multi_margin_loss(
-        pair, torch.zeros(len(s), dtype=int), margin=sample.options["margin"], reduction="none"
-    )
-    loss = loss.reshape(arrays["scores"].shape[:-1])
-    return getattr(loss, sample.options["reduction"], lambda: loss)()
+    """PyTorch counts every rival; of the label and its best rival alone it is half of this."""
+    s, labels = arrays["scores"], torch.tensor(sample.fixed["labels"])[..., None]
+    rival = s.scatter(-1, labels, -torch.inf).amax(-1, keepdim=True)
+    pair = torch.cat([s.gather(-1, labels), rival], -1).reshape(-1, 2)
+    first = torch.zeros(len(pair), dtype=torch.int64)
+    margin = sample.options["margin"]
+    each = 2 * F.multi_margin_loss(pair, first, margin=margin, reduction="none")
+    each = each.reshape(s.shape[:-1])
+    return _reduced(sample, each, torch.ones_like(each))
+
+
+def _pair(loss):
+    @_named
+    def of(sample, arrays):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # kl_div: its mean is that of elements
+            return loss(arrays["prediction"], arrays["target"], **sample.options)
+
+    return of
 
 
 TORCH = {
@@ -132,7 +157,7 @@ TORCH = {
     "focal_loss": _focal,
     "mean_squared_error": _pair(F.mse_loss),
     "mean_absolute_error": _pair(F.l1_loss),
-    "l2_loss": _pair(_halved),
+    "l2_loss": _pair(lambda x, t, reduction: 0.5 * F.mse_loss(x, t, reduction=reduction)),
     "huber_loss": _pair(F.huber_loss),
     "kl_divergence": _pair(F.kl_div),
     "multiclass_hinge_loss": _hinge,
