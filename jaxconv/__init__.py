@@ -35,7 +35,19 @@ from jaxconv.activation import (
 from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
-from jaxconv.loss import softmax_cross_entropy
+from jaxconv.dropout import drop_path, dropout
+from jaxconv.loss import (
+    focal_loss,
+    huber_loss,
+    kl_divergence,
+    l2_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    multiclass_hinge_loss,
+    nll_loss,
+    sigmoid_binary_cross_entropy,
+    softmax_cross_entropy,
+)
 from jaxconv.normalization import (
     batch_norm,
     batch_norm_inference,
@@ -61,7 +73,10 @@ __all__ = [
     "conv_general_dilated",
     "conv_transpose",
     "dense",
+    "drop_path",
+    "dropout",
     "elu",
+    "focal_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -69,14 +84,21 @@ __all__ = [
     "hard_silu",
     "hard_tanh",
     "hardshrink",
+    "huber_loss",
     "instance_norm",
+    "kl_divergence",
+    "l2_loss",
     "layer_norm",
     "leaky_relu",
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
     "max_pool",
+    "mean_absolute_error",
+    "mean_squared_error",
     "mish",
+    "multiclass_hinge_loss",
+    "nll_loss",
     "pad",
     "prelu",
     "relu",
@@ -84,6 +106,7 @@ __all__ = [
     "rms_norm",
     "selu",
     "sigmoid",
+    "sigmoid_binary_cross_entropy",
     "silu",
     "soft_sign",
     "softmax",

@@ -39,6 +39,25 @@ def as_array(op: str, name: str, value: Any) -> Array:
     return jnp.asarray(value)
 
 
+def as_key(op: str, name: str, value: Any) -> Array:
+    """One key for random numbers, typed; `jax.random.PRNGKey` gives raw ones, of uint32."""
+    must = f"{op}: {name} must be a key of jax.random.key or jax.random.PRNGKey"
+    if not isinstance(value, (jax.Array, np.ndarray)):
+        raise TypeError(f"{must}, but {value!r:.40} came")
+    key = jnp.asarray(value)
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        one: tuple[int, ...] = ()
+    elif key.dtype == np.uint32:
+        one = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
+    else:
+        raise TypeError(f"{must}, but an array of {key.dtype} came")
+    if key.shape != one:
+        raise ValueError(
+            f"{op}: {name} must be one key, of shape {one}, but its shape is {key.shape}"
+        )
+    return jax.random.wrap_key_data(key) if one else key
+
+
 def check_floating(op: str, **arrays: Array | None) -> None:
     """Raise unless all arrays (None is skipped) share one floating dtype."""
     present = {name: array.dtype for name, array in arrays.items() if array is not None}
@@ -143,15 +162,6 @@ def as_axis(op: str, axis: object, x: Array) -> int:
     return as_int(op, "axis", axis, -x.ndim, x.ndim - 1) % x.ndim
 
 
-def as_axes(op: str, axis: Any, x: Array) -> tuple[int, ...]:
-    """The axes of x with these numbers (or this one), in ascending order."""
-    numbers = axis if is_sequence(axis) else (axis,)
-    axes = tuple(sorted(as_axis(op, number, x) for number in numbers))
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"{op}: axis must name no axis twice, but {axis!r} came")
-    return axes
-
-
 def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tuple[int, ...]:
     """One int for all spatial dimensions, or one for each, as a tuple of ints."""
     if not is_sequence(value):
@@ -164,17 +174,18 @@ def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tu
     return tuple(as_int(op, f"{name}[{d}]", v, minimum) for d, v in enumerate(value))
 
 
-def as_axes(op: str, axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """An axis or several different ones of an array of this shape, counted from 0, in order."""
-    given = tuple(axis) if is_sequence(axis) else (axis,)
-    ints = [as_int(op, "axis", value, -(2**31)) for value in given]
-    axes = {value % max(len(shape), 1) for value in ints if -len(shape) <= value < len(shape)}
-    if not ints or len(axes) != len(ints):
+def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[int, ...]:
+    """An axis or at least `minimum` different ones of x, counted from 0, in order."""
+    given = tuple(axes) if is_sequence(axes) else (axes,)
+    ints = [as_int(op, name, value, -(2**31)) for value in given]
+    found = {value % max(x.ndim, 1) for value in ints if -x.ndim <= value < x.ndim}
+    if len(ints) < minimum or len(found) != len(ints):
+        several = "one or several" if minimum else "any"
         raise ValueError(
-            f"{op}: axis must be one or several different axes of x of shape {shape},"
-            f" but {axis!r} came"
+            f"{op}: {name} must be {several} different axes of x of shape {x.shape},"
+            f" but {axes!r} came"
         )
-    return tuple(sorted(axes))
+    return tuple(sorted(found))
 
 
 def is_sequence(value: object) -> bool:

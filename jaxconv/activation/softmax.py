@@ -39,7 +39,7 @@ def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
     The derivation: docs/derivations/activation.md.
     """
     x = as_floats("softmax", x)
-    return _softmax(x, as_axes("softmax", axis, x))
+    return _softmax(x, as_axes("softmax", "axis", axis, x))
 
 
 def _softmax_value(x: Array, axes: tuple[int, ...]) -> Array:
@@ -79,7 +79,7 @@ def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
     The derivation: docs/derivations/activation.md.
     """
     x = as_floats("log_softmax", x)
-    return _log_softmax(x, as_axes("log_softmax", axis, x))
+    return _log_softmax(x, as_axes("log_softmax", "axis", axis, x))
 
 
 def _log_softmax_value(x: Array, axes: tuple[int, ...]) -> Array:

@@ -122,7 +122,7 @@ def _along(
     scale = None if scale is None else as_array(op, "scale", scale)
     bias = None if bias is None else as_array(op, "bias", bias)
     check_floating(op, x=x, scale=scale, bias=bias)
-    axes = as_axes(op, axis, x.shape)
+    axes = as_axes(op, "axis", axis, x)
     shape = tuple(x.shape[a] for a in axes)
     check_shape(op, "scale", scale, shape)
     check_shape(op, "bias", bias, shape)

@@ -39,7 +39,19 @@ from jaxconv.reference.activation import (
 from jaxconv.reference.compiler import compiler_options
 from jaxconv.reference.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.reference.dense import dense
-from jaxconv.reference.loss import softmax_cross_entropy
+from jaxconv.reference.dropout import drop_path, dropout
+from jaxconv.reference.loss import (
+    focal_loss,
+    huber_loss,
+    kl_divergence,
+    l2_loss,
+    mean_absolute_error,
+    mean_squared_error,
+    multiclass_hinge_loss,
+    nll_loss,
+    sigmoid_binary_cross_entropy,
+    softmax_cross_entropy,
+)
 from jaxconv.reference.normalization import (
     batch_norm,
     batch_norm_inference,
@@ -63,7 +75,10 @@ __all__ = [
     "conv_general_dilated",
     "conv_transpose",
     "dense",
+    "drop_path",
+    "dropout",
     "elu",
+    "focal_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -71,14 +86,21 @@ __all__ = [
     "hard_silu",
     "hard_tanh",
     "hardshrink",
+    "huber_loss",
     "instance_norm",
+    "kl_divergence",
+    "l2_loss",
     "layer_norm",
     "leaky_relu",
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
     "max_pool",
+    "mean_absolute_error",
+    "mean_squared_error",
     "mish",
+    "multiclass_hinge_loss",
+    "nll_loss",
     "pad",
     "prelu",
     "relu",
@@ -86,6 +108,7 @@ __all__ = [
     "rms_norm",
     "selu",
     "sigmoid",
+    "sigmoid_binary_cross_entropy",
     "silu",
     "soft_sign",
     "softmax",

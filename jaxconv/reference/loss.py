@@ -1,5 +1,7 @@
 """The twins of the losses: the same functions, differentiated by JAX."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -28,7 +30,6 @@ def softmax_cross_entropy(
     counts = jnp.ones(examples, bool)
     if jnp.issubdtype(labels.dtype, jnp.integer):
         labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
-    if jnp.issubdtype(labels.dtype, jnp.integer):
         if ignore_index is not None:
             counts = labels != ignore_index
         t = jax.nn.one_hot(labels, classes, dtype=dtype)
@@ -40,10 +41,151 @@ def softmax_cross_entropy(
     log_p = jax.nn.log_softmax(jnp.where(counts[..., None], logits.astype(dtype), 0))
     log_p = jnp.where(jnp.isneginf(log_p) & (w * smooth == 0), 0, log_p)
     loss = -jnp.sum(w * smooth * log_p, axis=-1)
+    counted = counts.astype(dtype) if weights is None else w * t
+    return _weighted(reduction, loss, counted).astype(logits.dtype)
+
+
+def nll_loss(
+    log_probs: Array,
+    labels: Array,
+    *,
+    weights: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    """See `jaxconv.nll_loss`."""
+    dtype = accumulator(log_probs.dtype)
+    *examples, classes = log_probs.shape
+    counts = jnp.ones(examples, bool)
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+        if ignore_index is not None:
+            counts = labels != ignore_index
+        t = jax.nn.one_hot(labels, classes, dtype=dtype)
+        t = jnp.where(((labels >= 0) & (labels < classes))[..., None], t, jnp.nan)
+        t = jnp.where(counts[..., None], t, 0)
+    else:
+        t = labels.astype(dtype)
+    if weights is None:
+        w = jnp.ones(log_probs.shape, dtype)
+    else:
+        if weights.shape == tuple(examples) != (classes,):
+            weights = weights[..., None]
+        w = jnp.broadcast_to(weights, log_probs.shape).astype(dtype)
+    x = jnp.where(counts[..., None], log_probs.astype(dtype), 0)
+    x = jnp.where(jnp.isneginf(x) & (w * t == 0), 0, x)
+    loss = -jnp.sum(w * t * x, axis=-1)
+    counted = counts.astype(dtype) if weights is None else w * t
+    return _weighted(reduction, loss, counted).astype(log_probs.dtype)
+
+
+def sigmoid_binary_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    weights: Array | None = None,
+    pos_weight: Array | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    """See `jaxconv.sigmoid_binary_cross_entropy`."""
+    dtype = accumulator(logits.dtype)
+    z, t = logits.astype(dtype), _labels(labels, dtype)
+    p = jnp.ones((), dtype) if pos_weight is None else pos_weight.astype(dtype)
+    w = jnp.ones((), dtype) if weights is None else weights.astype(dtype)
+    w = jnp.broadcast_to(w, logits.shape)
+    loss = -w * (p * t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z))
+    return _weighted(reduction, loss, w).astype(logits.dtype)
+
+
+def focal_loss(
+    prediction: Array, target: Array, *, gamma: float = 2.0, reduction: Reduction = "mean"
+) -> Array:
+    """See `jaxconv.focal_loss`."""
+    dtype = accumulator(prediction.dtype)
+    z, t = prediction.astype(dtype), _labels(target, dtype)
+    entropy = -t * jax.nn.log_sigmoid(z) - (1 - t) * jax.nn.log_sigmoid(-z)
+    wrong = t * jax.nn.sigmoid(-z) + (1 - t) * jax.nn.sigmoid(z)
+    return _reduced(reduction, wrong**gamma * entropy).astype(prediction.dtype)
+
+
+def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+    """See `jaxconv.mean_squared_error`."""
+    return _reduced(reduction, _difference(prediction, target) ** 2).astype(prediction.dtype)
+
+
+def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+    """See `jaxconv.l2_loss`."""
+    return _reduced(reduction, 0.5 * _difference(prediction, target) ** 2).astype(prediction.dtype)
+
+
+def mean_absolute_error(
+    prediction: Array, target: Array, *, reduction: Reduction = "mean"
+) -> Array:
+    """See `jaxconv.mean_absolute_error`."""
+    r = _difference(prediction, target)
+    distance = jnp.where(r == 0, 0, jnp.abs(r))  # the slope of abs at 0 is 1
+    return _reduced(reduction, distance).astype(prediction.dtype)
+
+
+def huber_loss(
+    prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
+) -> Array:
+    """See `jaxconv.huber_loss`."""
+    r = _difference(prediction, target)
+    straight = delta * (jnp.abs(r) - 0.5 * delta)
+    loss = jnp.where(jnp.abs(r) <= delta, 0.5 * r**2, straight)
+    return _reduced(reduction, loss).astype(prediction.dtype)
+
+
+def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+    """See `jaxconv.kl_divergence`."""
+    dtype = accumulator(prediction.dtype)
+    x, t = prediction.astype(dtype), target.astype(dtype)
+    x = jnp.where(jnp.isinf(x) & (t == 0), 0, x)
+    present = jnp.where(t == 0, 1, t)
+    terms = jnp.where(t == 0, 0 * x, present * (jnp.log(present) - x))
+    return _reduced(reduction, terms).astype(prediction.dtype)
+
+
+def multiclass_hinge_loss(
+    scores: Array, labels: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
+) -> Array:
+    """See `jaxconv.multiclass_hinge_loss`."""
+    s = scores.astype(accumulator(scores.dtype))
+    classes = s.shape[-1]
+    label = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+    others = jnp.where(jax.nn.one_hot(label, classes, dtype=bool), -jnp.inf, s)
+    rival = jnp.argmax(others, axis=-1)[..., None]
+    own = jnp.take_along_axis(s, jnp.clip(label, 0, classes - 1)[..., None], axis=-1)
+    behind = margin + jnp.take_along_axis(others, rival, axis=-1) - own
+    loss = jax.nn.relu(behind)[..., 0]
+    loss = jnp.where((label >= 0) & (label < classes), loss, jnp.nan)
+    return _reduced(reduction, loss).astype(scores.dtype)
+
+
+def _difference(prediction: Array, target: Array) -> Array:
+    dtype = accumulator(prediction.dtype)
+    return prediction.astype(dtype) - target.astype(dtype)
+
+
+def _labels(labels: Array, dtype: Any) -> Array:
+    t = labels.astype(dtype)
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        t = jnp.where((labels == 0) | (labels == 1), t, jnp.nan)
+    return t
+
+
+def _reduced(reduction: Reduction, terms: Array) -> Array:
     if reduction == "none":
-        return loss.astype(logits.dtype)
-    total = jnp.sum(loss)
+        return terms
+    return jnp.sum(terms) / max(terms.size, 1) if reduction == "mean" else jnp.sum(terms)
+
+
+def _weighted(reduction: Reduction, terms: Array, counted: Array) -> Array:
+    if reduction == "none":
+        return terms
+    total = jnp.sum(terms)
     if reduction == "mean":
-        weight = jnp.sum(counts.astype(dtype)) if weights is None else jnp.sum(w * t)
+        weight = jnp.sum(counted)
         total = jnp.where(weight == 0, 0, total / jnp.where(weight == 0, 1, weight))
-    return total.astype(logits.dtype)
+    return total

@@ -9,6 +9,7 @@ from jaxconv.check.catalogue import (
     activation,
     conv,
     dense,
+    dropout,
     loss,
     normalization,
     padding,
@@ -20,6 +21,6 @@ __all__ = ["CATALOGUE", "NUDGE", "Pinned", "Record", "Refusal", "Sample"]
 
 CATALOGUE: dict[str, Record] = {
     record.name: record
-    for family in (conv, dense, activation, pooling, padding, normalization, loss)
+    for family in (conv, dense, activation, pooling, padding, normalization, dropout, loss)
     for record in family.RECORDS
 }

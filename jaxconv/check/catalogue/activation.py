@@ -332,17 +332,17 @@ def _glu(seed: int) -> Sample:
 
 
 def _axis_refusals(op):
-    message = f"{op}: x must have at least 1 axis, but its shape is ()"
-    yield value_error(message, np.zeros(()))
     x = np.zeros((2, 4))
-    yield value_error(f"{op}: axis must be at most 1, but 2 came", x, axis=2)
-    yield value_error(f"{op}: axis must be at least -2, but -3 came", x, axis=-3)
     for value in (1.0, None, True, "1"):
         yield type_error(f"{op}: axis must be an int, but {value!r} came", x, axis=value)
 
 
 def _glu_refusals():
     yield from _axis_refusals("glu")
+    message = "glu: x must have at least 1 axis, but its shape is ()"
+    yield value_error(message, np.zeros(()))
+    yield value_error("glu: axis must be at most 1, but 2 came", np.zeros((2, 4)), axis=2)
+    yield value_error("glu: axis must be at least -2, but -3 came", np.zeros((2, 4)), axis=-3)
     yield type_error("glu: axis must be an int, but (0,) came", np.zeros((2, 4)), axis=(0,))
     for shape, axis, resolved in (((3,), -1, 0), ((2, 3, 4), 1, 1), ((2, 3, 4), -2, 1)):
         message = f"glu: x must be of even size along axis {resolved}, its shape is {shape}"
@@ -397,8 +397,10 @@ def _softmax_refusals(op):
     def refusals():
         yield from _axis_refusals(op)
         x = np.zeros((2, 4))
-        yield value_error(f"{op}: axis must name no axis twice, but (1, -1) came", x, axis=(1, -1))
-        yield value_error(f"{op}: axis must be at most 1, but 2 came", x, axis=(0, 2))
+        must = f"{op}: axis must be one or several different axes of x of shape"
+        for axes in (2, -3, (), (1, -1), (0, 2)):
+            yield value_error(f"{must} (2, 4), but {axes!r} came", x, axis=axes)
+        yield value_error(f"{must} (), but -1 came", np.zeros(()))
 
     return refusals
 

@@ -1,0 +1,186 @@
+"""Losses of the difference between prediction and target: squares, absolute values, Huber's."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.arguments import Reduction, accumulator, aligned, as_float
+from jaxconv.loss.reduction import check_pair, reduce_terms, spread
+
+# One rule serves them all. Each is a curve f over r = x − t that comes with its slope f′:
+# ∂f/∂x = f′(r) and ∂f/∂t = −f′(r), so the slope is all that the backward pass needs to keep.
+
+
+def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+    r"""(prediction − target)², over all elements the mean.
+
+        ℓ  = (x − t)²
+        dx = 2 · dℓ · (x − t),        dt = −dx
+
+    with dℓ = dL/n for a mean L over n elements. Saved for the backward pass: 2·(x − t).
+
+    Args:
+        prediction: x, any shape.
+        target: t, in the shape and dtype of x: nothing is broadcast.
+        reduction: "mean" over all elements (0 if there are none), "sum", or "none".
+
+    Returns:
+        The loss in the dtype of x. 16-bit floats are computed with in float32.
+
+    Raises:
+        TypeError: no arrays of floats, or two dtypes.
+        ValueError: two shapes, or an unknown reduction.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(mean_squared_error(jnp.array([1.0, 5.0]), jnp.array([2.0, 3.0])))
+        2.5
+
+    The derivation: docs/derivations/loss.md.
+    """
+    x, t = check_pair("mean_squared_error", prediction, target, reduction)
+    return _of_difference_compiled(_square, 1.0, reduction, *aligned(x, t))
+
+
+def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+    r"""½·(prediction − target)², over all elements the mean.
+
+        ℓ  = ½ · (x − t)²
+        dx = dℓ · (x − t),        dt = −dx
+
+    with dℓ = dL/n for a mean L over n elements. The ½ is there for the 2 of the derivative.
+    Saved for the backward pass: x − t.
+
+    Args:
+        prediction: x, any shape.
+        target: t, in the shape and dtype of x: nothing is broadcast.
+        reduction: "mean" over all elements (0 if there are none), "sum", or "none", which is
+            `optax.l2_loss`.
+
+    Returns:
+        The loss in the dtype of x. 16-bit floats are computed with in float32.
+
+    Raises:
+        TypeError: no arrays of floats, or two dtypes.
+        ValueError: two shapes, or an unknown reduction.
+
+    The derivation: docs/derivations/loss.md.
+    """
+    x, t = check_pair("l2_loss", prediction, target, reduction)
+    return _of_difference_compiled(_square, 0.5, reduction, *aligned(x, t))
+
+
+def mean_absolute_error(
+    prediction: Array, target: Array, *, reduction: Reduction = "mean"
+) -> Array:
+    r"""|prediction − target|, over all elements the mean.
+
+        ℓ  = |x − t|
+        dx = dℓ · sign(x − t),        dt = −dx
+
+    with dℓ = dL/n for a mean L over n elements. At the kink x = t the gradient is 0, as in
+    PyTorch; that of `jnp.abs` is 1. Saved for the backward pass: the sign, one byte an element.
+
+    Args:
+        prediction: x, any shape.
+        target: t, in the shape and dtype of x: nothing is broadcast.
+        reduction: "mean" over all elements (0 if there are none), "sum", or "none".
+
+    Returns:
+        The loss in the dtype of x, 16-bit floats summed in float32. NaN gives NaN, and no
+        gradient, as in PyTorch.
+
+    Raises:
+        TypeError: no arrays of floats, or two dtypes.
+        ValueError: two shapes, or an unknown reduction.
+
+    The derivation: docs/derivations/loss.md.
+    """
+    x, t = check_pair("mean_absolute_error", prediction, target, reduction)
+    return _of_difference_compiled(_absolute, 1.0, reduction, *aligned(x, t))
+
+
+def huber_loss(
+    prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
+) -> Array:
+    r"""½·r² for a difference r up to delta, from there on straight; over all elements the mean.
+
+        r  = x − t
+        s  = r where |r| ≤ δ, else δ · sign(r)
+        ℓ  = s · (r − ½·s)                     ½·r² inside, δ·(|r| − ½·δ) outside
+        dx = dℓ · s,        dt = −dx
+
+    with dℓ = dL/n for a mean L over n elements: the gradient of `l2_loss`, clipped to
+    [−δ, δ]. The pieces meet with one slope, so there is no kink; the second derivative jumps
+    from 1 to 0 and is 1 at |r| = δ. Saved for the backward pass: s.
+
+    Args:
+        prediction: x, any shape.
+        target: t, in the shape and dtype of x: nothing is broadcast.
+        delta: δ > 0, where the parabola ends.
+        reduction: "mean" over all elements (0 if there are none), "sum", or "none".
+
+    Returns:
+        The loss in the dtype of x. 16-bit floats are computed with in float32. NaN gives NaN,
+        gradient too.
+
+    Raises:
+        TypeError: no arrays of floats, two dtypes, or delta no number.
+        ValueError: two shapes, delta not positive or not finite, or an unknown reduction.
+
+    The derivation: docs/derivations/loss.md.
+    """
+    x, t = check_pair("huber_loss", prediction, target, reduction)
+    delta = as_float("huber_loss", "delta", delta)
+    if delta <= 0:
+        raise ValueError(f"huber_loss: delta must be positive, but {delta!r} came")
+    return _of_difference_compiled(_huber, delta, reduction, *aligned(x, t))
+
+
+Curve = Callable[[float, Array], tuple[Array, Array]]
+"""From a constant and r to f(r) and f′(r)."""
+
+
+def _square(scale: float, r: Array) -> tuple[Array, Array]:
+    return scale * r * r, 2 * scale * r
+
+
+def _absolute(scale: float, r: Array) -> tuple[Array, Array]:
+    sign = (r > 0).astype(jnp.int8) - (r < 0).astype(jnp.int8)
+    return scale * (r * sign.astype(r.dtype)), sign
+
+
+def _huber(delta: float, r: Array) -> tuple[Array, Array]:
+    slope = jnp.where(jnp.abs(r) <= delta, r, delta * jnp.sign(r))
+    return slope * (r - 0.5 * slope), slope
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _of_difference(
+    curve: Curve, constant: float, reduction: Reduction, x: Array, t: Array
+) -> Array:
+    return _of_difference_forward(curve, constant, reduction, x, t)[0]
+
+
+def _of_difference_forward(
+    curve: Curve, constant: float, reduction: Reduction, x: Array, t: Array
+) -> tuple[Array, Array]:
+    wide = accumulator(x.dtype)
+    each, slope = curve(constant, x.astype(wide) - t.astype(wide))
+    return reduce_terms(reduction, each).astype(x.dtype), slope
+
+
+def _of_difference_backward(
+    curve: Curve, constant: float, reduction: Reduction, slope: Array, dy: Array
+) -> tuple[Array, Array]:
+    wide = accumulator(dy.dtype)
+    d_each = spread(reduction, dy.astype(wide), slope.shape)
+    dx = (d_each * slope.astype(wide)).astype(dy.dtype)
+    return dx, -dx
+
+
+_of_difference.defvjp(_of_difference_forward, _of_difference_backward)
+_of_difference_compiled = jax.jit(_of_difference, static_argnums=(0, 1, 2), inline=True)

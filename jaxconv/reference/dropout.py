@@ -1,0 +1,25 @@
+"""The twins of dropout: the same functions, differentiated by JAX."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv.arguments import IntOrInts, accumulator
+
+
+def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:
+    """See `jaxconv.dropout`."""
+    together = (broadcast_axes,) if isinstance(broadcast_axes, int) else broadcast_axes
+    shape = list(x.shape)
+    for axis in together:
+        shape[axis] = 1
+    if rate == 1:
+        return jnp.zeros_like(x)
+    mask = jax.random.bernoulli(key, 1.0 - rate, shape)
+    scaled = x.astype(accumulator(x.dtype)) / (1 - rate)
+    return jnp.where(mask, scaled, 0).astype(x.dtype)
+
+
+def drop_path(x: Array, rate: float, key: Array) -> Array:
+    """See `jaxconv.drop_path`."""
+    return dropout(x, rate, key, broadcast_axes=range(1, x.ndim))
