@@ -10,6 +10,14 @@ from jaxconv.dense import dense
 from jaxconv.loss import softmax_cross_entropy
 from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
+from jaxconv.resampling import (
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    resize,
+    unfold,
+    upsample,
+)
 
 __version__ = "0.1.0"
 
@@ -18,8 +26,14 @@ __all__ = [
     "conv",
     "conv_transpose",
     "dense",
+    "fold",
     "max_pool",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
+    "resize",
     "softmax_cross_entropy",
+    "unfold",
+    "upsample",
 ]

@@ -159,9 +159,27 @@ def make_windows(
     layout: Layout,
 ) -> Windows:
     """Resolve the arguments of a pooling op over `x`; `stride=None` means `window`."""
-    axes, _ = _image_axes(op, x, layout)
-    dims = len(axes)
-    size = tuple(x.shape[axis] for axis in axes)
+    axes, _ = image_axes(op, x, layout)
+    return windows_over(
+        op, tuple(x.shape[axis] for axis in axes), window, stride=stride, padding=padding,
+        dilation=dilation, ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+
+
+def windows_over(
+    op: str,
+    size: Ints,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None,
+    padding: Padding,
+    dilation: IntOrInts,
+    ceil_mode: bool,
+    layout: Layout,
+    name: str = "x",
+) -> Windows:
+    """`make_windows` where the size is known and the array is not; messages call it `name`."""
+    dims = len(size)
     k = per_dimension(op, "window", window, dims, 1)
     s = k if stride is None else per_dimension(op, "stride", stride, dims, 1)
     d = per_dimension(op, "dilation", dilation, dims, 1)
@@ -174,7 +192,7 @@ def make_windows(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
-    _check_output(op, windows)
+    _check_output(op, windows, name)
     return windows
 
 
@@ -199,7 +217,7 @@ def make_conv_geometry(
         The geometry, and x, w and b as JAX arrays.
     """
     x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = _image_axes(op, x, layout)
+    axes, channel_axis = image_axes(op, x, layout)
     dims = len(axes)
     kernel, c_in, c_out = _kernel(op, x, w, layout, "C_in/groups", "C_out")
     groups = as_int(op, "groups", groups, 1)
@@ -260,7 +278,7 @@ def make_transposed_geometry(
         x, w and b as JAX arrays.
     """
     x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = _image_axes(op, x, layout)
+    axes, channel_axis = image_axes(op, x, layout)
     dims = len(axes)
     kernel, c_out, c_in = _kernel(op, x, w, layout, "C_out/groups", "C_in")
     groups = as_int(op, "groups", groups, 1)
@@ -348,7 +366,7 @@ def _check_bias(op: str, b: Array | None, channels: int) -> None:
         raise ValueError(f"{op}: b must have shape ({channels},), but its shape is {b.shape}")
 
 
-def _image_axes(op: str, x: Array, layout: Layout) -> tuple[Ints, int]:
+def image_axes(op: str, x: Array, layout: Layout) -> tuple[Ints, int]:
     """The spatial axes and the channel axis of x, once its rank and layout are known good."""
     check_option(op, "layout", layout, Layout)
     if not 3 <= x.ndim <= 5:
@@ -418,13 +436,13 @@ def _named_padding(
     return tuple(pairs)
 
 
-def _check_output(op: str, windows: Windows) -> None:
-    """Raise if no window fits in some dimension."""
+def _check_output(op: str, windows: Windows, name: str = "x") -> None:
+    """Raise if no window fits in some dimension of the array of this name."""
     for axis, out in enumerate(windows.output):
         if out < 1:
             low, high = windows.padding[axis]
             raise ValueError(
                 f"{op}: the window spans {windows.extent[axis]} positions of spatial dimension"
                 f" {axis} (window {windows.window[axis]}, dilation {windows.dilation[axis]}),"
-                f" but x has {windows.size[axis]} + {low + high} of padding"
+                f" but {name} has {windows.size[axis]} + {low + high} of padding"
             )

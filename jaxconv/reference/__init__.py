@@ -14,14 +14,28 @@ from jaxconv.reference.dense import dense
 from jaxconv.reference.loss import softmax_cross_entropy
 from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
+from jaxconv.reference.resampling import (
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    resize,
+    unfold,
+    upsample,
+)
 
 __all__ = [
     "avg_pool",
     "conv",
     "conv_transpose",
     "dense",
+    "fold",
     "max_pool",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
+    "resize",
     "softmax_cross_entropy",
+    "unfold",
+    "upsample",
 ]

@@ -5,13 +5,13 @@
 The families mirror the files of the ops. Forgetting a record fails a test.
 """
 
-from jaxconv.check.catalogue import activation, conv, dense, loss, padding, pooling
+from jaxconv.check.catalogue import activation, conv, dense, loss, padding, pooling, resampling
 from jaxconv.check.catalogue.record import NUDGE, Pinned, Record, Refusal, Sample
 
 __all__ = ["CATALOGUE", "NUDGE", "Pinned", "Record", "Refusal", "Sample"]
 
 CATALOGUE: dict[str, Record] = {
     record.name: record
-    for family in (conv, dense, activation, pooling, padding, loss)
+    for family in (conv, dense, activation, pooling, padding, loss, resampling)
     for record in family.RECORDS
 }
