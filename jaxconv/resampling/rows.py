@@ -31,6 +31,7 @@ class Rows(NamedTuple):
 
 def product(rows: Rows, x: Array, axis: int) -> Array:
     """A·x along `axis`; what has the weight 0 is not looked at."""
+    x = jnp.asarray(x)  # a cotangent may come from numpy
     shape = [1] * x.ndim
     shape[axis] = len(rows.source)
     terms = []

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxconv.arguments import IntOrInts, Layout, per_dimension
 from jaxconv.geometry import Ints, spatial_axes
@@ -162,12 +162,12 @@ def _shuffled(g: _Tiles, x: Array) -> Array:
     size = tuple(x.shape[axis] for axis in axes)
     c = x.shape[channel_axis] // math.prod(g.factors)
     _, apart, order, large = g.shapes(x.shape[0], size, c)
-    tiles = x.reshape([apart[axis] for axis in order])
-    return tiles.transpose(np.argsort(order)).reshape(large)
+    tiles = lax.reshape(x, [apart[axis] for axis in order])
+    return lax.reshape(lax.transpose(tiles, np.argsort(order)), large)
 
 
 def _unshuffled(g: _Tiles, x: Array) -> Array:
     axes, channel_axis = spatial_axes(len(g.factors), g.layout)
     size = tuple(x.shape[axis] // r for axis, r in zip(axes, g.factors, strict=True))
     small, apart, order, _ = g.shapes(x.shape[0], size, x.shape[channel_axis])
-    return x.reshape(apart).transpose(order).reshape(small)
+    return lax.reshape(lax.transpose(lax.reshape(x, apart), order), small)
