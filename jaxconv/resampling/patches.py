@@ -217,31 +217,31 @@ def _laid_back(g: Windows, y: Array) -> Array:
 class _Form(NamedTuple):
     """The shapes between an image and its patches."""
 
-    joined: Ints  # spatial axes that hold (i, a), flattened
-    split: Ints  # (i, a) as two axes
+    joined: Ints  # spatial axes that hold (a, i), flattened
+    split: Ints  # (a, i) as two axes
     order: Ints  # of the axes of `split`, in the patches
     flat: Ints  # the patches
 
 
 def _form(g: Windows, n: int, c: int) -> _Form:
     dims, positions, offsets = g.dims, math.prod(g.output), math.prod(g.window)
-    both = [o * k for o, k in zip(g.output, g.window, strict=True)]
-    apart = [size for pair in zip(g.output, g.window, strict=True) for size in pair]
+    both = [k * o for k, o in zip(g.window, g.output, strict=True)]
+    apart = [size for pair in zip(g.window, g.output, strict=True) for size in pair]
     if g.layout == "channels_last":
-        i, a = range(1, 2 * dims + 1, 2), range(2, 2 * dims + 1, 2)
+        a, i = range(1, 2 * dims + 1, 2), range(2, 2 * dims + 1, 2)
         order = (0, *i, *a, 2 * dims + 1)
         return _Form((n, *both, c), (n, *apart, c), order, (n, positions, offsets * c))
-    i, a = range(2, 2 * dims + 2, 2), range(3, 2 * dims + 2, 2)
+    a, i = range(2, 2 * dims + 2, 2), range(3, 2 * dims + 2, 2)
     return _Form((n, c, *both), (n, c, *apart), (0, 1, *a, *i), (n, c * offsets, positions))
 
 
 def _seen(g: Windows) -> list[Rows]:
-    """Per dimension, which position window i sees at offset a, (i, a) flattened."""
+    """Per dimension, which position window i sees at offset a, (a, i) flattened."""
     tables = []
     for n, k, s, d, o, (low, _) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, strict=True
     ):
-        p = (s * np.arange(o)[:, None] + d * np.arange(k) - low).reshape(-1, 1)
+        p = (s * np.arange(o) + d * np.arange(k)[:, None] - low).reshape(-1, 1)
         inside = (p >= 0) & (p < n)
         tables.append(Rows(np.where(inside, p, 0), inside.astype(float)))
     return tables
