@@ -60,6 +60,7 @@ from jaxconv.normalization import (
 )
 from jaxconv.padding import pad
 from jaxconv.pooling import avg_pool, max_pool
+from jaxconv.resampling import fold, pixel_shuffle, pixel_unshuffle, resize, unfold, upsample
 
 __version__ = "0.1.0"
 
@@ -77,6 +78,7 @@ __all__ = [
     "dropout",
     "elu",
     "focal_loss",
+    "fold",
     "gelu",
     "glu",
     "group_norm",
@@ -100,9 +102,12 @@ __all__ = [
     "multiclass_hinge_loss",
     "nll_loss",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",
+    "resize",
     "rms_norm",
     "selu",
     "sigmoid",
@@ -117,5 +122,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
+    "upsample",
     "weight_standardize",
 ]

@@ -20,6 +20,7 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 PadMode = Literal["constant", "reflect", "replicate", "circular"]
 Ties = Literal["first", "all", "split"]
 Reduction = Literal["mean", "sum", "none"]
+ResizeMethod = Literal["nearest", "linear"]
 PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
 
 FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "float16"))

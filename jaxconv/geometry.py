@@ -165,8 +165,26 @@ def make_windows(
 ) -> Windows:
     """Resolve the arguments of a pooling op over `x`; `stride=None` means `window`."""
     axes, _ = image_axes(op, x, layout)
-    dims = len(axes)
-    size = tuple(x.shape[axis] for axis in axes)
+    return windows_over(
+        op, tuple(x.shape[axis] for axis in axes), window, stride=stride, padding=padding,
+        dilation=dilation, ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+
+
+def windows_over(
+    op: str,
+    size: Ints,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None,
+    padding: Padding,
+    dilation: IntOrInts,
+    ceil_mode: bool,
+    layout: Layout,
+    name: str = "x",
+) -> Windows:
+    """`make_windows` where the size is known and the array is not; messages call it `name`."""
+    dims = len(size)
     k = per_dimension(op, "window", window, dims, 1)
     s = k if stride is None else per_dimension(op, "stride", stride, dims, 1)
     d = per_dimension(op, "dilation", dilation, dims, 1)
@@ -179,7 +197,7 @@ def make_windows(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
-    check_output(op, windows)
+    check_output(op, windows, name)
     return windows
 
 

@@ -64,6 +64,14 @@ from jaxconv.reference.normalization import (
 )
 from jaxconv.reference.padding import pad
 from jaxconv.reference.pooling import avg_pool, max_pool
+from jaxconv.reference.resampling import (
+    fold,
+    pixel_shuffle,
+    pixel_unshuffle,
+    resize,
+    unfold,
+    upsample,
+)
 
 __all__ = [
     "avg_pool",
@@ -79,6 +87,7 @@ __all__ = [
     "dropout",
     "elu",
     "focal_loss",
+    "fold",
     "gelu",
     "glu",
     "group_norm",
@@ -102,9 +111,12 @@ __all__ = [
     "multiclass_hinge_loss",
     "nll_loss",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "relu6",
+    "resize",
     "rms_norm",
     "selu",
     "sigmoid",
@@ -119,5 +131,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
+    "upsample",
     "weight_standardize",
 ]

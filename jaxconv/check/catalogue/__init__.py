@@ -14,6 +14,7 @@ from jaxconv.check.catalogue import (
     normalization,
     padding,
     pooling,
+    resampling,
 )
 from jaxconv.check.catalogue.record import NUDGE, Pinned, Record, Refusal, Sample
 
@@ -21,6 +22,16 @@ __all__ = ["CATALOGUE", "NUDGE", "Pinned", "Record", "Refusal", "Sample"]
 
 CATALOGUE: dict[str, Record] = {
     record.name: record
-    for family in (conv, dense, activation, pooling, padding, normalization, dropout, loss)
+    for family in (
+        conv,
+        dense,
+        activation,
+        pooling,
+        padding,
+        normalization,
+        resampling,
+        dropout,
+        loss,
+    )
     for record in family.RECORDS
 }
