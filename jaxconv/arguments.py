@@ -24,6 +24,8 @@ PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Prec
 
 IntOrInts = int | Sequence[int]
 Pairs = Sequence[tuple[int, int]]
+FLOATS = tuple(np.dtype(kind) for kind in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64))
+
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
@@ -35,6 +37,22 @@ def as_array(op: str, name: str, value: Any) -> Array:
     if not (jnp.issubdtype(value.dtype, np.number) or value.dtype == bool):
         raise TypeError(f"{op}: {name} must be an array of numbers, but its dtype is {value.dtype}")
     return jnp.asarray(value)
+
+
+def check_number(op: str, **arrays: Array) -> None:
+    """Raise unless every array holds floats of 16, 32 or 64 bits, or integers."""
+    for name, array in arrays.items():
+        dtype = array.dtype
+        if jnp.issubdtype(dtype, jnp.floating):
+            if dtype not in FLOATS:
+                raise TypeError(
+                    f"{op}: {name} must have 16, 32 or 64 bits if it is floating-point,"
+                    f" but its dtype is {dtype}"
+                )
+        elif not jnp.issubdtype(dtype, jnp.integer):
+            raise TypeError(
+                f"{op}: {name} must be floating-point or integer, but its dtype is {dtype}"
+            )
 
 
 def check_floating(op: str, **arrays: Array | None) -> None:

@@ -159,7 +159,7 @@ def make_windows(
     layout: Layout,
 ) -> Windows:
     """Resolve the arguments of a pooling op over `x`; `stride=None` means `window`."""
-    axes, _ = _image_axes(op, x, layout)
+    axes, _ = image_axes(op, x, layout)
     dims = len(axes)
     size = tuple(x.shape[axis] for axis in axes)
     k = per_dimension(op, "window", window, dims, 1)
@@ -199,7 +199,7 @@ def make_conv_geometry(
         The geometry, and x, w and b as JAX arrays.
     """
     x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = _image_axes(op, x, layout)
+    axes, channel_axis = image_axes(op, x, layout)
     dims = len(axes)
     kernel, c_in, c_out = _kernel(op, x, w, layout, "C_in/groups", "C_out")
     groups = as_int(op, "groups", groups, 1)
@@ -260,7 +260,7 @@ def make_transposed_geometry(
         x, w and b as JAX arrays.
     """
     x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = _image_axes(op, x, layout)
+    axes, channel_axis = image_axes(op, x, layout)
     dims = len(axes)
     kernel, c_out, c_in = _kernel(op, x, w, layout, "C_out/groups", "C_in")
     groups = as_int(op, "groups", groups, 1)
@@ -348,13 +348,14 @@ def _check_bias(op: str, b: Array | None, channels: int) -> None:
         raise ValueError(f"{op}: b must have shape ({channels},), but its shape is {b.shape}")
 
 
-def _image_axes(op: str, x: Array, layout: Layout) -> tuple[Ints, int]:
+def image_axes(op: str, x: Array, layout: Layout, name: str = "x") -> tuple[Ints, int]:
     """The spatial axes and the channel axis of x, once its rank and layout are known good."""
     check_option(op, "layout", layout, Layout)
     if not 3 <= x.ndim <= 5:
         form = "(N, *spatial, C)" if layout == "channels_last" else "(N, C, *spatial)"
         raise ValueError(
-            f"{op}: x must be {form} with 1, 2 or 3 spatial dimensions, but its shape is {x.shape}"
+            f"{op}: {name} must be {form} with 1, 2 or 3 spatial dimensions,"
+            f" but its shape is {x.shape}"
         )
     return spatial_axes(x.ndim - 2, layout)
 

@@ -79,32 +79,81 @@ def _without_padding(g: Windows, padded: Array, reach: Ints) -> Array:
 def sum_back(g: Windows, part: Array) -> Array:
     """`overlap_add` of the same part at every offset.
 
-    Windows that tile the input repeat their part. Otherwise, as a window is a product of
+    Windows side by side repeat their part. Otherwise, as a window is a product of
     intervals, the sum may be taken one dimension after the other: Σ K terms instead of Π K.
     """
-    if g.window == g.stride and set(g.dilation) == {1}:
+    if side_by_side(g):
         return _repeat(g, part)
     for dim in range(g.dims):
-        part = overlap_add(_along(g, dim), [part] * g.window[dim])
+        part = overlap_add(along(g, dim), [part] * g.window[dim])
     return part
+
+
+def side_by_side(g: Windows) -> bool:
+    """Whether the windows have neither overlaps nor gaps nor holes (one window never has)."""
+    return all(
+        (s == k or o == 1) and (d == 1 or k == 1)
+        for k, s, d, o in zip(g.window, g.stride, g.dilation, g.output, strict=True)
+    )
+
+
+def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+    """x with windows that are side by side on axes of their own, (…, n_out, K, …), and those."""
+    widths = [(low, high, 0) for low, high in g.covering]
+    padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
+    shape, axes = _tiled_shape(g, padded.shape, divide=True)
+    return padded.reshape(shape), axes
+
+
+def from_tiles(g: Windows, tiled: Array) -> Array:
+    """The positions of x, from windows on axes of their own: the transpose of `tiles`."""
+    _, axes = _tiled_shape(g, (1,) * (g.dims + 2), divide=False)
+    rows = [size for axis, size in enumerate(tiled.shape) if axis not in axes]
+    for axis, k in zip(g.spatial_axes, g.window, strict=True):
+        rows[axis] *= k
+    return _without_padding(g, tiled.reshape(rows), g.reach)
 
 
 def _repeat(g: Windows, part: Array) -> Array:
     """Every window's part at each of its positions, for windows side by side."""
-    tiles, rows, copied = [], [], []
-    for axis, size in enumerate(part.shape):
-        tiles.append(size)
-        rows.append(size)
-        copied.append(len(tiles) - 1)
-        if axis in g.spatial_axes:
-            k = g.window[g.spatial_axes.index(axis)]
-            tiles.append(k)
-            rows[-1] *= k
-    tiled = lax.broadcast_in_dim(part, tiles, copied).reshape(rows)
-    return _without_padding(g, tiled, tuple(s * o for s, o in zip(g.stride, g.output, strict=True)))
+    shape, axes = _tiled_shape(g, part.shape, divide=False)
+    copied = [axis for axis in range(len(shape)) if axis not in axes]
+    return from_tiles(g, lax.broadcast_in_dim(part, shape, copied))
 
 
-def _along(g: Windows, dim: int) -> Windows:
+def _tiled_shape(g: Windows, shape: Ints, *, divide: bool) -> tuple[Ints, Ints]:
+    """This shape with an axis for the window after every spatial one, and where those are."""
+    tiled: list[int] = []
+    axes = []
+    for axis, size in enumerate(shape):
+        if axis not in g.spatial_axes:
+            tiled.append(size)
+            continue
+        k = g.window[g.spatial_axes.index(axis)]
+        tiled += [size // k if divide else size, k]
+        axes.append(len(tiled) - 1)
+    return tuple(tiled), tuple(axes)
+
+
+def window_sum(g: Windows, x: Array) -> Array:
+    """The sum of each window, of an x in the dtype that sums are kept in; padding is 0."""
+    if side_by_side(g):
+        values, axes = tiles(g, x, 0)
+        return jnp.sum(values, axes)
+    # A window may end before the padding does; lax.pad cuts, reduce_window's padding does not.
+    widths = [(low, high, 0) for low, high in g.covering]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), g.on_axes(widths, (0, 0, 0)))
+    return lax.reduce_window(
+        padded,
+        np.zeros((), x.dtype),
+        lax.add,
+        g.on_axes(g.window, 1),
+        g.on_axes(g.stride, 1),
+        "VALID",
+    )
+
+
+def along(g: Windows, dim: int) -> Windows:
     """The windows in one dimension, where earlier ones are summed and later ones are not yet."""
 
     def only(values: Any, otherwise: Any) -> Any:
