@@ -1,7 +1,6 @@
 """Adaptive pooling: an output size, and windows that follow from it."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp

@@ -102,7 +102,7 @@ def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Ar
         position = here if position is None else here + pick(stage, index, position)
         found.append(index)
     tables = landing(g, ((0, 0),) * g.dims)
-    sees_x = outer(g, [table.any(axis=1) for table in tables], np.logical_and)
+    sees_x = outer(g, [np.any(table, axis=1) for table in tables], np.logical_and)
     return (x, position if sees_x.all() else jnp.where(sees_x, position, -1)), found
 
 

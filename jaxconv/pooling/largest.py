@@ -190,10 +190,11 @@ def extreme_windows(
 
 
 def extreme(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
+    """The extreme of each window, with the rule that `ties` asks for."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return _best_compiled(e, g, x)  # integers have no cotangent
     if ties == "first":
-        return first_compiled(e, g, x)
+        return _first_compiled(e, g, x)
     return _tied_compiled(e, g, ties, x)
 
 
@@ -214,6 +215,7 @@ def _first_forward(e: Extreme, g: Windows, x: Array) -> tuple[Array, list[Array]
 
 
 def first_backward(e: Extreme, g: Windows, indices: list[Array], dy: Array) -> tuple[Array]:
+    """Each window's dy to where `find` found its extreme, stage by stage."""
     dx = dy.astype(accumulator(dy.dtype))
     for stage, index in reversed(list(zip(stages(g), indices, strict=True))):
         dx = give(stage, index, dx)
@@ -221,7 +223,7 @@ def first_backward(e: Extreme, g: Windows, indices: list[Array], dy: Array) -> t
 
 
 _first.defvjp(_first_forward, first_backward)
-first_compiled = jax.jit(_first, static_argnums=(0, 1), inline=True)
+_first_compiled = jax.jit(_first, static_argnums=(0, 1), inline=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))

@@ -49,11 +49,10 @@ def max_pool(
         return jnp.take_along_axis(patches, winner, axis=-1)[..., 0]
     largest = lax.stop_gradient(jnp.max(patches, axis=-1, keepdims=True))
     tied = (patches == largest) | jnp.isnan(patches)
-    # The sum of the tied moves as it should. It is the maximum, too, if that is not finite;
-    # if it is, count − 1 times that maximum is too much.
-    excess = jnp.where(jnp.isfinite(largest), (jnp.sum(tied, -1, keepdims=True) - 1), 0)
-    total = jnp.sum(jnp.where(tied, patches, 0), axis=-1)
-    return total - (excess * jnp.where(jnp.isfinite(largest), largest, 0))[..., 0]
+    # The sum of all that tie moves as it should. If it is finite, it is count − 1 times too large.
+    finite = jnp.where(jnp.isfinite(largest), largest, 0)[..., 0]
+    excess = (jnp.sum(tied, axis=-1) - 1).astype(x.dtype) * finite
+    return jnp.sum(jnp.where(tied, patches, 0), axis=-1) - excess
 
 
 def min_pool(
