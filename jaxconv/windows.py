@@ -100,39 +100,33 @@ def side_by_side(g: Windows) -> bool:
 def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
     """x with windows that are side by side on axes of their own, (…, n_out, K, …), and those."""
     widths = [(low, high, 0) for low, high in g.covering]
-    padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
-    shape, axes = _tiled_shape(g, padded.shape, divide=True)
-    return padded.reshape(shape), axes
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
+    # One axis at a time: of an array sharded over others, JAX splits no two at once.
+    for axis, o, k in reversed(list(zip(g.spatial_axes, g.output, g.window, strict=True))):
+        x = x.reshape(*x.shape[:axis], o, k, *x.shape[axis + 1 :])
+    return x, window_axes(g)
+
+
+def window_axes(g: Windows) -> Ints:
+    """The axes of `tiles` that run over a window's offsets."""
+    return tuple(axis + dim + 1 for dim, axis in enumerate(g.spatial_axes))
 
 
 def from_tiles(g: Windows, tiled: Array) -> Array:
     """The positions of x, from windows on axes of their own: the transpose of `tiles`."""
-    _, axes = _tiled_shape(g, (1,) * (g.dims + 2), divide=False)
-    rows = [size for axis, size in enumerate(tiled.shape) if axis not in axes]
-    for axis, k in zip(g.spatial_axes, g.window, strict=True):
-        rows[axis] *= k
-    return _without_padding(g, tiled.reshape(rows), g.reach)
+    for axis in g.spatial_axes:
+        o, k = tiled.shape[axis : axis + 2]
+        tiled = tiled.reshape(*tiled.shape[:axis], o * k, *tiled.shape[axis + 2 :])
+    return _without_padding(g, tiled, g.reach)
 
 
 def _repeat(g: Windows, part: Array) -> Array:
     """Every window's part at each of its positions, for windows side by side."""
-    shape, axes = _tiled_shape(g, part.shape, divide=False)
-    copied = [axis for axis in range(len(shape)) if axis not in axes]
-    return from_tiles(g, lax.broadcast_in_dim(part, shape, copied))
-
-
-def _tiled_shape(g: Windows, shape: Ints, *, divide: bool) -> tuple[Ints, Ints]:
-    """This shape with an axis for the window after every spatial one, and where those are."""
-    tiled: list[int] = []
-    axes = []
-    for axis, size in enumerate(shape):
-        if axis not in g.spatial_axes:
-            tiled.append(size)
-            continue
-        k = g.window[g.spatial_axes.index(axis)]
-        tiled += [size // k if divide else size, k]
-        axes.append(len(tiled) - 1)
-    return tuple(tiled), tuple(axes)
+    tiled = jnp.expand_dims(part, window_axes(g))
+    shape = list(tiled.shape)
+    for axis, k in zip(window_axes(g), g.window, strict=True):
+        shape[axis] = k
+    return from_tiles(g, jnp.broadcast_to(tiled, shape))
 
 
 def window_sum(g: Windows, x: Array) -> Array:

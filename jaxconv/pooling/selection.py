@@ -30,6 +30,7 @@ from jaxconv.windows import (
     side_by_side,
     tiles,
     views,
+    window_axes,
 )
 
 UNROLLED = 64
@@ -129,7 +130,7 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
 def give(g: Windows, index: Array, dy: Array) -> Array:
     """Each window's dy at its offset `index`: the transpose of `pick`."""
     if _is_reduced(g):
-        axes = tuple(axis + i + 1 for i, axis in enumerate(g.spatial_axes))
+        axes = window_axes(g)
         chosen = _tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
         return from_tiles(g, jnp.where(chosen, jnp.expand_dims(dy, axes), 0))
     parts = (jnp.where(index == a, dy, 0) for a in range(math.prod(g.window)))

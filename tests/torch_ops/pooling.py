@@ -1,8 +1,11 @@
 """PyTorch's pooling."""
 
+import math
 from functools import partial
 
-import torch.nn.functional as F
+import naive
+import numpy as np
+import torch.nn.functional as F  # noqa: N812
 
 
 def _first(layout, op):
@@ -23,26 +26,26 @@ def _pooling(sample, name):
     return getattr(F, f"{name}{x.ndim - 2}d")
 
 
-def _pairs(sample):
-    """The padding as one pair per dimension, or None where a name is meant."""
-    padding, dims = sample.options.get("padding", "VALID"), len(sample.options["window"])
-    if isinstance(padding, str):
-        return ((0, 0),) * dims if padding.upper() == "VALID" else None
-    if isinstance(padding, int):
-        padding = (padding,) * dims
-    return tuple((p, p) if isinstance(p, int) else p for p in padding)
+def _padded(sample, fill):
+    """The border laid around x beforehand, and PyTorch's keywords for the rest.
 
-
-def _symmetric(sample):
-    """PyTorch's keywords if it can pool so: as much padding before as after, half of K at most."""
-    o = sample.options
-    pairs = _pairs(sample)
-    if pairs is None or any(low != high for low, high in pairs):
-        return None
-    if any(2 * low > k for (low, _), k in zip(pairs, o["window"], strict=True)):
-        return None
-    padding = tuple(low for low, _ in pairs)
-    return {"stride": o["stride"], "padding": padding, "ceil_mode": o["ceil_mode"]}
+    PyTorch pads as much after as before, by half a window at most. A border laid on beforehand
+    may be any, but with ceil_mode it would count as a part of x.
+    """
+    o, x = sample.options, sample.arrays["x"]
+    size = x.shape[1:-1] if o["layout"] == "channels_last" else x.shape[2:]
+    ones = (1,) * len(size)
+    stride = o["stride"] or o["window"]
+    pairs = naive.resolve(o["padding"], size, o["window"], stride, o.get("dilation", ones))
+    keywords = {"stride": stride, "ceil_mode": o["ceil_mode"]}
+    if not o["ceil_mode"]:
+        widths = [width for pair in reversed(pairs) for width in pair]
+        return (lambda x: F.pad(x, widths, value=fill)), keywords
+    fits = all(
+        low == high and 2 * low <= k for (low, high), k in zip(pairs, o["window"], strict=True)
+    )
+    keywords["padding"] = tuple(low for low, _ in pairs)
+    return ((lambda x: x), keywords) if fits else (None, None)
 
 
 def _no_empty_batch(sample):
@@ -51,14 +54,18 @@ def _no_empty_batch(sample):
 
 
 def _max_pool(sample, *, sign=1, indices=False):
-    o, keywords = sample.options, _symmetric(sample)
-    if keywords is None or o.get("ties", "first") != "first" or not _no_empty_batch(sample):
+    o = sample.options
+    # PyTorch's indices count in what it was given, so with them it has to pad by itself.
+    border, keywords = _padded(sample, -math.inf)
+    if border is None or o.get("ties", "first") != "first" or not _no_empty_batch(sample):
+        return None
+    if indices and "padding" not in keywords and np.any(o["padding"]):
         return None
     pool = partial(
         _pooling(sample, "max_pool"), kernel_size=o["window"], dilation=o["dilation"], **keywords
     )
     if not indices:
-        return _first(o["layout"], lambda x: sign * pool(sign * x))
+        return _first(o["layout"], lambda x: sign * pool(border(sign * x)))
 
     def located(x):
         last = o["layout"] == "channels_last"
@@ -69,26 +76,33 @@ def _max_pool(sample, *, sign=1, indices=False):
 
 
 def _avg_pool(sample):
-    o, keywords = sample.options, _symmetric(sample)
+    o = sample.options
+    border, keywords = _padded(sample, 0.0)
     one = len(o["window"]) == 1
-    if keywords is None or not _no_empty_batch(sample) or (one and o["divisor"] is not None):
+    if border is None or not _no_empty_batch(sample) or (one and o["divisor"] is not None):
         return None
-    keywords["count_include_pad"] = o["count_include_pad"]
+    if "padding" in keywords:
+        keywords["count_include_pad"] = o["count_include_pad"]
+    elif not o["count_include_pad"] and o["divisor"] is None:
+        return None
     if not one:
         keywords["divisor_override"] = o["divisor"]
     pool = partial(_pooling(sample, "avg_pool"), kernel_size=o["window"], **keywords)
-    return _first(o["layout"], pool)
+    return _first(o["layout"], lambda x: pool(border(x)))
 
 
 def _lp_pool(sample):
-    """No padding; a window that hangs over is scaled up there, so ceil_mode must not matter."""
-    o, pairs = sample.options, _pairs(sample)
-    if pairs is None or any(map(any, pairs)) or o["ceil_mode"] or not _no_empty_batch(sample):
+    """Sums x^p with its sign, and scales a window that hangs over up to a full one."""
+    o = sample.options
+    if o["ceil_mode"] or not _no_empty_batch(sample):
         return None
-    pool = _pooling(sample, "lp_pool")
-    return _first(
-        o["layout"], lambda x: pool(x.abs(), float(o["p"]), o["window"], stride=o["stride"])
-    )
+    border, keywords = _padded(sample, 0.0)
+    if len(o["window"]) == 1:  # which multiplies by it
+        keywords |= {"kernel_size": o["window"][0], "stride": keywords["stride"][0]}
+    else:
+        keywords["kernel_size"] = o["window"]
+    pool = partial(_pooling(sample, "lp_pool"), norm_type=float(o["p"]))
+    return _first(o["layout"], lambda x: pool(border(x).abs(), **keywords))
 
 
 def _subsample(sample):
