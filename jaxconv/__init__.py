@@ -59,12 +59,26 @@ from jaxconv.normalization import (
     weight_standardize,
 )
 from jaxconv.padding import pad
-from jaxconv.pooling import avg_pool, max_pool
+from jaxconv.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    max_pool_with_indices,
+    max_unpool,
+    min_pool,
+    subsample,
+)
 from jaxconv.resampling import fold, pixel_shuffle, pixel_unshuffle, resize, unfold, upsample
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "avg_pool",
     "batch_norm",
     "batch_norm_inference",
@@ -80,6 +94,8 @@ __all__ = [
     "focal_loss",
     "fold",
     "gelu",
+    "global_avg_pool",
+    "global_max_pool",
     "glu",
     "group_norm",
     "hard_sigmoid",
@@ -95,9 +111,13 @@ __all__ = [
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
+    "lp_pool",
     "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
     "mean_absolute_error",
     "mean_squared_error",
+    "min_pool",
     "mish",
     "multiclass_hinge_loss",
     "nll_loss",
@@ -119,6 +139,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "squareplus",
+    "subsample",
     "tanh",
     "tanhshrink",
     "threshold",

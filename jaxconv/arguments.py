@@ -75,12 +75,13 @@ def check_floating(op: str, **arrays: Array | None) -> None:
             )
 
 
-def check_number(op: str, name: str, array: Array) -> None:
-    """Raise unless the array is of one of our floating dtypes, or of integers."""
-    if array.dtype not in FLOATS and not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(
-            f"{op}: {name} must be floating-point or integer, but its dtype is {array.dtype}"
-        )
+def check_number(op: str, **arrays: Array) -> None:
+    """Raise unless every array is of one of our floating dtypes, or of integers."""
+    for name, array in arrays.items():
+        if array.dtype not in FLOATS and not jnp.issubdtype(array.dtype, jnp.integer):
+            raise TypeError(
+                f"{op}: {name} must be floating-point or integer, but its dtype is {array.dtype}"
+            )
 
 
 def aligned(*arrays: Array | None) -> tuple[Any, ...]:

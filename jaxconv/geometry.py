@@ -371,17 +371,20 @@ def _check_bias(op: str, b: Array | None, channels: int) -> None:
         raise ValueError(f"{op}: b must have shape ({channels},), but its shape is {b.shape}")
 
 
-def image_axes(op: str, x: Array, layout: Layout, fewest: int = 1) -> tuple[Ints, int]:
+def image_axes(
+    op: str, x: Array, layout: Layout, fewest: int = 1, name: str = "x"
+) -> tuple[Ints, int]:
     """The spatial axes and the channel axis of x, once its rank and layout are known good.
 
-    `fewest` is how many spatial dimensions x must have; 0 lets (N, C) in.
+    `fewest` is how many spatial dimensions x must have; 0 lets (N, C) in. Messages call x `name`.
     """
     check_option(op, "layout", layout, Layout)
     if not fewest <= x.ndim - 2 <= 3:
         form = "(N, *spatial, C)" if layout == "channels_last" else "(N, C, *spatial)"
         counts = "1, 2 or 3" if fewest else "0 to 3"
         raise ValueError(
-            f"{op}: x must be {form} with {counts} spatial dimensions, but its shape is {x.shape}"
+            f"{op}: {name} must be {form} with {counts} spatial dimensions,"
+            f" but its shape is {x.shape}"
         )
     return spatial_axes(x.ndim - 2, layout)
 

@@ -71,7 +71,7 @@ def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0
     The derivation: docs/derivations/conv.md, section 6.
     """
     x = as_array("pad", "x", x)
-    check_number("pad", "x", x)
+    check_number("pad", x=x)
     check_option("pad", "mode", mode, PadMode)
     value = as_float("pad", "value", value)
     if not is_sequence(widths) or len(widths) != x.ndim:

@@ -79,32 +79,75 @@ def _without_padding(g: Windows, padded: Array, reach: Ints) -> Array:
 def sum_back(g: Windows, part: Array) -> Array:
     """`overlap_add` of the same part at every offset.
 
-    Windows that tile the input repeat their part. Otherwise, as a window is a product of
+    Windows side by side repeat their part. Otherwise, as a window is a product of
     intervals, the sum may be taken one dimension after the other: Σ K terms instead of Π K.
     """
-    if g.window == g.stride and set(g.dilation) == {1}:
+    if side_by_side(g):
         return _repeat(g, part)
     for dim in range(g.dims):
-        part = overlap_add(_along(g, dim), [part] * g.window[dim])
+        part = overlap_add(along(g, dim), [part] * g.window[dim])
     return part
+
+
+def side_by_side(g: Windows) -> bool:
+    """Whether the windows have neither overlaps nor gaps nor holes (one window never has)."""
+    return all(
+        (s == k or o == 1) and (d == 1 or k == 1)
+        for k, s, d, o in zip(g.window, g.stride, g.dilation, g.output, strict=True)
+    )
+
+
+def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+    """x with windows that are side by side on axes of their own, (…, n_out, K, …), and those."""
+    widths = [(low, high, 0) for low, high in g.covering]
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
+    # One axis at a time: of an array sharded over others, JAX splits no two at once.
+    for axis, o, k in reversed(list(zip(g.spatial_axes, g.output, g.window, strict=True))):
+        x = x.reshape(*x.shape[:axis], o, k, *x.shape[axis + 1 :])
+    return x, window_axes(g)
+
+
+def window_axes(g: Windows) -> Ints:
+    """The axes of `tiles` that run over a window's offsets."""
+    return tuple(axis + dim + 1 for dim, axis in enumerate(g.spatial_axes))
+
+
+def from_tiles(g: Windows, tiled: Array) -> Array:
+    """The positions of x, from windows on axes of their own: the transpose of `tiles`."""
+    for axis in g.spatial_axes:
+        o, k = tiled.shape[axis : axis + 2]
+        tiled = tiled.reshape(*tiled.shape[:axis], o * k, *tiled.shape[axis + 2 :])
+    return _without_padding(g, tiled, g.reach)
 
 
 def _repeat(g: Windows, part: Array) -> Array:
     """Every window's part at each of its positions, for windows side by side."""
-    tiles, rows, copied = [], [], []
-    for axis, size in enumerate(part.shape):
-        tiles.append(size)
-        rows.append(size)
-        copied.append(len(tiles) - 1)
-        if axis in g.spatial_axes:
-            k = g.window[g.spatial_axes.index(axis)]
-            tiles.append(k)
-            rows[-1] *= k
-    tiled = lax.broadcast_in_dim(part, tiles, copied).reshape(rows)
-    return _without_padding(g, tiled, tuple(s * o for s, o in zip(g.stride, g.output, strict=True)))
+    tiled = jnp.expand_dims(part, window_axes(g))
+    shape = list(tiled.shape)
+    for axis, k in zip(window_axes(g), g.window, strict=True):
+        shape[axis] = k
+    return from_tiles(g, jnp.broadcast_to(tiled, shape))
 
 
-def _along(g: Windows, dim: int) -> Windows:
+def window_sum(g: Windows, x: Array) -> Array:
+    """The sum of each window, of an x in the dtype that sums are kept in; padding is 0."""
+    if side_by_side(g):
+        values, axes = tiles(g, x, 0)
+        return jnp.sum(values, axes)
+    # A window may end before the padding does; lax.pad cuts, reduce_window's padding does not.
+    widths = [(low, high, 0) for low, high in g.covering]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), g.on_axes(widths, (0, 0, 0)))
+    return lax.reduce_window(
+        padded,
+        np.zeros((), x.dtype),
+        lax.add,
+        g.on_axes(g.window, 1),
+        g.on_axes(g.stride, 1),
+        "VALID",
+    )
+
+
+def along(g: Windows, dim: int) -> Windows:
     """The windows in one dimension, where earlier ones are summed and later ones are not yet."""
 
     def only(values: Any, otherwise: Any) -> Any:

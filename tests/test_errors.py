@@ -21,7 +21,10 @@ import jaxconv.reference
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.record import type_error, value_error
 
-INTEGERS_TOO = {"relu", "pad", "max_pool"}
+INTEGERS_TOO = {
+    *("relu", "pad", "max_pool", "min_pool", "max_pool_with_indices"),
+    *("global_max_pool", "adaptive_max_pool"),
+}
 
 
 def parameters(op):

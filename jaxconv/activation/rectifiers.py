@@ -30,7 +30,7 @@ def relu(x: Array) -> Array:
     The derivation: docs/derivations/activation.md.
     """
     x = as_array("relu", "x", x)
-    check_number("relu", "x", x)
+    check_number("relu", x=x)
     return _relu_compiled(x)
 
 

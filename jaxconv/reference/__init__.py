@@ -63,7 +63,19 @@ from jaxconv.reference.normalization import (
     weight_standardize,
 )
 from jaxconv.reference.padding import pad
-from jaxconv.reference.pooling import avg_pool, max_pool
+from jaxconv.reference.pooling import (
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    global_avg_pool,
+    global_max_pool,
+    lp_pool,
+    max_pool,
+    max_pool_with_indices,
+    max_unpool,
+    min_pool,
+    subsample,
+)
 from jaxconv.reference.resampling import (
     fold,
     pixel_shuffle,
@@ -74,6 +86,8 @@ from jaxconv.reference.resampling import (
 )
 
 __all__ = [
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
     "avg_pool",
     "batch_norm",
     "batch_norm_inference",
@@ -89,6 +103,8 @@ __all__ = [
     "focal_loss",
     "fold",
     "gelu",
+    "global_avg_pool",
+    "global_max_pool",
     "glu",
     "group_norm",
     "hard_sigmoid",
@@ -104,9 +120,13 @@ __all__ = [
     "local_response_norm",
     "log_sigmoid",
     "log_softmax",
+    "lp_pool",
     "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
     "mean_absolute_error",
     "mean_squared_error",
+    "min_pool",
     "mish",
     "multiclass_hinge_loss",
     "nll_loss",
@@ -128,6 +148,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "squareplus",
+    "subsample",
     "tanh",
     "tanhshrink",
     "threshold",
