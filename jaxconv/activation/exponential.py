@@ -101,7 +101,7 @@ def selu(x: Array) -> Array:
         y  = λ·x where x > 0, else λ·α·(exp(x) − 1),      λ = 1.05070…,  α = 1.67326…
         dx = λ·dy where y > 0, else dy·(y + λ·α)
 
-    With these λ and α mean 0 and variance 1 of x are mean 0 and variance 1 of y.
+    With these λ and α a standard normal x gives a y of mean 0 and variance 1.
     At the kink x = 0 the derivative is taken to be λ·α, as in `jax.nn.selu` and PyTorch.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 

@@ -59,7 +59,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
     written with tanh, σ(2u) = ½·(1 + tanh u)):
 
         y  = x·σ(v),     v = √(8/π)·(x + 0.044715·x³),     v′ = √(8/π)·(1 + 3·0.044715·x²)
-        dx = dy · (σ(v) + x·v′·σ(v)·σ(−v))
+        dx = dy · (σ(v) + x·v′·σ(v)·(1 − σ(v)))
 
     Saved for the backward pass: x, since y falls before it rises.
 
@@ -100,18 +100,19 @@ _CUBIC = 0.044715
 
 
 def _gelu_tanh_value(x: Array) -> Array:
-    return x * lax.logistic(_gelu_tanh_argument(x))
+    return x * (0.5 + 0.5 * _half_tanh(x))
 
 
-def _gelu_tanh_argument(x: Array) -> Array:
-    return math.sqrt(8 / math.pi) * (x + _CUBIC * x**3)
+def _half_tanh(x: Array) -> Array:
+    """tanh(v/2), which XLA computes faster than σ(v)."""
+    return jnp.tanh(math.sqrt(2 / math.pi) * (x + _CUBIC * x**3))
 
 
 def _gelu_tanh_backward(x: Array, dy: Array) -> Array:
     x = jnp.clip(x, -40, 40)
-    v = _gelu_tanh_argument(x)
+    t = _half_tanh(x)
+    gate, shut = 0.5 + 0.5 * t, 0.5 - 0.5 * t
     dv = math.sqrt(8 / math.pi) * (1 + 3 * _CUBIC * jnp.square(x))
-    gate, shut = lax.logistic(v), lax.logistic(-v)  # 1 − gate would lose digits, v′ is large
     return dy * gate + dy * (x * dv) * (gate * shut)
 
 
@@ -121,10 +122,10 @@ _gelu_tanh = from_input(_gelu_tanh_value, _gelu_tanh_backward)
 def mish(x: Array) -> Array:
     r"""x · tanh(softplus(x)), elementwise.
 
-    With t = tanh(log(1 + exp(x))) and σ the sigmoid of x, the derivative of the softplus:
+    With e = exp(x) and m = e·(e + 2), so that tanh(log(1 + e)) = m/(m + 2):
 
-        y  = x·t
-        dx = dy · (t + x·(1 − t²)·σ)
+        y  = x·m/(m + 2)
+        dx = dy · (m/(m + 2) + x·4e·(1 + e)/(m + 2)²)
 
     Saved for the backward pass: x, since y falls before it rises.
 
@@ -144,13 +145,25 @@ def mish(x: Array) -> Array:
 
 
 def _mish_value(x: Array) -> Array:
-    return x * jnp.tanh(jnp.logaddexp(x, 0))
+    return x * _mish_gate(jnp.minimum(x, _mish_open(x)))[0]
 
 
 def _mish_backward(x: Array, dy: Array) -> Array:
-    x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
-    t = jnp.tanh(jnp.logaddexp(x, 0))
-    return dy * t + dy * x * ((1 - t) * (1 + t) * lax.logistic(x))
+    x = jnp.clip(x, -800, _mish_open(x))
+    gate, slope = _mish_gate(x)
+    return dy * gate + dy * x * slope
+
+
+def _mish_gate(x: Array) -> tuple[Array, Array]:
+    """The gate and its derivative."""
+    e = jnp.exp(x)
+    m = e * (e + 2)
+    return m / (m + 2), 4 * e * (1 + e) / jnp.square(m + 2)
+
+
+def _mish_open(x: Array) -> int:
+    """Where the gate is 1 in this dtype, and m² and its derivative still far from overflow."""
+    return 12 if x.dtype.itemsize == 4 else 22
 
 
 _mish = from_input(_mish_value, _mish_backward)
