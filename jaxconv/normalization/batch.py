@@ -179,7 +179,7 @@ def _given_value(
 ) -> Array:
     fit = partial(_per_channel, channel, x)
     centred = x.astype(accumulator(x.dtype)) - fit(mean)
-    return (centred * (fit(scale) * lax.rsqrt(fit(var) + eps)) + fit(bias)).astype(x.dtype)
+    return (centred * lax.rsqrt(fit(var) + eps) * fit(scale) + fit(bias)).astype(x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -206,7 +206,7 @@ def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tupl
     rstd = lax.rsqrt(var + eps)
     d_scale, d_bias = rstd * along, total
     d_mean, d_var = -scale * rstd * total, -scale * rstd**3 * along / 2
-    dx = scale * rstd * dy
+    dx = dy * scale * rstd
     per_channel = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
     return (dx.astype(x.dtype), *per_channel)
 

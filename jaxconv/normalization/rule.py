@@ -71,7 +71,10 @@ def _normalize_forward(
 def _normalize_backward(
     g: Groups, residuals: Any, cotangents: tuple[Any, ...]
 ) -> tuple[Array, Array | None, Array | None]:
-    x, mean, rstd, scale, has_bias = residuals
+    *kept, scale, has_bias = residuals
+    # In one program with the forward pass, XLA would keep its intermediates instead of x, and
+    # read them from memory: layer norm's two passes then take half as long again.
+    x, mean, rstd = lax.optimization_barrier(kept)
     wide = x.astype(accumulator(x.dtype))
     dy, d_mean, d_var = jax.tree.map(lambda d: d.astype(wide.dtype), cotangents)
     x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
