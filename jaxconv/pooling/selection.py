@@ -104,11 +104,12 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     worst = e.worst(x.dtype)
     if _is_reduced(g):
         values, axes = tiles(g, x, worst)
-        y, index = first_of(e, axes, count, values, _tile_offsets(g, seen=True))
-        return y, index.astype(dtype)
+        y, found = first_of(e, axes, count, values, _tile_offsets(g, seen=True))
+        return y, found.astype(dtype)
     first, *others = views(g, x, worst)
+    # Both take the sharding of x from its views: a constant of y's shape would have none.
     y = jnp.full_like(first, worst)
-    index = jnp.zeros_like(first, dtype) + _first_inside(g).astype(dtype)
+    index: Any = _first_inside(g).astype(dtype)
     for a, view in enumerate([first, *others]):
         # Strictly more extreme, so the first of equals stays; a NaN beats all but an earlier NaN.
         better = e.beats(view, y) | (jnp.isnan(view) & ~jnp.isnan(y))

@@ -19,7 +19,7 @@ def test_integers_have_a_minimum(dtype):
     x = np.array([info.min, info.max, info.min, 5], dtype).reshape(1, 4, 1)
     assert jaxconv.min_pool(x, 2).ravel().tolist() == [info.min, info.min]
     padded = jaxconv.min_pool(x[:, 1:2], 2, padding=1, stride=2)
-    assert padded.ravel().tolist() == [info.max, info.max]
+    assert padded.ravel().tolist() == [info.max]
     y, indices = jaxconv.max_pool_with_indices(x, 2)
     assert y.ravel().tolist() == [info.max, 5]
     assert indices.ravel().tolist() == [1, 3]

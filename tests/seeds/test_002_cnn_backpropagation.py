@@ -255,3 +255,22 @@ def test_pooling_upscales_the_error_as_it_downscaled_the_input(ops, kind):
         share = np.full((2, 2), 0.25) if kind == "average" else part == part.max()
         assert y[0, i, j, 0] == downscaled
         np.testing.assert_array_equal(dx[0, rows, columns, 0], share * error)
+
+
+def test_pooling_units_with_a_weight_and_a_bias(ops):
+    """The unit's complete input is w·(sum of its window) + b; its gradients are ∂E/∂w = Σ δ·sum,
+    ∂E/∂b = Σ δ, and the error goes back upscaled, times w.
+    """
+    o, w, b, delta = draw((1, 4, 6, 2), (2,), (2,), (1, 2, 3, 2), seed=3)
+    c, backward = jax.vjp(jax.jit(lambda o, w, b: ops.subsample(o, w, b, 2)), o, w, b)
+    do, dw, db = backward(delta)
+    for n in range(2):
+        sums = np.zeros((2, 3))
+        for i, j in every(2, 3):
+            rows, columns = slice(2 * i, 2 * i + 2), slice(2 * j, 2 * j + 2)
+            sums[i, j] = o[0, rows, columns, n].sum()
+            upscaled = np.full((2, 2), w[n] * delta[0, i, j, n])
+            np.testing.assert_array_equal(do[0, rows, columns, n], upscaled)
+        np.testing.assert_array_equal(c[0, ..., n], w[n] * sums + b[n])
+        assert dw[n] == np.sum(delta[0, ..., n] * sums)
+        assert db[n] == np.sum(delta[0, ..., n])
