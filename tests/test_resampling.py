@@ -24,6 +24,8 @@ def images(seed, size, channels=2, layout="channels_last"):
 
 EXACT = {  # calls whose weights are whole or halves, quarters, …: their sums are exact
     "unfold": (jaxconv.unfold, {"window": (2, 3), "stride": (1, 2), "padding": (1, 4)}),
+    "unfold slices": (jaxconv.unfold, {"window": (2, 3), "padding": ((1, 0), (2, 3))}),
+    "unfold many": (jaxconv.unfold, {"window": (5, 13), "padding": ((3, 1), (2, 6))}),
     "unfold dilated": (jaxconv.unfold, {"window": 3, "dilation": (1, 2), "padding": "SAME"}),
     "upsample": (jaxconv.upsample, {"factor": (3, 5)}),
     "upsample linear": (jaxconv.upsample, {"factor": (2, 4), **LINEAR}),

@@ -5,8 +5,9 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxconv.arguments import (
     IntOrInts,
@@ -21,6 +22,7 @@ from jaxconv.arguments import (
 )
 from jaxconv.geometry import Ints, Windows, make_windows, windows_over
 from jaxconv.resampling.rows import Rows, check_positions, product, transposed
+from jaxconv.windows import overlap_add, views
 
 
 def unfold(
@@ -197,6 +199,8 @@ def _given(op: str, stride: IntOrInts) -> IntOrInts:
 def _laid_out(g: Windows, x: Array) -> Array:
     """Every window's patch."""
     form = _form(g, x.shape[0], x.shape[g.channel_axis])
+    if _by_slices(g):
+        return jnp.stack(list(views(g, x, 0)), _offset_axis(g)).reshape(form.flat)
     for axis, rows in zip(g.spatial_axes, _seen(g), strict=True):
         x = product(rows, x, axis)
     return x.reshape(form.split).transpose(form.order).reshape(form.flat)
@@ -204,14 +208,35 @@ def _laid_out(g: Windows, x: Array) -> Array:
 
 def _laid_back(g: Windows, y: Array) -> Array:
     """For every position the sum of what the patches have there."""
+    offsets = math.prod(g.window)
     row = y.shape[2 if g.layout == "channels_last" else 1]
-    form = _form(g, y.shape[0], row // math.prod(g.window))
+    form = _form(g, y.shape[0], row // offsets)
     wide = y.astype(accumulator(y.dtype))
     apart = wide.reshape([form.split[axis] for axis in form.order])
+    if _by_slices(g):
+        at = _offset_axis(g)
+        apart = apart.reshape(*apart.shape[:at], offsets, *apart.shape[at + g.dims :])
+        parts = (lax.index_in_dim(apart, a, at, keepdims=False) for a in range(offsets))
+        return overlap_add(g, parts).astype(y.dtype)
     x = apart.transpose(np.argsort(form.order)).reshape(form.joined)
     for axis, rows, size in zip(g.spatial_axes, _seen(g), g.size, strict=True):
         x = product(transposed(rows, size), x, axis)
     return x.astype(y.dtype)
+
+
+def _by_slices(g: Windows) -> bool:
+    """Whether to go offset by offset, with slices, and not axis by axis, with rows.
+
+    On a CPU slices are up to 3 times as fast at stride 1, where each is as large as the image.
+    Apart from that most of what they add up is zeros (150 times slower for 16 × 16 tiles), and
+    thousands of them take minutes to compile.
+    """
+    return set(g.stride) == {1} and math.prod(g.window) <= 64
+
+
+def _offset_axis(g: Windows) -> int:
+    """Where patches have their offsets, positions not flattened."""
+    return g.dims + 1 if g.layout == "channels_last" else 2
 
 
 class _Form(NamedTuple):
