@@ -1,0 +1,68 @@
+"""Arguments as a list of named arrays: those that are differentiated, and the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def is_float(leaf: Any) -> bool:
+    """Whether this leaf of a tree is differentiated: an array of real floats."""
+    dtype = getattr(leaf, "dtype", None)
+    return dtype is not None and jnp.issubdtype(dtype, jnp.floating)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """An argument tree, taken apart and put together again.
+
+    Attributes:
+        names: of the differentiated leaves, as paths: "args[1]['w']".
+        wanted: their positions among all leaves.
+        leaves: all leaves.
+        tree: the structure.
+    """
+
+    names: tuple[str, ...]
+    wanted: tuple[int, ...]
+    leaves: tuple[Any, ...]
+    tree: Any
+
+    @classmethod
+    def of(cls, args: Sequence[Any]) -> "Leaves":
+        """Take the argument tuple apart."""
+        with_path, tree = jax.tree.flatten_with_path(tuple(args))
+        wanted = tuple(i for i, (_, leaf) in enumerate(with_path) if is_float(leaf))
+        names = tuple(f"args{jax.tree_util.keystr(with_path[i][0])}" for i in wanted)
+        return cls(names, wanted, tuple(leaf for _, leaf in with_path), tree)
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The differentiated leaves."""
+        return [self.leaves[i] for i in self.wanted]
+
+    def args(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+        """The argument tuple with these arrays in place of the differentiated leaves."""
+        leaves = list(self.leaves)
+        for i, array in zip(self.wanted, arrays, strict=True):
+            leaves[i] = array
+        return jax.tree.unflatten(self.tree, leaves)
+
+    def cast(self, dtype: Any) -> "Leaves":
+        """The same with the differentiated leaves in another dtype."""
+        arrays = [np.asarray(a).astype(dtype) for a in self.arrays]
+        leaves = list(self.leaves)
+        for i, array in zip(self.wanted, arrays, strict=True):
+            leaves[i] = jnp.asarray(array)
+        return Leaves(self.names, self.wanted, tuple(leaves), self.tree)
+
+    def bind(self, function: Callable[..., Any]) -> Callable[..., list[Any]]:
+        """`function` from the differentiated leaves to the floating-point leaves of its output."""
+
+        def bound(*arrays: Any) -> list[Any]:
+            return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
+
+        return bound

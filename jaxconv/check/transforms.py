@@ -1,0 +1,166 @@
+"""The same gradient under the transformations of JAX: what came, what was expected, how near.
+
+Each function yields (leaf, got, want, allowed). What is expected is computed by the reference
+without the transformation, one example or step at a time; or, where there is no reference, by the
+rule itself without it.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxconv.check.trial import Arrays, Trial, as_float64, pullback
+
+Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _want(trial: Trial, arrays: Arrays, dy: Arrays) -> Arrays:
+    return (trial.truth or trial.pull)(arrays, dy)[1]
+
+
+def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
+    for leaf, (g, w) in enumerate(zip(got, want, strict=True)):
+        g, w = as_float64(g), as_float64(w)
+        w = np.where(np.isnan(w), g, w)
+        yield leaf, g, w, 4 * trial.allowed(leaf, w, None)
+
+
+def _jit(trial: Trial) -> Iterator[Outcome]:
+    """jit inside and outside of the gradient."""
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    _, got = jax.jit(pullback(jax.jit(trial.bound)))(arrays, dy)
+    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+
+
+def _checkpoint(trial: Trial) -> Iterator[Outcome]:
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    _, got = jax.jit(pullback(jax.checkpoint(trial.bound)))(arrays, dy)
+    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+
+
+def _vmap(trial: Trial) -> Iterator[Outcome]:
+    """Each argument mapped alone, and all of them with the cotangent."""
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    count = len(arrays)
+    stacks = [jnp.stack([a, a * 0.99, a * 1.01]) for a in arrays]
+    dys = [jnp.stack([d, -d, 0.5 * d]) for d in dy]
+    for mapped in {*range(count), -1}:
+        chosen = [mapped in (-1, i) for i in range(count)]
+        if mapped != -1 and count == 1:
+            continue
+        axes = ([0 if c else None for c in chosen], [0 if mapped == -1 else None] * len(dy))
+        given = [s if c else a for s, c, a in zip(stacks, chosen, arrays, strict=True)]
+        cotangents = dys if mapped == -1 else dy
+        batched = jax.jit(jax.vmap(pullback(trial.bound), in_axes=axes))
+        _, got = batched(given, cotangents)
+        for i in range(3):
+            alone = [a[i] if c else a for a, c in zip(given, chosen, strict=True)]
+            one = [d[i] for d in cotangents] if mapped == -1 else cotangents
+            yield from _outcomes(trial, [g[i] for g in got], _want(trial, alone, one))
+
+
+def _scan(trial: Trial) -> Iterator[Outcome]:
+    """Summed over three steps, each at its own scale; the gradients add up in the carry."""
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    scales = jnp.asarray([1.0, 0.99, 1.01])
+
+    def total(*arrays: Any) -> Any:
+        def step(carry: Any, scale: Any) -> Any:
+            y = trial.bound(*[(a * scale.astype(a.dtype)) for a in arrays])
+            return [c + leaf for c, leaf in zip(carry, y, strict=True)], None
+
+        start = [jnp.zeros(shape, dtype) for shape, dtype in trial.shapes]
+        return jax.lax.scan(step, start, scales)[0]
+
+    _, got = jax.jit(pullback(total))(arrays, dy)
+    want = [np.zeros(a.shape) for a in arrays]
+    for scale in scales:
+        at = [a * scale.astype(a.dtype) for a in arrays]
+        for w, g in zip(want, _want(trial, at, dy), strict=True):
+            w += float(scale) * as_float64(g)
+    yield from _outcomes(trial, got, want)
+
+
+def _second_order(trial: Trial) -> Iterator[Outcome]:
+    """Reverse over reverse, for arguments and cotangent, and forward over reverse."""
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    rng = np.random.default_rng(1)
+    weights = [jnp.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in arrays]
+
+    def twice(bound: Callable[..., Any]) -> Callable[..., Any]:
+        def gradients(arrays: Arrays, dy: Arrays) -> Arrays:
+            return pullback(bound)(arrays, dy)[1]
+
+        def bent(arrays: Arrays, dy: Arrays) -> Any:
+            return sum(
+                jnp.sum(w * jnp.sin(g)) for w, g in zip(weights, gradients(arrays, dy), strict=True)
+            )
+
+        def both(arrays: Arrays, dy: Arrays) -> Any:
+            still = [jnp.zeros_like(d) for d in dy]
+            forward = jax.jvp(gradients, (arrays, dy), (weights, still))[1]
+            return (*jax.grad(bent, argnums=(0, 1))(arrays, dy), forward)
+
+        return jax.jit(both)
+
+    got = twice(trial.bound)(arrays, dy)
+    if trial.reference is None:
+        want = _differenced(trial, weights)
+        pairs = [(got[2], want, 1e-5)]
+    else:
+        want = twice(trial.leaves.bind(trial.reference))(arrays, dy)
+        pairs = [(g, w, 1e-8) for g, w in zip(got, want, strict=True)]
+    names = trial.leaves.names
+    for found, expected, relative in pairs:
+        for i, (g, w) in enumerate(zip(found, expected, strict=True)):
+            g, w = as_float64(g), as_float64(w)
+            w = np.where(np.isnan(w), g, w)
+            finite = np.where(np.isfinite(w), w, 0)
+            size = np.sqrt(np.mean(finite**2)) if w.size else 0.0
+            allowed = relative * (np.abs(finite) + size + 1e-6)
+            yield (names[i] if found is not got[1] else f"dy[{i}]"), g, w, allowed
+
+
+def _differenced(trial: Trial, weights: Arrays) -> Arrays:
+    """The gradients' own slope along the weights, by central differences of the rule."""
+    arrays, dy, h = trial.leaves.arrays, trial.dys[0], 1e-4
+    sides = []
+    for k in (-2, -1, 1, 2):
+        moved = [a + k * h * w for a, w in zip(arrays, weights, strict=True)]
+        sides.append([as_float64(g) for g in trial.pull(moved, dy)[1]])
+    return [(a - 8 * b + 8 * c - d) / (12 * h) for a, b, c, d in zip(*sides, strict=True)]
+
+
+def _shard_map(trial: Trial) -> Iterator[Outcome]:
+    """Replicated over two devices, each with half of the cotangent's weight."""
+    devices = jax.devices()[:2]
+    mesh = Mesh(np.array(devices), ("devices",))
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    whole, split = PartitionSpec(), PartitionSpec("devices")
+
+    @partial(jax.shard_map, mesh=mesh, in_specs=(whole, split), out_specs=whole)
+    def shared(arrays: Arrays, shares: Any) -> Arrays:
+        def loss(arrays: Arrays) -> Any:
+            y = trial.bound(*arrays)
+            return sum(jnp.sum(d * shares[0] * leaf) for d, leaf in zip(dy, y, strict=True))
+
+        return jax.grad(loss)(arrays)
+
+    shares = jnp.asarray(np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else [1.0])
+    got = jax.jit(shared)(arrays, shares.astype(trial.dtype))
+    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+
+
+ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
+    "jit": _jit,
+    "vmap": _vmap,
+    "scan": _scan,
+    "checkpoint": _checkpoint,
+    "second_order": _second_order,
+    "shard_map": _shard_map,
+}
