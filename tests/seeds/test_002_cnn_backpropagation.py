@@ -148,7 +148,7 @@ def compiled_error(ops, border):
         for (w, b), nudge in zip(weights, nudges, strict=True):
             c = _layer(ops, border, True, o[None], w, b)[0] + nudge
             o = ops.relu(c)
-        return 0.5 * jnp.sum((t - o) ** 2)
+        return jaxconv.l2_loss(o, t, reduction="sum")
 
     return jax.jit(jax.value_and_grad(error, argnums=(0, 1)))
 
