@@ -37,12 +37,13 @@ def test_examples_print_what_the_page_says(code, said):
 
 
 def test_docstring_examples():
-    modules = [p.stem for p in (ROOT / "jaxconv").glob("*.py") if ">>>" in p.read_text()]
+    files = [p for p in (ROOT / "jaxconv").rglob("*.py") if ">>>" in p.read_text()]
+    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in files]
     assert modules
     run(
         "import doctest, importlib\n"
         f"for name in {modules}:\n"
-        "    found = doctest.testmod(importlib.import_module(f'jaxconv.{name}'))\n"
+        "    found = doctest.testmod(importlib.import_module(name))\n"
         "    assert found.attempted and not found.failed, name\n"
     )
 
