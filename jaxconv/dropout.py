@@ -31,8 +31,8 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
     is 0 even where it is NaN or infinite, forward and backward (PyTorch: NaN).
 
     The mask is `jax.random.bernoulli(key, 1 - rate, shape)`, that of Flax for the same key.
-    Saved for the backward pass: the mask, one bit an element. Drawing it again from the key
-    would save that, too, and take fifteen times as long on a CPU.
+    Saved for the backward pass: the mask, one bit an element. To draw it again from the key
+    would need no bit, and takes fifteen times as long on a CPU.
 
     Args:
         x: input, any shape.
