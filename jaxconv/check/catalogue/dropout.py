@@ -61,8 +61,8 @@ def _common_refusals(op: str):
     for rate in (-0.1, 1.5, 2):
         yield value_error(f"{op}: rate must be in [0, 1], but {rate!r} came", x, rate, key)
     must = f"{op}: key must be a key of jax.random.key or jax.random.PRNGKey"
-    for value in (0, None, [0, 1]):
-        yield type_error(f"{must}, but {value!r} came", x, 0.5, value)
+    for wrong in (0, None, [0, 1]):
+        yield type_error(f"{must}, but {wrong!r} came", x, 0.5, wrong)
     for dtype in ("int32", "float32"):
         yield type_error(f"{must}, but an array of {dtype} came", x, 0.5, key.astype(dtype))
     for shape in ((), (3,), (4, 2)):

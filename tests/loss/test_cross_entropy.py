@@ -208,3 +208,23 @@ def test_label_dtypes(dtype):
     z, labels = normal(0, (4, 3)), np.array([0, 2, 1, 2])
     want = jaxconv.softmax_cross_entropy(z, labels)
     assert_close(jaxconv.softmax_cross_entropy(z, labels.astype(dtype)), want)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+@pytest.mark.parametrize("op", [jaxconv.softmax_cross_entropy, jaxconv.nll_loss])
+def test_labels_beyond_32_bits_are_not_wrapped_around(op, dtype):
+    """JAX without 64 bits would read the first one as class 1."""
+    with jax.enable_x64(False):
+        z = np.zeros((2, 3), np.float32)
+        labels = np.array([2**32 + 1, 2**40], dtype)
+        assert np.all(np.isnan(op(z, labels, reduction="none")))
+
+
+def test_only_a_weighted_mean_keeps_its_value():
+    def kept(labels, **keywords):
+        op = partial(jaxconv.softmax_cross_entropy, **keywords)
+        return len(jax.tree.leaves(jax.vjp(op, normal(0, (4, 3)), labels)[1]))
+
+    labels = np.full((4, 3), 1 / 3)
+    w = np.ones(3)
+    assert kept(labels, reduction="none") < kept(labels) < kept(labels, weights=w)
