@@ -91,6 +91,7 @@ class _Court:
         self.others: list[tuple[Any, ...]] = []
         given = {jnp.dtype(leaf.dtype) for leaf in Leaves.of(args).arrays}
         self.given = given.pop() if len(given) == 1 else jnp.dtype(jnp.float32)
+        self.exact: Any = None
         self.exact = self._trial(jnp.float64) or self._trial(self.given)
         if self.exact is None:
             self._explain_refusal()
@@ -99,7 +100,10 @@ class _Court:
 
     def _trial(self, dtype: Any) -> Any:
         try:
-            return Trial(self.rule, self.reference, self.args, dtype, self.cotangents, self.seed)
+            return Trial(
+                self.rule, self.reference, self.args, dtype, self.cotangents, self.seed,
+                getattr(self.exact, "truth", None),
+            )  # fmt: skip
         except (TypeError, ValueError, NotImplementedError):
             return None
 

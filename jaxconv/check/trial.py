@@ -43,14 +43,17 @@ class Trial:
         dtype: Any,
         cotangents: int,
         seed: int,
+        truth: Pullback | None = None,
     ):
         self.dtype = jnp.dtype(dtype)
         self.leaves = Leaves.of(args).cast(dtype)
         self.exact = self.leaves.cast(jnp.float64)
         self.rule, self.reference = rule, reference
         self.bound = self.leaves.bind(rule)
-        self.pull: Pullback = pullback(self.bound)
+        self.eager: Pullback = pullback(self.bound)
         self.rng = np.random.default_rng(seed)
+        if truth is not None:
+            self.truth = truth  # compiled already
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
         self.shapes = [(leaf.shape, leaf.dtype) for leaf in y]
         self.dys = [self.cotangent() for _ in range(cotangents)]
@@ -61,6 +64,18 @@ class Trial:
             jnp.asarray(self.rng.standard_normal(shape)).astype(dtype)
             for shape, dtype in self.shapes
         ]
+
+    @cached_property
+    def compiled(self) -> Pullback:
+        """The pullback of the rule under jit."""
+        return jax.jit(self.eager)
+
+    def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
+        """The pullback of the rule: compiled, as that is faster, if it can be."""
+        try:
+            return self.compiled(arrays, dy)
+        except Exception:
+            return self.eager(arrays, dy)
 
     @cached_property
     def truth(self) -> Pullback | None:
