@@ -1,7 +1,15 @@
 """What all tests share: float64, two host devices, and strict promotion of dtypes."""
 
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_what_was_compiled():
+    """One file rarely needs what another compiled, and a worker would keep gigabytes of it."""
+    yield
+    jax.clear_caches()
