@@ -120,7 +120,8 @@ def _trials(options: argparse.Namespace) -> int:
 def _mutants(options: argparse.Namespace) -> int:
     from jaxconv.check.console import Progress
     from jaxconv.check.jobs import UsageError, ops_among
-    from jaxconv.check.mutants import matrix, try_op
+    from jaxconv.check.mutants import Matrix, try_op
+    from jaxconv.check.mutants.matrix import line
 
     try:
         _check_writable(options.json)
@@ -131,8 +132,8 @@ def _mutants(options: argparse.Namespace) -> int:
     with Progress(len(names)) as progress:
         for found in spread(try_op, names, options.jobs):
             trials.append(found)
-            progress.step(matrix.line(found))
-    verdict = matrix.Matrix(trials)
+            progress.step(line(found))
+    verdict = Matrix(trials)
     verdict.show()
     if options.json is not None:
         write_json(options.json, verdict.to_dict())
