@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from jax import Array
 
+from jaxconv.sharding import explicit_sharding
+
 # In place of a factor that no gradient needs. It keeps its place in the tree of residuals,
 # because that tree must not depend on which gradients are wanted: JAX traces a jitted
 # function's rule once for every set of perturbed arguments, but remembers one tree for all.
@@ -44,16 +46,11 @@ def factors_for_each_other(x: Any, w: Any, b: Any) -> Factors:
         x=x.value if w.perturbed else _ABSENT,
         w=w.value if x.perturbed else _ABSENT,
         biased=b is not None,
-        x_sharding=_explicit_sharding(x.value),
-        w_sharding=_explicit_sharding(w.value),
+        x_sharding=explicit_sharding(x.value),
+        w_sharding=explicit_sharding(w.value),
     )
 
 
 def is_kept(residual: Array) -> bool:
     """Whether this factor was kept."""
     return residual.dtype != bool
-
-
-def _explicit_sharding(array: Array) -> Any:
-    sharding = jax.typeof(array).sharding
-    return sharding if sharding.mesh.explicit_axes else None

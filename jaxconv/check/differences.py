@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 ELEMENTWISE = 512
 """Up to this many elements a gradient is differenced one element at a time."""
 
@@ -32,15 +33,23 @@ class Differences:
         def objective(arrays: list[Any], dy: list[Any]) -> Any:
             return sum(jnp.sum(d * y) for d, y in zip(dy, bound(*arrays), strict=True))
 
-        def along(arrays: list[Any], dy: list[Any], leaf: int, v: Any, steps: Any) -> Any:
+        def along(arrays: list[Any], dy: list[Any], vs: list[Any], steps: Any) -> Any:
             def at(step: Any) -> Any:
-                moved = list(arrays)
-                moved[leaf] = arrays[leaf] + step * v
-                return objective(moved, dy)
+                return objective([a + step * v for a, v in zip(arrays, vs, strict=True)], dy)
 
             return jax.lax.map(at, steps)
 
-        self._along = jax.jit(along, static_argnums=3 - 1)
+        self._compiled = jax.jit(along)
+
+    def _along(
+        self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, steps: np.ndarray
+    ) -> np.ndarray:
+        """Σ dy·f with one argument moved by each of the steps along v."""
+        vs = [jnp.zeros_like(a) for a in arrays]
+        vs[leaf] = jnp.asarray(v)
+        padded = np.zeros(len(STEPS) * len(OFFSETS))  # one length, so that it compiles once
+        padded[: len(steps)] = steps
+        return np.asarray(self._compiled(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
 
     def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
         """⟨gradient of the leaf, v⟩."""
@@ -49,9 +58,8 @@ class Differences:
         v = np.asarray(v, float)
         reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
         unit = (scale or 1.0) / reach
-        offsets = np.array([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
-        steps = np.concatenate([h * unit * offsets for h in STEPS])
-        values = np.asarray(self._along(arrays, dy, leaf, jnp.asarray(v), jnp.asarray(steps)))
+        steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
+        values = self._along(arrays, dy, leaf, v, steps)
         best = Slope(float("nan"), float("inf"))
         for h, f in zip(STEPS, values.reshape(len(STEPS), -1), strict=True):
             far, near = (f[5] - f[0]) / 4, (f[4] - f[1]) / 2
@@ -68,8 +76,7 @@ class Differences:
         v = np.zeros_like(x)
         v[index] = 1
         h = 1e-5 * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
-        steps = jnp.asarray([-2 * h, -h, 0.0, h, 2 * h])
-        f = np.asarray(self._along(arrays, dy, leaf, jnp.asarray(v), steps))
+        f = self._along(arrays, dy, leaf, v, h * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
         left = (3 * f[2] - 4 * f[1] + f[0]) / (2 * h)
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)
         return float(left), float(right)

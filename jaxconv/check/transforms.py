@@ -31,10 +31,11 @@ def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
 
 
 def _jit(trial: Trial) -> Iterator[Outcome]:
-    """jit inside and outside of the gradient."""
+    """Compiled, and without any compilation of ours."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    _, got = jax.jit(pullback(jax.jit(trial.bound)))(arrays, dy)
-    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+    want = _want(trial, arrays, dy)
+    for run in (trial.compiled, trial.eager):
+        yield from _outcomes(trial, run(arrays, dy)[1], want)
 
 
 def _checkpoint(trial: Trial) -> Iterator[Outcome]:
@@ -44,24 +45,34 @@ def _checkpoint(trial: Trial) -> Iterator[Outcome]:
 
 
 def _vmap(trial: Trial) -> Iterator[Outcome]:
-    """Each argument mapped alone, and all of them with the cotangent."""
+    """Each argument mapped alone, and all of them with the cotangent; compiled as one."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    count = len(arrays)
     stacks = [jnp.stack([a, a * 0.99, a * 1.01]) for a in arrays]
     dys = [jnp.stack([d, -d, 0.5 * d]) for d in dy]
-    for mapped in {*range(count), -1}:
-        chosen = [mapped in (-1, i) for i in range(count)]
-        if mapped != -1 and count == 1:
-            continue
-        axes = ([0 if c else None for c in chosen], [0 if mapped == -1 else None] * len(dy))
+    alone = [tuple(i == j for j in range(len(arrays))) for i in range(len(arrays))]
+    ways = [(chosen, False) for chosen in alone if len(arrays) > 1] + [
+        ((True,) * len(arrays), True)
+    ]
+
+    def select(chosen: tuple[bool, ...], mapped_dy: bool) -> tuple[Arrays, Arrays]:
         given = [s if c else a for s, c, a in zip(stacks, chosen, arrays, strict=True)]
-        cotangents = dys if mapped == -1 else dy
-        batched = jax.jit(jax.vmap(pullback(trial.bound), in_axes=axes))
-        _, got = batched(given, cotangents)
+        return given, dys if mapped_dy else dy
+
+    def all_ways(given: list[tuple[Arrays, Arrays]]) -> list[Arrays]:
+        return [
+            jax.vmap(
+                pullback(trial.bound),
+                in_axes=([0 if c else None for c in chosen], [0 if with_dy else None] * len(dy)),
+            )(*args)[1]
+            for (chosen, with_dy), args in zip(ways, given, strict=True)
+        ]
+
+    given = [select(*way) for way in ways]
+    for (chosen, with_dy), args, got in zip(ways, given, jax.jit(all_ways)(given), strict=True):
         for i in range(3):
-            alone = [a[i] if c else a for a, c in zip(given, chosen, strict=True)]
-            one = [d[i] for d in cotangents] if mapped == -1 else cotangents
-            yield from _outcomes(trial, [g[i] for g in got], _want(trial, alone, one))
+            one = [a[i] if c else a for a, c in zip(args[0], chosen, strict=True)]
+            its = [d[i] for d in args[1]] if with_dy else args[1]
+            yield from _outcomes(trial, [g[i] for g in got], _want(trial, one, its))
 
 
 def _scan(trial: Trial) -> Iterator[Outcome]:

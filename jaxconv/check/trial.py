@@ -43,14 +43,17 @@ class Trial:
         dtype: Any,
         cotangents: int,
         seed: int,
+        truth: Pullback | None = None,
     ):
         self.dtype = jnp.dtype(dtype)
         self.leaves = Leaves.of(args).cast(dtype)
         self.exact = self.leaves.cast(jnp.float64)
         self.rule, self.reference = rule, reference
         self.bound = self.leaves.bind(rule)
-        self.pull: Pullback = pullback(self.bound)
+        self.eager: Pullback = pullback(self.bound)
         self.rng = np.random.default_rng(seed)
+        if truth is not None:
+            self.truth = truth  # compiled already
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
         self.shapes = [(leaf.shape, leaf.dtype) for leaf in y]
         self.dys = [self.cotangent() for _ in range(cotangents)]
@@ -61,6 +64,18 @@ class Trial:
             jnp.asarray(self.rng.standard_normal(shape)).astype(dtype)
             for shape, dtype in self.shapes
         ]
+
+    @cached_property
+    def compiled(self) -> Pullback:
+        """The pullback of the rule under jit."""
+        return jax.jit(self.eager)
+
+    def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
+        """The pullback of the rule: compiled, as that is faster, if it can be."""
+        try:
+            return self.compiled(arrays, dy)
+        except Exception:
+            return self.eager(arrays, dy)
 
     @cached_property
     def truth(self) -> Pullback | None:
@@ -78,27 +93,42 @@ class Trial:
 
     @cached_property
     def noise(self) -> list[float]:
-        """How far each gradient moves if its arguments move by a rounding error."""
+        """How far each gradient moves if its arguments move by a rounding error.
+
+        At a kink or a tie it jumps, however small the move; that is no rounding, and 0 here. A
+        jump is told from bad conditioning by a larger move, which makes it no larger.
+        """
         assert self.truth is not None
-        arrays, dy = widen(self.leaves.arrays), widen(self.dys[0])
-        _, want = self.truth(arrays, dy)
         eps = float(jnp.finfo(self.dtype).eps)
-        moved = [0.0] * len(want)
-        for _ in range(3):
-            jittered = [
-                [a * (1 + eps * self.rng.uniform(-1, 1, a.shape)) for a in group]
-                for group in (arrays, dy)
-            ]
-            for i, (near, exact) in enumerate(zip(self.truth(*jittered)[1], want, strict=True)):
-                gap = np.abs(np.asarray(near) - np.asarray(exact))
-                moved[i] = max(moved[i], float(np.max(gap[np.isfinite(gap)], initial=0.0)))
-        return moved
+        _, want = self.truth(self.leaves.arrays, self.dys[0])
+        near = np.max([self._moved(eps, want) for _ in range(2)], axis=0)
+        further = self._moved(16 * eps, want)
+        cotangents = np.concatenate([as_float64(d).ravel() for d in self.dys[0]])
+        driven = np.sqrt(np.mean(cotangents**2)) if cotangents.size else 0.0
+        found = []
+        for small, large, w in zip(near, further, map(as_float64, want), strict=True):
+            rounding = 1e5 * eps * (root_mean_square(w) + driven)
+            found.append(float(small) if small <= rounding or large >= 4 * small else 0.0)
+        return found
+
+    def _moved(self, by: float, want: Arrays) -> list[float]:
+        """The largest change of each gradient if all that it is made from moves by so much."""
+        assert self.truth is not None
+        jittered = [
+            [a * (1 + by * self.rng.uniform(-1, 1, a.shape)) for a in widen(group)]
+            for group in (self.leaves.arrays, self.dys[0])
+        ]
+        gaps = [
+            np.abs(as_float64(a) - as_float64(b))
+            for a, b in zip(self.truth(*jittered)[1], want, strict=True)
+        ]
+        return [float(np.max(gap[np.isfinite(gap)], initial=0.0)) for gap in gaps]
 
     def allowed(self, leaf: int, want: np.ndarray, tolerance: float | None) -> np.ndarray:
         """The error each element of a gradient may have."""
         relative = ULPS * float(jnp.finfo(self.dtype).eps) if tolerance is None else tolerance
         finite = np.where(np.isfinite(want), want, 0)
-        typical = np.sqrt(np.mean(finite**2)) if want.size else 0.0
+        typical = root_mean_square(want)
         noise = self.noise[leaf] if self.truth is not None else 0.0
         return relative * (np.abs(finite) + typical) + ULPS * noise
 
@@ -106,8 +136,13 @@ class Trial:
         """The error each element of the value may have."""
         relative = 16 * ULPS * float(jnp.finfo(self.dtype).eps)
         finite = np.where(np.isfinite(want), want, 0)
-        typical = np.sqrt(np.mean(finite**2)) if want.size else 0.0
-        return relative * (np.abs(finite) + typical)
+        return relative * (np.abs(finite) + root_mean_square(want))
+
+
+def root_mean_square(array: np.ndarray) -> float:
+    """Of the finite elements; 0 if there are none."""
+    finite = array[np.isfinite(array)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
 
 
 def widen(arrays: Sequence[Any]) -> Arrays:

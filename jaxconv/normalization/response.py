@@ -89,10 +89,13 @@ def _respond_backward(
 ) -> tuple[Array]:
     wide = x.astype(accumulator(x.dtype))
     damping = _damping(channel, size, alpha, k, wide)
-    direct = dy.astype(wide.dtype) * damping**-beta
+    factor = damping**-beta
+    dy = dy.astype(wide.dtype)
+    # Behind a barrier, what is summed shares no product with the last line, which rounds once.
+    summed = lax.optimization_barrier(dy * wide * factor / damping)
     # Channel c is in the windows of c − ⌊(size − 1)/2⌋ to c + ⌊size/2⌋.
-    seen = _window_sum(channel, (size - 1) // 2, size // 2, direct * wide / damping)
-    return ((direct - 2 * alpha * beta / size * wide * seen).astype(x.dtype),)
+    seen = _window_sum(channel, (size - 1) // 2, size // 2, summed)
+    return ((dy * factor - 2 * alpha * beta / size * wide * seen).astype(x.dtype),)
 
 
 _respond.defvjp(_respond_forward, _respond_backward)

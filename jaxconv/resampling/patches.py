@@ -22,6 +22,7 @@ from jaxconv.arguments import (
 )
 from jaxconv.geometry import Ints, Windows, make_windows, windows_over
 from jaxconv.resampling.rows import Rows, check_positions, product, transposed
+from jaxconv.sharding import reshape
 from jaxconv.windows import overlap_add, views
 
 
@@ -200,10 +201,10 @@ def _laid_out(g: Windows, x: Array) -> Array:
     """Every window's patch."""
     form = _form(g, x.shape[0], x.shape[g.channel_axis])
     if _by_slices(g):
-        return jnp.stack(list(views(g, x, 0)), _offset_axis(g)).reshape(form.flat)
+        return reshape(jnp.stack(list(views(g, x, 0)), _offset_axis(g)), form.flat)
     for axis, rows in zip(g.spatial_axes, _seen(g), strict=True):
         x = product(rows, x, axis)
-    return x.reshape(form.split).transpose(form.order).reshape(form.flat)
+    return reshape(reshape(x, form.split).transpose(form.order), form.flat)
 
 
 def _laid_back(g: Windows, y: Array) -> Array:
@@ -212,13 +213,13 @@ def _laid_back(g: Windows, y: Array) -> Array:
     row = y.shape[2 if g.layout == "channels_last" else 1]
     form = _form(g, y.shape[0], row // offsets)
     wide = y.astype(accumulator(y.dtype))
-    apart = wide.reshape([form.split[axis] for axis in form.order])
+    apart = reshape(wide, [form.split[axis] for axis in form.order])
     if _by_slices(g):
         at = _offset_axis(g)
-        apart = apart.reshape(*apart.shape[:at], offsets, *apart.shape[at + g.dims :])
+        apart = reshape(apart, (*apart.shape[:at], offsets, *apart.shape[at + g.dims :]))
         parts = (lax.index_in_dim(apart, a, at, keepdims=False) for a in range(offsets))
         return overlap_add(g, parts).astype(y.dtype)
-    x = apart.transpose(np.argsort(form.order)).reshape(form.joined)
+    x = reshape(apart.transpose(np.argsort(form.order)), form.joined)
     for axis, rows, size in zip(g.spatial_axes, _seen(g), g.size, strict=True):
         x = product(transposed(rows, size), x, axis)
     return x.astype(y.dtype)

@@ -11,6 +11,7 @@ from jax import Array, lax
 from jaxconv.arguments import IntOrInts, Layout, per_dimension
 from jaxconv.geometry import Ints, spatial_axes
 from jaxconv.resampling.rows import as_image
+from jaxconv.sharding import reshape
 
 
 def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
@@ -162,12 +163,12 @@ def _shuffled(g: _Tiles, x: Array) -> Array:
     size = tuple(x.shape[axis] for axis in axes)
     c = x.shape[channel_axis] // math.prod(g.factors)
     _, apart, order, large = g.shapes(x.shape[0], size, c)
-    tiles = lax.reshape(x, [apart[axis] for axis in order])
-    return lax.reshape(lax.transpose(tiles, np.argsort(order)), large)
+    tiles = reshape(x, [apart[axis] for axis in order])
+    return reshape(lax.transpose(tiles, np.argsort(order)), large)
 
 
 def _unshuffled(g: _Tiles, x: Array) -> Array:
     axes, channel_axis = spatial_axes(len(g.factors), g.layout)
     size = tuple(x.shape[axis] // r for axis, r in zip(axes, g.factors, strict=True))
     small, apart, order, _ = g.shapes(x.shape[0], size, x.shape[channel_axis])
-    return lax.reshape(lax.transpose(lax.reshape(x, apart), order), small)
+    return reshape(lax.transpose(reshape(x, apart), order), small)

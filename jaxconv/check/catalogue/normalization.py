@@ -291,8 +291,6 @@ RECORDS = (
         large=_large_inference,
         transformed=(1, 5),
         refusals=_inference_refusals,
-        slack={"float32": 2.0},
-        reason="one rounding for each of 24 channels: which of two orders errs less is chance",
     ),
     Record(
         name="layer_norm",
@@ -340,8 +338,6 @@ RECORDS = (
             _constant("a single number", (2, 1, 1), bias=np.ones(1)),
         ),
         refusals=_instance_refusals,
-        slack={"float32": 1.3},
-        reason="24 sums, in another order than autodiff's: which of two errs less is chance",
     ),
     Record(
         name="weight_standardize",
@@ -357,7 +353,5 @@ RECORDS = (
         large=lambda: Sample({"x": 2 * normal(0, IMAGES)}, options={"size": 5}),
         transformed=(1, 7),
         refusals=_response_refusals,
-        slack={"float32": 1.3},
-        reason="the power is multiplied and not divided by: one rounding in another place",
     ),
 )
