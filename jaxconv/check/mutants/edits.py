@@ -65,23 +65,16 @@ def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]
     during: set[Where] = set()
     forward: set[Where] = set()
 
-    def watch(frame: FrameType, event: str, _: Any) -> None:
-        if event != "call" or frame.f_globals.get("__name__") not in modules:
-            return
-        where = (frame.f_globals["__name__"], frame.f_code.co_firstlineno)
+    def watch(module: str, line: int) -> None:
+        frame = sys._getframe(1)
         if _in_backward(frame):
-            during.add(where)
+            during.add((module, line))
             return
-        before.add(where)
+        before.add((module, line))
         if frame.f_code.co_name.endswith("forward"):
-            forward.add(where)
+            forward.add((module, line))
 
-    fresh = rerun(modules, None)[op.__module__]
-    sys.setprofile(watch)
-    try:
-        differentiate(getattr(fresh, op.__name__))
-    finally:
-        sys.setprofile(None)
+    differentiate(getattr(rerun(modules, None, watch)[op.__module__], op.__name__))
     named = {where for where in during - before if _node(*where) is not None}
     return Steps(tuple(sorted(named)), tuple(sorted(forward)), modules)
 
@@ -117,8 +110,7 @@ def _node(module: str, line: int) -> ast.FunctionDef | None:
     """The function whose code begins there (its decorators count)."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == line:
+            if _first_line(node) == line:
                 return node
     return None
 
@@ -134,8 +126,10 @@ def _eager() -> Iterator[None]:
         yield
 
 
-def rerun(modules: Sequence[str], edit: Edit | None) -> dict[str, ModuleType]:
-    """The modules run from their source again, one of them with an edit."""
+def rerun(
+    modules: Sequence[str], edit: Edit | None, watch: Callable[[str, int], None] | None = None
+) -> dict[str, ModuleType]:
+    """The modules run from their source again, one of them with an edit, or watched."""
     fresh: dict[str, ModuleType] = {}
     with _eager(), mock.patch.dict(sys.modules):
         for name in modules:
@@ -143,16 +137,34 @@ def rerun(modules: Sequence[str], edit: Edit | None) -> dict[str, ModuleType]:
             tree = _tree(name)
             if edit is not None and edit.where[0] == name:
                 tree = _edited(tree, edit)
+            if watch is not None:
+                tree = _watched(tree, name)
             module = ModuleType(name)
             module.__file__ = original.__file__
             module.__package__ = original.__package__
             if hasattr(original, "__path__"):
                 module.__path__ = original.__path__
             module.__dict__[STALE] = _stale
+            module.__dict__[WATCH] = watch
             sys.modules[name] = module
             exec(compile(tree, str(original.__file__), "exec"), module.__dict__)
             fresh[name] = module
     return fresh
+
+
+def _watched(tree: ast.Module, name: str) -> ast.Module:
+    """A copy in which every function says that it was called."""
+    tree = copy.deepcopy(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            here: list[ast.expr] = [ast.Constant(name), ast.Constant(_first_line(node))]
+            call = ast.Expr(ast.Call(ast.Name(WATCH, ast.Load()), here, []))
+            node.body.insert(0, call)
+    return ast.fix_missing_locations(tree)
+
+
+def _first_line(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
 def edited(op: Callable[..., Any], steps: Steps, edit: Edit) -> Callable[..., Any]:
@@ -181,8 +193,7 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == edit.where[1]:
+            if _first_line(node) == edit.where[1]:
                 for kept in (False, True):
                     sites = list(_sites(node, kept))
                     if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
@@ -193,7 +204,7 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
 
 Site = tuple[int, str, Callable[[], None]]
 
-STALE = "_jaxconv_stale"
+STALE, WATCH = "_jaxconv_stale", "_jaxconv_watch"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,

@@ -15,7 +15,7 @@ from jaxconv.check.mutants.edits import edited, edits, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
 from jaxconv.check.report import Report
 
-SAMPLES = 5
+SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
 
 
