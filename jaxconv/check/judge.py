@@ -10,6 +10,7 @@ import numpy as np
 from jaxconv.check import transforms as transformed
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.compare import Mismatch, compare
+from jaxconv.check.costs import compared_costs
 from jaxconv.check.diagnosis import Evidence, Observation, diagnose
 from jaxconv.check.differences import ELEMENTWISE, Differences
 from jaxconv.check.leaves import Leaves, is_float
@@ -31,6 +32,7 @@ def check_rule(
     finite_differences: bool = True,
     name: str | None = None,
     others: Sequence[Sequence[Any]] = (),
+    costs: bool = False,
 ) -> Report:
     """Put the gradient of `rule` at `args` on trial.
 
@@ -53,6 +55,7 @@ def check_rule(
         finite_differences: whether to ask them.
         name: what the report calls the rule.
         others: further arguments, of other shapes, on which a diagnosis must hold too.
+        costs: whether to say what rule and reference cost, in `Report.costs`.
 
     Returns:
         A `Report`: `.ok`, `.failures`, `.raise_if_failed()`.
@@ -71,6 +74,8 @@ def check_rule(
         court.try_as_given()
         if not court.report.failures:
             court.try_transformed(transforms)
+        if costs:
+            court.report.costs = compared_costs(rule, reference, args)
     return court.report
 
 

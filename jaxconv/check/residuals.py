@@ -5,33 +5,13 @@
 prints the table of docs/residuals.md: every op of the catalogue, float32, on its large call.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from jaxconv.check.catalogue import CATALOGUE, Record, Sample
-
-
-def residual_bytes(op: Callable[..., Any], arrays: Sequence[Array]) -> int:
-    """Bytes that `jax.vjp` of the jitted op keeps, each array once.
-
-    An argument that is kept counts, although it may be alive anyway.
-    """
-    _, pull = jax.vjp(jax.jit(op), *arrays)
-    kept = {}
-    for leaf in jax.tree.leaves(pull):
-        if isinstance(leaf, jax.Array) and not jax.dtypes.issubdtype(
-            leaf.dtype, jax.dtypes.extended
-        ):
-            kept[leaf.unsafe_buffer_pointer()] = leaf.nbytes
-        elif hasattr(leaf, "nbytes"):
-            kept[id(leaf)] = leaf.nbytes
-    return sum(kept.values())
-
+from jaxconv.check.costs import residual_bytes
 
 _NARROW = {np.dtype("float64"): np.dtype("float32"), np.dtype("int64"): np.dtype("int32")}
 

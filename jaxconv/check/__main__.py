@@ -1,0 +1,6 @@
+"""`python -m jaxconv.check`."""
+
+from jaxconv.check.cli import main
+
+if __name__ == "__main__":
+    main()

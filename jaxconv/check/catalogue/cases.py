@@ -1,0 +1,129 @@
+"""From a record's samples to cases for the court."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxconv.check.case import Case
+from jaxconv.check.catalogue.record import Record, Sample
+
+ONES = (1, (1,), (1, 1), (1, 1, 1))
+
+
+@dataclass(frozen=True)
+class Call:
+    """An op as a function of a sample's arrays by position, what is differentiated first.
+
+    Two calls that differ in nothing but numbers are equal, so that what is compiled for one
+    serves the other.
+    """
+
+    op: Callable[..., Any]
+    names: tuple[str, ...]
+    options: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, op: Callable[..., Any], sample: Sample) -> "Call":
+        """The call a sample makes of `op`."""
+        return cls(op, (*sample.arrays, *sample.fixed), tuple(sample.options.items()))
+
+    def __call__(self, *arrays: Any) -> Any:
+        """The output of the op."""
+        return self.op(**dict(zip(self.names, arrays, strict=True)), **dict(self.options))
+
+
+def arguments(sample: Sample) -> tuple[Any, ...]:
+    """What a `Call` of the sample is called with."""
+    return (*sample.arrays.values(), *sample.fixed.values())
+
+
+def telling(record: Record, count: int, among: int = 40) -> list[int]:
+    """The numbers of the samples that tell most at the least cost, the best first.
+
+    Nothing in them is empty, a single number or near a kink; where there is a batch, it has two
+    examples or more; all arguments are there; few options are 1; sizes are different, and small.
+    """
+
+    def rank(number: int) -> tuple[int, int, int]:
+        sample = record.sample(number)
+        shapes = [np.shape(a) for a in arguments(sample)]
+        idle = sum(value in ONES for value in sample.options.values())
+        alone = len(shapes[0]) < 2 or shapes[0][0] == 1
+        same = sum(len(shape) - len(set(shape)) for shape in shapes)
+        flat = sum(size == 1 for shape in shapes for size in shape)
+        total = sum(int(np.prod(shape)) for shape in shapes)
+        return 2 * (alone - len(shapes)) + same + flat + idle, max(0, total - 64) // 64, number
+
+    good = []
+    for number in range(among):
+        sample = record.sample(number)
+        if sample.smooth and all(a.size > 1 for a in sample.arrays.values()):
+            good.append(number)
+    chosen: list[int] = []
+    seen: list[object] = []
+    for number in sorted(good, key=rank):
+        sample = record.sample(number)
+        form = (sample.options, [np.shape(a) for a in arguments(sample)])
+        if form not in seen:
+            seen.append(form)
+            chosen.append(number)
+    return chosen[:count]
+
+
+def case_of(record: Record, number: int) -> Case:
+    """The sample with this number, held against the twin."""
+    sample = record.sample(number)
+    return Case(
+        f"{record.name} #{number} {described(sample)}",
+        Call.of(record.op, sample),
+        arguments(sample),
+        Call.of(record.twin, sample),
+        {"finite_differences": sample.smooth, "others": further(record, sample)},
+    )
+
+
+def described(sample: Sample) -> str:
+    """The call in one line: x(3, 13, 1), w(3, 1, 5), stride=(4,)."""
+    arrays = [f"{name}{np.shape(a)}" for name, a in (*sample.arrays.items(), *sample.fixed.items())]
+    options = [f"{name}={value!r}" for name, value in sample.options.items()]
+    return ", ".join((*arrays, *options))
+
+
+def further(record: Record, sample: Sample, count: int = 2) -> list[tuple[Any, ...]]:
+    """Arguments of other shapes that the same call takes: more examples, and fewer."""
+    return list(_resized(record, sample))[:count]
+
+
+def _resized(record: Record, sample: Sample) -> Iterator[tuple[Any, ...]]:
+    args = arguments(sample)
+    first = np.shape(args[0])
+    if not first or first[0] < 1:
+        return
+    alike = [len(np.shape(a)) > 0 and np.shape(a)[0] == first[0] for a in args]
+    alone = [True, *[False] * (len(args) - 1)]
+    for change in (_longer, _shorter):
+        for chosen in (alike, alone):
+            resized = tuple(change(a) if c else a for a, c in zip(args, chosen, strict=True))
+            if resized[0].size and _accepts(Call.of(record.op, sample), resized):
+                yield resized
+                break
+
+
+def _longer(a: Any) -> Any:
+    more = np.asarray(a)[:1]
+    return np.concatenate([a, more * 0.75 if np.issubdtype(more.dtype, np.floating) else more])
+
+
+def _shorter(a: Any) -> Any:
+    return np.asarray(a)[:-1]
+
+
+def _accepts(call: Call, args: Sequence[Any]) -> bool:
+    try:
+        jax.eval_shape(call, *args)
+    except (TypeError, ValueError):
+        return False
+    return True

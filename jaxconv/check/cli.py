@@ -1,0 +1,188 @@
+"""The command line of the court: `python -m jaxconv.check --help`."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Check what the arguments say (those of the process, if None).
+
+    Exits with 0 if all holds, 1 if something failed, 2 for bad usage, 130 if interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        sys.exit(_mutants(options) if options.mutants else _trials(options))
+    except KeyboardInterrupt:
+        print("check: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers bad usage in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"check: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m jaxconv.check",
+        description="Put gradients on trial: against autodiff of a reference, differences,"
+        " linearity, and again under jit, vmap, scan, checkpoint and a second derivative.",
+        epilog="Exit: 0 all hold, 1 something failed, 2 bad usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="OP | module:attribute",
+        help="ops of the catalogue, or a Case (or list of them) of your own; all ops if none",
+    )
+    parser.add_argument(
+        "--mutants",
+        action="store_true",
+        help="break every rule in many ways, and count which breaks are caught and named",
+    )
+    parser.add_argument(
+        "--costs", action="store_true", help="say what rule and reference cost, beside the verdict"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports there, too")
+    parser.add_argument(
+        "--seed", type=_count(0), metavar="N", help="first sample; of a Case, of the cotangents"
+    )
+    parser.add_argument("--samples", type=_count(1), metavar="N", help="how many, from the seed on")
+    parser.add_argument(
+        "-j", "--jobs", type=_count(1), default=1, metavar="N", help="processes (default: 1)"
+    )
+    return parser
+
+
+def _count(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more, but {text!r} came")
+        return number
+
+    return parse
+
+
+def _trials(options: argparse.Namespace) -> int:
+    from jaxconv.check.console import Progress
+    from jaxconv.check.jobs import UsageError, do, jobs_for
+
+    try:
+        _check_writable(options.json)
+        jobs = jobs_for(options.targets, options.seed, options.samples, options.costs)
+    except UsageError as error:
+        _stop(error)
+    reports, unusable = [], []
+    with Progress(len(jobs)) as progress:
+        for outcome in spread(do, jobs, options.jobs):
+            report = outcome.report
+            if report is None:
+                unusable.append(outcome.usage)
+                progress.step(f"{outcome.job.target}: cannot be tried")
+                continue
+            reports.append(report)
+            progress.step(f"{report}  [{outcome.seconds:.1f} s]" if report.ok else str(report))
+    failed = [report for report in reports if not report.ok]
+    print(f"{len(reports) - len(failed)} of {len(reports)} hold")
+    if options.json is not None:
+        document = {
+            "ok": not failed and not unusable,
+            "reports": [report.to_dict() for report in reports],
+            "unusable": unusable,
+        }
+        write_json(options.json, document)
+    if unusable:
+        _stop("; ".join(dict.fromkeys(unusable)))
+    return 1 if failed else 0
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    from jaxconv.check.console import Progress
+    from jaxconv.check.jobs import UsageError, ops_among
+    from jaxconv.check.mutants import Matrix, try_op
+    from jaxconv.check.mutants.matrix import line
+
+    try:
+        _check_writable(options.json)
+        names = ops_among(options.targets)
+    except UsageError as error:
+        _stop(error)
+    trials = []
+    with Progress(len(names)) as progress:
+        for found in spread(try_op, names, options.jobs):
+            trials.append(found)
+            progress.step(line(found))
+    verdict = Matrix(trials)
+    verdict.show()
+    if options.json is not None:
+        write_json(options.json, verdict.to_dict())
+    return 0 if verdict.ok else 1
+
+
+def spread(do: Callable[[T], R], jobs: Sequence[T], processes: int) -> Iterator[R]:
+    """The results in order, from so many processes."""
+    if processes == 1 or len(jobs) < 2:
+        yield from map(do, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(processes, len(jobs)), _start_worker) as pool:
+        yield from pool.imap(do, jobs)
+
+
+def _start_worker() -> None:
+    """Leave an interrupt to the process that was interrupted: it ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check_writable(path: Path | None) -> None:
+    from jaxconv.check.jobs import UsageError
+
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"--json: {path} is a folder")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--json: there is no folder {path.absolute().parent}")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f"--json: {path.absolute().parent} cannot be written to")
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """All or nothing: written beside, then renamed."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+    ) as beside:
+        try:
+            json.dump(document, beside, indent=2, allow_nan=False)
+            beside.write("\n")
+        except BaseException:
+            os.unlink(beside.name)
+            raise
+    os.chmod(beside.name, 0o644)
+    os.replace(beside.name, path)
+
+
+def _stop(why: object) -> NoReturn:
+    print(f"check: {why}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,69 @@
+"""What a rule costs, forward and backward, beside what its reference costs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.leaves import Leaves
+from jaxconv.check.report import Costs
+from jaxconv.check.trial import pullback
+
+
+def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:
+    """Bytes that `jax.vjp` of the jitted op keeps, each array once.
+
+    An argument that is kept counts, although it may be alive anyway.
+    """
+    _, pull = jax.vjp(jax.jit(op), *arrays)
+    kept = {}
+    for leaf in jax.tree.leaves(pull):
+        if isinstance(leaf, jax.Array) and not jax.dtypes.issubdtype(
+            leaf.dtype, jax.dtypes.extended
+        ):
+            kept[leaf.unsafe_buffer_pointer()] = leaf.nbytes
+        elif hasattr(leaf, "nbytes"):
+            kept[id(leaf)] = leaf.nbytes
+    return sum(kept.values())
+
+
+def costs_of(function: Callable[..., Any], args: Sequence[Any]) -> Costs:
+    """The costs of one forward and backward pass, for all arguments that are differentiated."""
+    leaves = Leaves.of(jax.tree.map(_as_jax, tuple(args)))
+    bound = leaves.bind(function)
+    arrays = leaves.arrays
+    dy = [jnp.ones(y.shape, y.dtype) for y in jax.eval_shape(lambda *a: bound(*a), *arrays)]
+    compiled = jax.jit(pullback(bound)).lower(arrays, dy).compile()
+    counted = _asked(compiled.cost_analysis)
+    counted = counted or {}
+    memory = _asked(compiled.memory_analysis)
+    return Costs(
+        residual_bytes(bound, arrays),
+        counted.get("flops"),
+        counted.get("bytes accessed"),
+        getattr(memory, "temp_size_in_bytes", None),
+    )
+
+
+def compared_costs(
+    rule: Callable[..., Any], reference: Callable[..., Any] | None, args: Sequence[Any]
+) -> dict[str, Costs]:
+    """Of "rule", and of "reference" where there is one."""
+    costs = {"rule": costs_of(rule, args)}
+    if reference is not None:
+        costs["reference"] = costs_of(reference, args)
+    return costs
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    """What the compiler says; None from backends that do not answer."""
+    try:
+        return question()
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+def _as_jax(leaf: Any) -> Any:
+    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf

@@ -1,0 +1,173 @@
+"""What the command line has to try, in pieces that a process of its own can do."""
+
+import difflib
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from jaxconv.check.case import Case
+from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.catalogue.cases import case_of, telling
+from jaxconv.check.report import Report
+from jaxconv.check.shrink import run, smallest_batch, smallest_sample
+
+SAMPLES = 2
+"""How many samples of an op are tried unless told otherwise."""
+
+
+class UsageError(ValueError):
+    """What was asked for cannot be meant; the message is for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call to put on trial.
+
+    Attributes:
+        target: an op of the catalogue or module:attribute.
+        number: of the sample, or of the case in the list.
+        key: the seed of the cotangents.
+        costs: whether to say what it costs.
+    """
+
+    target: str
+    number: int
+    key: int = 0
+    costs: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        job: the same.
+        report: None if the case could not be tried at all.
+        usage: why not.
+        seconds: how long it took.
+    """
+
+    job: Job
+    report: Report | None = None
+    usage: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+def jobs_for(
+    targets: Sequence[str], seed: int | None, samples: int | None, costs: bool
+) -> list[Job]:
+    """All calls that were asked for; raises `UsageError` if one does not exist."""
+    jobs = []
+    for target in targets or CATALOGUE:
+        if ":" in target:
+            keys = range(seed or 0, (seed or 0) + (samples or 1))
+            count = len(cases_in(target))
+            jobs += [Job(target, number, key, costs) for number in range(count) for key in keys]
+            continue
+        if target not in CATALOGUE:
+            raise UsageError(_unknown(target))
+        if seed is None and samples is None:
+            numbers: Sequence[int] = telling(CATALOGUE[target], SAMPLES)
+        else:
+            numbers = range(seed or 0, (seed or 0) + (samples or SAMPLES))
+        jobs += [Job(target, number, costs=costs) for number in numbers]
+    return jobs
+
+
+def ops_among(targets: Sequence[str]) -> list[str]:
+    """The names of ops, all of them if none; raises `UsageError` for anything else."""
+    for target in targets:
+        if target not in CATALOGUE:
+            raise UsageError(_unknown(target))
+    return list(targets or CATALOGUE)
+
+
+def _unknown(target: str) -> str:
+    near = difflib.get_close_matches(target, CATALOGUE, 1, 0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CATALOGUE)}"
+    return f"no op is called {target!r}; {hint} (a case of your own is module:attribute)"
+
+
+def cases_in(target: str) -> list[Case]:
+    """The cases at module:attribute; raises `UsageError` if there are none."""
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"{target!r} is neither an op nor module:attribute")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # whatever a module of theirs does when it is imported
+        raise UsageError(f"{module_name} cannot be imported: {_line(error)}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            names = [name for name, value in vars(found).items() if _is_cases(value)]
+            near = difflib.get_close_matches(part, names, 1, 0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{module_name} has no {attribute!r}{hint}")
+        found = getattr(found, part)
+    if not _is_cases(found):
+        raise UsageError(f"{target} must be a Case or a list of them, but it is {found!r:.60}")
+    return [found] if isinstance(found, Case) else list(found)
+
+
+def _is_cases(value: Any) -> bool:
+    if isinstance(value, Case):
+        return True
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(case, Case) for case in value)
+    )
+
+
+def do(job: Job) -> Outcome:
+    """Try one call; a failing one is made smaller, and said how to run again."""
+    start = time.perf_counter()
+    try:
+        report = _of_op(job) if ":" not in job.target else _of_case(job)
+    except Exception as error:  # a rule or a reference that cannot be called, whatever it raises
+        return Outcome(job, usage=f"{job.target}: {_line(error)}")
+    return Outcome(job, report, seconds=time.perf_counter() - start)
+
+
+def _of_op(job: Job) -> Report:
+    record = CATALOGUE[job.target]
+    report = run(case_of(record, job.number), costs=job.costs, key=job.key)
+    if not report.ok:
+        number = smallest_sample(record, job.number, report)
+        report.reproduce = f"python -m jaxconv.check {job.target} --seed {number} --samples 1"
+    return report
+
+
+def _of_case(job: Job) -> Report:
+    case = cases_in(job.target)[job.number]
+    options = {"costs": job.costs, **({"key": job.key} if job.key else {})}
+    report = run(case, **options)
+    if not report.ok:
+        line = f"python -m jaxconv.check {job.target}"
+        report.reproduce = f"{line} --seed {job.key}" if job.key else line
+        args = smallest_batch(replace(case, options={**case.options, **options}), report)
+        size, whole = (np.shape(_first(a)) for a in (args, case.args))
+        if size != whole:
+            report.reproduce += f" (the first {size[0]} of {whole[0]} examples are enough)"
+    return report
+
+
+def _first(args: Sequence[Any]) -> Any:
+    import jax
+
+    return jax.tree.leaves(tuple(args))[0]
+
+
+def _line(error: Exception) -> str:
+    """An error in one line, without what its message says itself."""
+    text = " ".join(str(error).split())[:400]
+    text = text.removeprefix("check_rule: ")
+    return (
+        text
+        if isinstance(error, (ValueError, TypeError)) and text
+        else (f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    )

@@ -1,0 +1,200 @@
+"""Mistakes made by changing the right gradient, and which diagnosis is right for each."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.mutants.scene import Change, Scene, Seen
+
+Mistake = tuple[str, tuple[str, ...], Change]
+
+KERNELS = ("w", "rhs")
+DIAGONAL = 256
+"""Up to this many elements the diagonal of a Jacobian is computed from the whole."""
+
+
+def mistakes(scene: Scene) -> Iterator[Mistake]:
+    """(what is done wrong, the diagnoses that are right, how), whatever can be done here."""
+    for leaf, name in enumerate(scene.sample.arrays):
+        for what, expected, change in _of_one(scene, leaf):
+            yield f"d{name}: {what}", expected, change
+    yield from _of_all(scene)
+
+
+def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Change]]:
+    """What can be wrong with the gradient of one argument."""
+    x = scene.args[leaf]
+
+    def only(change: Any) -> Change:
+        def changed(seen: Seen) -> list[Any]:
+            gradients = list(seen.gradients)
+            gradients[leaf] = change(gradients[leaf])
+            return gradients
+
+        return changed
+
+    yield "sign", ("wrong_sign",), only(lambda g: -g)
+    yield "twice", ("constant_factor",), only(lambda g: 2 * g)
+    yield "half", ("constant_factor",), only(lambda g: 0.5 * g)
+    yield "zero", ("argument_constant",), only(jnp.zeros_like)
+    yield "as float32", ("precision_lost",), only(_rounded(jnp.float32))
+    yield "as bfloat16", ("precision_lost",), only(_rounded(jnp.bfloat16))
+    yield "one element", (), only(_one_element)
+    batch = scene.args[0].shape[0] if scene.args[0].ndim else 1
+    if leaf and batch > 1 and (not x.ndim or x.shape[0] != batch):
+        names = ("wrong_reduction", "constant_factor")
+
+        def mean(seen: Seen) -> list[Any]:
+            gradients = list(seen.gradients)
+            gradients[leaf] = gradients[leaf] / seen.arrays[0].shape[0]
+            return gradients
+
+        yield "mean over the batch", names, mean
+    spatial = spatial_axes(scene, leaf)
+    for axis in spatial:
+        yield f"axis {axis} flipped", ("spatially_flipped",), only(_flipped((axis,)))
+        yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
+    if len(spatial) > 1:
+        yield "turned by 180°", ("spatially_flipped",), only(_flipped(spatial))
+        yield "axes swapped", ("axes_swapped",), only(_swapped(spatial[0], spatial[1]))
+    if any(x.shape[axis] > 2 for axis in spatial):
+        yield "border zeroed", ("border_wrong",), only(_without_border(spatial))
+    channels = set(range(x.ndim)) - set(spatial) - {0}
+    if spatial and leaf == 0 and channels:
+        flipped = _flipped(tuple(channels))
+        yield "channels turned", ("channels_exchanged",), only(flipped)
+    for other, array in enumerate(scene.args[: scene.count]):
+        if other != leaf and array.shape == x.shape:
+            yield (
+                f"d{list(scene.sample.arrays)[other]} instead",
+                ("other_arguments_gradient",),
+                lambda seen, other=other: [
+                    seen.gradients[other] if i == leaf else g for i, g in enumerate(seen.gradients)
+                ],
+            )
+
+
+def _of_all(scene: Scene) -> Iterator[Mistake]:
+    """What is wrong with how cotangents and residuals are used."""
+    seen = scene.seen
+    yield (
+        "cotangent taken for ones",
+        ("cotangent_ignored",),
+        lambda s: s.pull(s.arrays, [jnp.ones_like(d) for d in s.dys]),
+    )
+    batch = seen.arrays[0].shape[0] if seen.arrays[0].ndim else 0
+    if (
+        batch > 1
+        and all(y.ndim and y.shape[0] == batch for y in seen.y)
+        and scene.record.by_example
+    ):
+        yield (
+            "last example alone",
+            ("one_sample_only",),
+            lambda s: s.pull(s.arrays, [d.at[:-1].set(0) for d in s.dys]),
+        )
+        yield (
+            "first example left out",
+            ("one_sample_only",) if batch == 2 else (),
+            lambda s: s.pull(s.arrays, [d.at[0].set(0) for d in s.dys]),
+        )
+        spatial = spatial_axes(scene, 0)
+        if spatial and all(y.ndim == seen.arrays[0].ndim for y in seen.y):
+            yield "last window alone", ("last_window_only",), _last_window(spatial)
+    yield (
+        "at a point nearby",
+        ("wrong_point",),
+        lambda s: s.pull([1.01 * a + 0.01 for a in s.arrays], s.dys),
+    )
+    yield (
+        "residuals of another call",
+        ("stale_residual", "wrong_point"),
+        lambda s: s.pull([jnp.roll(a.ravel(), 1).reshape(a.shape) for a in s.arrays], s.dys),
+    )
+    alike = len(seen.y) == 1 and seen.y[0].shape == seen.arrays[0].shape
+    if not alike:
+        return
+    yield (
+        "at the output",
+        ("wrong_point",),
+        lambda s: s.pull([s.y[0], *s.arrays[1:]], s.dys),
+    )
+    dx, dy = (np.asarray(a) for a in (seen.gradients[0], seen.dys[0]))
+    masked = bool(np.all((dx == 0) | (np.abs(dx - dy) <= 1e-12 * np.abs(dy))))
+    yield (
+        "dy passed on",
+        ("mask_missing",) if masked else (),
+        lambda s: [s.dys[0], *s.gradients[1:]],
+    )
+    if seen.y[0].size <= DIAGONAL:
+        yield "diagonal alone", ("diagonal_only",), _diagonal
+
+
+def spatial_axes(scene: Scene, leaf: int) -> tuple[int, ...]:
+    """The spatial axes of an argument, longer than 1; none where the op knows no layout."""
+    name, shape = list(scene.sample.arrays)[leaf], scene.args[leaf].shape
+    if "layout" not in inspect.signature(scene.record.op).parameters or len(shape) < 3:
+        return ()
+    first = scene.sample.options.get("layout") == "channels_first"
+    if name in KERNELS:
+        axes = range(2, len(shape)) if first else range(len(shape) - 2)
+    else:
+        axes = range(2, len(shape)) if first else range(1, len(shape) - 1)
+    return tuple(axis for axis in axes if shape[axis] > 1)
+
+
+def _rounded(dtype: Any) -> Any:
+    return lambda g: g.astype(dtype).astype(g.dtype)
+
+
+def _one_element(g: Any) -> Any:
+    flat = g.ravel()
+    worst = jnp.argmax(jnp.abs(flat))
+    return flat.at[worst].multiply(1.001).reshape(g.shape)
+
+
+def _flipped(axes: Sequence[int]) -> Any:
+    return lambda g: jnp.flip(g, tuple(axes))
+
+
+def _shifted(axis: int) -> Any:
+    return lambda g: jnp.roll(g, 1, axis)
+
+
+def _swapped(a: int, b: int) -> Any:
+    return lambda g: jnp.swapaxes(g, a, b).reshape(g.shape)
+
+
+def _without_border(axes: Sequence[int]) -> Any:
+    def zeroed(g: Any) -> Any:
+        for axis in axes:
+            size = g.shape[axis]
+            if size > 2:
+                inside = jnp.asarray((np.arange(size) > 0) & (np.arange(size) < size - 1))
+                shape = [size if i == axis else 1 for i in range(g.ndim)]
+                g = jnp.where(inside.reshape(shape), g, 0)
+        return g
+
+    return zeroed
+
+
+def _last_window(spatial: Sequence[int]) -> Change:
+    def last(d: Any) -> Any:
+        marks = np.zeros(d.shape)
+        marks[tuple(slice(-1, None) if i in spatial else slice(None) for i in range(d.ndim))] = 1
+        return d * marks
+
+    return lambda s: s.pull(s.arrays, [last(d) for d in s.dys])
+
+
+def _diagonal(seen: Seen) -> list[Any]:
+    """dx_i = dy_i · ∂y_i/∂x_i, as if every output depended on its own input alone."""
+    dy = seen.dys[0]
+    basis = jnp.eye(dy.size, dtype=dy.dtype).reshape(dy.size, *dy.shape)
+    rows = jax.vmap(lambda row: seen.pull(seen.arrays, [row])[0])(basis)
+    own = jnp.diagonal(rows.reshape(dy.size, dy.size)).reshape(dy.shape)
+    return [dy * own, *seen.gradients[1:]]

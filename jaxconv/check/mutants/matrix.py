@@ -1,0 +1,97 @@
+"""The kill matrix: which mutants are caught, by what, and called by their name."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from jaxconv.check.console import show_table
+from jaxconv.check.mutants.trial import OpTrial, Verdict
+
+SHARE = 0.95
+"""So many of the mutants whose mistake has a name must be named right."""
+
+
+def line(trial: OpTrial) -> str:
+    """One op, and every mutant of it that survived or got a wrong name."""
+    verdicts = trial.verdicts
+    caught = sum(v.caught for v in verdicts)
+    known = [v for v in verdicts if v.expected]
+    named = sum(v.right for v in known)
+    lines = [
+        f"{trial.op}: {caught} of {len(verdicts)} caught, {named} of {len(known)} named"
+        f"  [{trial.seconds:.1f} s]"
+    ]
+    lines += [f"  survived: {v.mutant} (sample {v.sample})" for v in verdicts if not v.caught]
+    lines += [
+        f"  {v.mutant}: {v.named or 'no name'}, not {' or '.join(v.expected)}"
+        for v in known
+        if v.caught and not v.right
+    ]
+    return "\n".join(lines)
+
+
+class Matrix:
+    """What became of the mutants of all ops."""
+
+    def __init__(self, trials: Sequence[OpTrial]):
+        self.trials = list(trials)
+        self.verdicts = [v for trial in trials for v in trial.verdicts]
+        self.survivors = [v for v in self.verdicts if not v.caught]
+        self.known = [v for v in self.verdicts if v.expected]
+        self.named = sum(v.right for v in self.known)
+
+    @property
+    def share(self) -> float:
+        """Of the mutants whose mistake has a name, how many were named right."""
+        return self.named / len(self.known) if self.known else 1.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether none survives and enough are named."""
+        return not self.survivors and self.share >= SHARE
+
+    def show(self) -> None:
+        """The matrix by op, by oracle and by mistake, and the totals."""
+        rows = [_row(trial.op, trial.verdicts, trial.equivalent) for trial in self.trials]
+        equivalent = sum(trial.equivalent for trial in self.trials)
+        rows.append(_row("all", self.verdicts, equivalent))
+        header = ("op", "mutants", "caught", "with a name", "named", "crash", "no mistake")
+        show_table("Mutants", header, rows)
+        oracles = Counter(v.oracle for v in self.verdicts if v.caught)
+        show_table("Caught first by", ("oracle", "mutants"), oracles.most_common())
+        show_table("Named", ("mistake", "mutants", "named"), self._by_name())
+        print(
+            f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught;"
+            f" {self.named} of {len(self.known)} named right ({self.share:.1%},"
+            f" at least {SHARE:.0%} must be)"
+        )
+
+    def _by_name(self) -> list[tuple[str, int, int]]:
+        by_name: dict[str, list[Verdict]] = {}
+        for verdict in self.known:
+            by_name.setdefault(verdict.expected[0], []).append(verdict)
+        return [(name, len(vs), sum(v.right for v in vs)) for name, vs in sorted(by_name.items())]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The matrix for machines."""
+        return {
+            "ok": self.ok,
+            "mutants": len(self.verdicts),
+            "caught": len(self.verdicts) - len(self.survivors),
+            "known": len(self.known),
+            "named": self.named,
+            "ops": [trial.to_dict() for trial in self.trials],
+        }
+
+
+def _row(op: str, verdicts: Sequence[Verdict], equivalent: int) -> tuple[Any, ...]:
+    known = [v for v in verdicts if v.expected]
+    return (
+        op,
+        len(verdicts),
+        sum(v.caught for v in verdicts),
+        len(known),
+        sum(v.right for v in known),
+        sum(v.crashed for v in verdicts),
+        equivalent,
+    )

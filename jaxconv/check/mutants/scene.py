@@ -1,0 +1,119 @@
+"""One call of an op, its true gradient compiled once, and rules made by changing that gradient."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.catalogue import Record, Sample
+from jaxconv.check.catalogue.cases import Call, arguments, further
+from jaxconv.check.leaves import is_float
+from jaxconv.check.trial import Arrays
+
+Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a backward pass knows.
+
+    Attributes:
+        arrays: the differentiated arguments.
+        dys: the cotangents of the output's arrays of floats.
+        y: those arrays.
+        gradients: the right ones.
+        pull: the right gradients at other arguments or for other cotangents.
+    """
+
+    arrays: Arrays
+    dys: Arrays
+    y: Arrays
+    gradients: Arrays
+    pull: Pull
+
+
+Change = Callable[[Seen], Sequence[Any]]
+
+
+class Scene:
+    """One sample of an op, as mutants see it."""
+
+    def __init__(self, record: Record, number: int):
+        self.record, self.number = record, number
+        self.sample: Sample = record.sample(number)
+        self.call = Call.of(record.op, self.sample)
+        self.twin = Call.of(record.twin, self.sample)
+        self.args = tuple(jnp.asarray(a) for a in arguments(self.sample))
+        self.others = further(record, self.sample)
+        self.count = len(self.sample.arrays)
+        self._pull = jax.jit(self._gradients)
+
+    @staticmethod
+    def only_floats(y: Any) -> Arrays:
+        """The arrays of floats of an output."""
+        return [leaf for leaf in jax.tree.leaves(y) if is_float(leaf)]
+
+    def _gradients(self, args: Sequence[Any], dys: Arrays) -> Arrays:
+        fixed = args[self.count :]
+        _, pull = jax.vjp(
+            lambda *arrays: self.only_floats(self.call(*arrays, *fixed)), *args[: self.count]
+        )
+        return list(pull(dys))
+
+    @cached_property
+    def seen(self) -> Seen:
+        """At the sample's arguments, for random cotangents."""
+        y = self.only_floats(self.call(*self.args))
+        rng = np.random.default_rng(self.number)
+        return self.at(self.args, y, [jnp.asarray(rng.standard_normal(a.shape)) for a in y])
+
+    def at(self, args: Sequence[Any], y: Arrays, dys: Arrays) -> Seen:
+        """What a backward pass knows there."""
+        fixed = args[self.count :]
+
+        def pull(arrays: Sequence[Any], dys: Sequence[Any]) -> Arrays:
+            return self._pull((*arrays, *fixed), list(dys))
+
+        return Seen(list(args[: self.count]), dys, y, self._pull(tuple(args), dys), pull)
+
+    def changed(self, change: Change) -> Callable[..., Any]:
+        """The op with `change` of the right gradient for its rule."""
+
+        @jax.custom_vjp
+        def rule(*args: Any) -> Any:
+            return self.call(*args)
+
+        def forward(*args: Any) -> tuple[Any, Any]:
+            y = self.call(*args)
+            return y, (args, self.only_floats(y))
+
+        def backward(kept: Any, dy: Any) -> tuple[Any, ...]:
+            args, y = kept
+            dys = [d for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
+            seen = self.at(args, y, dys)
+            gradients = change(seen)
+            return (*gradients, *[None] * (len(args) - self.count))
+
+        rule.defvjp(forward, backward)
+        return rule
+
+    def differs(self, change: Change) -> bool:
+        """Whether the change shows: else it is no mistake."""
+        right = self.seen.gradients
+        return not all_close(change(self.seen), right)
+
+
+def all_close(got: Sequence[Any], want: Sequence[Any], relative: float = 1e-10) -> bool:
+    """Whether these are the same gradients, but for rounding."""
+    for g, w in zip(got, want, strict=True):
+        g, w = np.asarray(g), np.asarray(w)
+        if g.shape != w.shape:
+            return False
+        size = float(np.max(np.abs(w[np.isfinite(w)]), initial=0.0)) or 1.0
+        if not np.allclose(g, w, rtol=relative, atol=relative * size, equal_nan=True):
+            return False
+    return True

@@ -1,0 +1,163 @@
+"""Every mutant of an op before the court: which are caught, by what, and are they named."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+
+from jaxconv.check.catalogue import CATALOGUE, Record
+from jaxconv.check.catalogue.cases import telling
+from jaxconv.check.judge import check_rule
+from jaxconv.check.mutants.changes import mistakes
+from jaxconv.check.mutants.edits import edited, edits, steps_of
+from jaxconv.check.mutants.scene import Scene, all_close
+from jaxconv.check.report import Report
+
+SAMPLES = 3
+"""An edit that shows in none of so many samples is taken for no mistake."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the court said of one mutant.
+
+    Attributes:
+        mutant: what is done wrong.
+        kind: "changed", the right gradient in a known way, or "edited", a step of the rule.
+        expected: the diagnoses that are right; () where none is expected.
+        caught: whether something failed.
+        crashed: whether it was the backward pass itself.
+        oracle: which caught it first.
+        named: the diagnosis that was made, or "".
+        sample: the number of the sample that it was tried on.
+    """
+
+    mutant: str
+    kind: str
+    expected: tuple[str, ...]
+    caught: bool
+    crashed: bool
+    oracle: str
+    named: str
+    sample: int
+
+    @property
+    def right(self) -> bool:
+        """Whether the diagnosis is one of those expected."""
+        return self.named in self.expected
+
+
+@dataclass(frozen=True)
+class OpTrial:
+    """All mutants of one op.
+
+    Attributes:
+        op: its name.
+        verdicts: one for each mutant.
+        equivalent: how many were dropped because their gradients are the right ones.
+        seconds: how long it took.
+    """
+
+    op: str
+    verdicts: tuple[Verdict, ...]
+    equivalent: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def try_op(name: str) -> OpTrial:
+    """Put every mutant of the op on trial."""
+    start = time.perf_counter()
+    record = CATALOGUE[name]
+    with jax.enable_x64(True):
+        scenes = [Scene(record, number) for number in telling(record, SAMPLES)]
+        found = [*_changed(scenes[0]), *_edited(record, scenes)]
+    jax.clear_caches()  # nothing of this op is of use to the next
+    verdicts = tuple(verdict for verdict in found if verdict is not None)
+    return OpTrial(name, verdicts, len(found) - len(verdicts), time.perf_counter() - start)
+
+
+def _changed(scene: Scene) -> Iterator[Verdict | None]:
+    for what, expected, change in mistakes(scene):
+        if not scene.differs(change):
+            yield None
+            continue
+        report = _court(scene, scene.changed(change))
+        yield _verdict(what, "changed", expected, report, scene)
+
+
+def _edited(record: Record, scenes: list[Scene]) -> Iterator[Verdict | None]:
+    def differentiate(op: Callable[..., Any]) -> None:
+        for scene in scenes:
+            _gradients(scene, op)
+
+    steps = steps_of(record.op, differentiate)
+    for edit in edits(steps):
+        try:
+            op = edited(record.op, steps, edit)
+        except Exception as error:  # a module that cannot even be run is no rule
+            yield Verdict(edit.what, "edited", (), True, True, type(error).__name__, "", -1)
+            continue
+        scene = _telling_scene(scenes, op)
+        if scene is None:
+            yield None
+            continue
+        report = _court(scene, _rebound(scene, op))
+        yield _verdict(edit.what, "edited", (), report, scene)
+
+
+def _telling_scene(scenes: list[Scene], op: Callable[..., Any]) -> Scene | None:
+    """The first on which the edit shows, if any does; a crash shows."""
+    for scene in scenes:
+        try:
+            gradients = _gradients(scene, op)
+        except Exception:
+            return scene
+        if not all_close(gradients, scene.seen.gradients):
+            return scene
+    return None
+
+
+def _gradients(scene: Scene, op: Callable[..., Any]) -> list[Any]:
+    """Of an op in place of the scene's, for the same cotangents."""
+    fixed = scene.args[scene.count :]
+    bound = _rebound(scene, op)
+
+    def floats(*arrays: Any) -> list[Any]:
+        return scene.only_floats(bound(*arrays, *fixed))
+
+    _, pull = jax.vjp(floats, *scene.args[: scene.count])
+    return list(pull(scene.seen.dys))
+
+
+def _rebound(scene: Scene, op: Callable[..., Any]) -> Callable[..., Any]:
+    return type(scene.call)(op, scene.call.names, scene.call.options)
+
+
+def _court(scene: Scene, rule: Callable[..., Any]) -> Report:
+    return check_rule(
+        rule, scene.args, scene.twin, transforms=(), others=scene.others, name=scene.record.name
+    )
+
+
+def _verdict(
+    what: str, kind: str, expected: tuple[str, ...], report: Report, scene: Scene
+) -> Verdict:
+    names = [f.diagnosis.name for f in report.failures if f.diagnosis is not None]
+    right = [name for name in names if name in expected]
+    oracle = report.failures[0].oracle if report.failures else ""
+    return Verdict(
+        what,
+        kind,
+        expected,
+        not report.ok,
+        kind == "edited" and oracle == "structure",
+        oracle,
+        (right or names or [""])[0],
+        scene.number,
+    )

@@ -1,0 +1,43 @@
+"""Broken rules of a few ops; all of them: `python -m jaxconv.check --mutants -j 2`."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxconv
+from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.mutants import Matrix, OpTrial, Verdict, try_op
+from jaxconv.check.mutants.edits import edited, edits, steps_of
+
+
+@pytest.mark.parametrize("op", ["relu", "dense"])
+def test_no_mutant_survives(op):
+    trial = try_op(op)
+    assert not [v.mutant for v in trial.verdicts if not v.caught]
+    assert len(trial.verdicts) >= 15
+    assert {v.kind for v in trial.verdicts} == {"changed", "edited"}
+
+
+def differentiate_relu(op):
+    return jax.grad(lambda x: op(x).sum())(jnp.array([-1.0, 2.0]))
+
+
+def test_an_edit_changes_the_copy_and_not_the_op():
+    record = CATALOGUE["relu"]
+    steps = steps_of(record.op, differentiate_relu)
+    changed = next(e for e in edits(steps) if e.what.endswith("y > 0 → y < 0"))
+    assert differentiate_relu(edited(record.op, steps, changed)).tolist() == [1.0, 0.0]
+    assert differentiate_relu(jaxconv.relu).tolist() == [0.0, 1.0]
+
+
+def test_the_matrix_fails_if_one_survives_or_too_few_are_named():
+    def verdict(caught=True, named="wrong_sign"):
+        return Verdict("dx: sign", "changed", ("wrong_sign",), caught, False, "autodiff", named, 0)
+
+    def ok(*verdicts):
+        return Matrix([OpTrial("op", verdicts, 0, 1.0)]).ok
+
+    assert ok(verdict())
+    assert not ok(verdict(), verdict(caught=False))
+    assert ok(*[verdict()] * 19, verdict(named=""))
+    assert not ok(*[verdict()] * 18, *[verdict(named="")] * 2)
