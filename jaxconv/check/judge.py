@@ -1,6 +1,7 @@
 """`check_rule`: every oracle asked, in the order in which their answers build on each other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from jaxconv.check import transforms as transformed
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.compare import Mismatch, compare
-from jaxconv.check.diagnosis import Evidence, Observation, diagnose
+from jaxconv.check.diagnosis import Evidence, Observation, diagnose, smaller
 from jaxconv.check.differences import ELEMENTWISE, Differences
 from jaxconv.check.leaves import Leaves, is_float
 from jaxconv.check.report import Failure, Report
@@ -262,15 +263,29 @@ class _Court:
         observations = [
             Observation.of(trial, dy, got) for dy, got in zip(trial.dys, gradients, strict=True)
         ]
-        for args in self.others:
-            try:
-                other = Trial(self.rule, self.reference, args, trial.dtype, 1, self.seed)
-                dy = other.dys[0]
-                seen = Observation.of(other, dy, other.pull(other.leaves.arrays, dy)[1])
-            except Exception:
-                continue
-            observations.append(seen)
-        return Evidence(leaf, trial.leaves.names, observations)
+        for args in self.others or smaller(self.args):
+            seen = self._observed(args, trial.dtype)
+            if seen is not None and len(seen.arrays) == len(trial.leaves.names):
+                observations.append(seen)
+            if len(observations) == len(trial.dys) + 2:
+                break
+        exact = max(1e-9, 100 * float(jnp.finfo(trial.dtype).eps))
+        return Evidence(leaf, trial.leaves.names, observations, exact)
+
+    def _observed(self, args: tuple[Any, ...], dtype: Any) -> Observation | None:
+        """The rule and the truth at other arguments; None where they do not mean the same."""
+        try:
+            other = Trial(self.rule, self.reference, args, dtype, 1, self.seed + 7)
+            assert other.truth is not None
+            dy = other.dys[0]
+            seen = Observation.of(other, dy, other.pull(other.leaves.arrays, dy)[1])
+            right = other.truth(other.leaves.arrays, dy)[0]
+        except Exception:
+            return None
+        for y, r in zip(seen.y, map(as_float64, right), strict=True):
+            if compare(y, r, other.allowed_value(r)) is not None or not y.size:
+                return None
+        return seen
 
     def _against_differences(self, trial: Trial, gradients: list[Arrays]) -> None:
         if trial.dtype != jnp.float64:
@@ -351,15 +366,22 @@ class _Court:
     def _deterministic(self, trial: Trial, gradients: list[Arrays]) -> None:
         """The same bits twice, also if another call came between forward and backward pass."""
         arrays, dy = trial.leaves.arrays, trial.dys[0]
+        moved = [a * 1.01 for a in arrays]
         _, pull = jax.vjp(trial.bound, *arrays)
-        jax.vjp(trial.bound, *[a * 1.01 for a in arrays])
+        jax.vjp(trial.bound, *moved)
         again = list(pull(dy))
-        for name, g, first in zip(trial.leaves.names, again, gradients[0], strict=True):
+        for leaf, name in enumerate(trial.leaves.names):
             self.report.checks += 1
-            g, first = as_float64(g), as_float64(first)
+            g, first = as_float64(again[leaf]), as_float64(gradients[0][leaf])
             mismatch = compare(g, first, np.zeros_like(first))
             if mismatch is not None:
-                self._fail(name, "determinism", trial, f"d({name}), asked again,", mismatch)
+                evidence = None
+                if trial.truth is not None:
+                    seen = replace(Observation.of(trial, dy, again), earlier=widen(moved))
+                    evidence = Evidence(leaf, trial.leaves.names, [seen])
+                self._fail(
+                    name, "determinism", trial, f"d({name}), asked again,", mismatch, evidence
+                )  # fmt: skip
 
     # In the dtype of the arguments.
 
