@@ -364,12 +364,15 @@ class _Court:
                 self._fail(name, "linearity", trial, f"d({name}) of a sum of cotangents", mismatch)
 
     def _deterministic(self, trial: Trial, gradients: list[Arrays]) -> None:
-        """The same bits twice, also if another call came between forward and backward pass."""
+        """The same bits twice, also if another call came between forward and backward pass.
+
+        And right in that other call.
+        """
         arrays, dy = trial.leaves.arrays, trial.dys[0]
         moved = [a * 1.01 for a in arrays]
         _, pull = jax.vjp(trial.bound, *arrays)
-        jax.vjp(trial.bound, *moved)
-        again = list(pull(dy))
+        _, pull_moved = jax.vjp(trial.bound, *moved)
+        again, beside = list(pull(dy)), pull_moved(dy)
         for leaf, name in enumerate(trial.leaves.names):
             self.report.checks += 1
             g, first = as_float64(again[leaf]), as_float64(gradients[0][leaf])
@@ -382,6 +385,23 @@ class _Court:
                 self._fail(
                     name, "determinism", trial, f"d({name}), asked again,", mismatch, evidence
                 )  # fmt: skip
+        if trial.truth is not None and not self.report.failures:
+            self._beside(trial, moved, list(beside))
+
+    def _beside(self, trial: Trial, moved: Arrays, got: Arrays) -> None:
+        """The call after the first one, elsewhere: what is saved must not be the first one's."""
+        assert trial.truth is not None
+        dy, y = trial.dys[0], trial.bound(*moved)
+        want = [as_float64(w) for w in trial.truth(moved, dy)[1]]
+        arrays, dy, y, got = ([as_float64(a) for a in group] for group in (moved, dy, y, got))
+        seen = Observation(arrays, dy, y, got, want, trial.truth, widen(trial.leaves.arrays))
+        for leaf, name in enumerate(trial.leaves.names):
+            self.report.checks += 1
+            w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
+            mismatch = compare(seen.got[leaf], w, 4 * trial.allowed(leaf, w, self.tolerance))
+            if mismatch is not None:
+                evidence = Evidence(leaf, trial.leaves.names, [seen])
+                self._fail(name, "determinism", trial, f"d({name}) beside", mismatch, evidence)
 
     # In the dtype of the arguments.
 

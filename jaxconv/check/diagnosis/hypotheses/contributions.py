@@ -18,7 +18,7 @@ def _contributions(o: Observation, leaf: int) -> tuple[np.ndarray, np.ndarray] |
     jacobian = o.jacobian(leaf)
     if jacobian is None:
         return None
-    dy = o.dy[0].reshape(*o.dy[0].shape, *(1,) * o.arrays[leaf].ndim)
+    dy = o.dy[0].reshape((*o.dy[0].shape, *(1,) * o.arrays[leaf].ndim))
     return jacobian * dy, jacobian
 
 
