@@ -1,6 +1,7 @@
 """`check_rule`: every oracle asked, in the order in which their answers build on each other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jaxconv.check import transforms as transformed
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.costs import compared_costs
-from jaxconv.check.diagnosis import Evidence, Observation, diagnose
+from jaxconv.check.diagnosis import Evidence, Observation, diagnose, smaller
 from jaxconv.check.differences import ELEMENTWISE, Differences
 from jaxconv.check.leaves import Leaves, is_float
 from jaxconv.check.report import Failure, Report
@@ -271,15 +272,29 @@ class _Court:
         observations = [
             Observation.of(trial, dy, got) for dy, got in zip(trial.dys, gradients, strict=True)
         ]
-        for args in self.others:
-            try:
-                other = Trial(self.rule, self.reference, args, trial.dtype, 1, self.seed)
-                dy = other.dys[0]
-                seen = Observation.of(other, dy, other.pull(other.leaves.arrays, dy)[1])
-            except Exception:
-                continue
-            observations.append(seen)
-        return Evidence(leaf, trial.leaves.names, observations)
+        for args in self.others or smaller(self.args):
+            seen = self._observed(args, trial.dtype)
+            if seen is not None and len(seen.arrays) == len(trial.leaves.names):
+                observations.append(seen)
+            if len(observations) == len(trial.dys) + 2:
+                break
+        exact = max(1e-9, 100 * float(jnp.finfo(trial.dtype).eps))
+        return Evidence(leaf, trial.leaves.names, observations, exact)
+
+    def _observed(self, args: tuple[Any, ...], dtype: Any) -> Observation | None:
+        """The rule and the truth at other arguments; None where they do not mean the same."""
+        try:
+            other = Trial(self.rule, self.reference, args, dtype, 1, self.seed + 7)
+            assert other.truth is not None
+            dy = other.dys[0]
+            seen = Observation.of(other, dy, other.pull(other.leaves.arrays, dy)[1])
+            right = other.truth(other.leaves.arrays, dy)[0]
+        except Exception:
+            return None
+        for y, r in zip(seen.y, map(as_float64, right), strict=True):
+            if compare(y, r, other.allowed_value(r)) is not None or not y.size:
+                return None
+        return seen
 
     def _against_differences(self, trial: Trial, gradients: list[Arrays]) -> None:
         if trial.dtype != jnp.float64:
@@ -358,17 +373,45 @@ class _Court:
                 self._fail(name, "linearity", trial, f"d({name}) of a sum of cotangents", mismatch)
 
     def _deterministic(self, trial: Trial) -> None:
-        """The same bits twice, also if another call came between forward and backward pass."""
+        """The same bits twice, also if another call came between forward and backward pass.
+
+        And right in that other call.
+        """
         arrays, dy = trial.leaves.arrays, trial.dys[0]
-        _, first = trial.eager(arrays, dy)
+        moved = [a * 1.01 for a in arrays]
+        _, once = trial.eager(arrays, dy)
         _, pull = jax.vjp(trial.bound, *arrays)
-        jax.vjp(trial.bound, *[a * 1.01 for a in arrays])
-        for name, g, before in zip(trial.leaves.names, pull(dy), first, strict=True):
+        _, pull_moved = jax.vjp(trial.bound, *moved)
+        again, beside = list(pull(dy)), pull_moved(dy)
+        for leaf, name in enumerate(trial.leaves.names):
             self.report.checks += 1
-            before = as_float64(before)
-            mismatch = compare(as_float64(g), before, np.zeros_like(before))
+            g, first = as_float64(again[leaf]), as_float64(once[leaf])
+            mismatch = compare(g, first, np.zeros_like(first))
             if mismatch is not None:
-                self._fail(name, "determinism", trial, f"d({name}), asked again,", mismatch)
+                evidence = None
+                if trial.truth is not None:
+                    seen = replace(Observation.of(trial, dy, again), earlier=widen(moved))
+                    evidence = Evidence(leaf, trial.leaves.names, [seen])
+                self._fail(
+                    name, "determinism", trial, f"d({name}), asked again,", mismatch, evidence
+                )  # fmt: skip
+        if trial.truth is not None and not self.report.failures:
+            self._beside(trial, moved, list(beside))
+
+    def _beside(self, trial: Trial, moved: Arrays, got: Arrays) -> None:
+        """The call after the first one, elsewhere: what is saved must not be the first one's."""
+        assert trial.truth is not None
+        dy, y = trial.dys[0], trial.bound(*moved)
+        want = [as_float64(w) for w in trial.truth(moved, dy)[1]]
+        arrays, dy, y, got = ([as_float64(a) for a in group] for group in (moved, dy, y, got))
+        seen = Observation(arrays, dy, y, got, want, trial.truth, widen(trial.leaves.arrays))
+        for leaf, name in enumerate(trial.leaves.names):
+            self.report.checks += 1
+            w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
+            mismatch = compare(seen.got[leaf], w, 4 * trial.allowed(leaf, w, self.tolerance))
+            if mismatch is not None:
+                evidence = Evidence(leaf, trial.leaves.names, [seen])
+                self._fail(name, "determinism", trial, f"d({name}) beside", mismatch, evidence)
 
     # In the dtype of the arguments.
 

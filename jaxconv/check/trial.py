@@ -57,6 +57,7 @@ class Trial:
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
         self.shapes = [(leaf.shape, leaf.dtype) for leaf in y]
         self.dys = [self.cotangent() for _ in range(cotangents)]
+        self.jacobians: dict[int, np.ndarray] = {}
 
     def cotangent(self) -> Arrays:
         """Random cotangents of the output, exact in its dtype."""

@@ -1,7 +1,7 @@
 """What a mistake can be told from: the wrong gradient and the right one, several times."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,9 @@ import numpy as np
 from jaxconv.check.trial import Arrays, Trial, as_float64
 
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+
+# The Jacobian is asked for one output at a time: up to this many, and this many numbers in all.
+MOST_OUTPUTS, MOST_NUMBERS = 600, 400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,8 @@ class Observation:
         got: the gradients of the rule, one for each argument.
         want: the right ones.
         truth: (arrays, dy) → (y, gradients) anywhere else; None without a reference.
+        earlier: the arguments of the call before this one, if there was one.
+        jacobians: those that were asked for; shared by all calls with these arguments.
     """
 
     arrays: list[np.ndarray]
@@ -30,6 +35,8 @@ class Observation:
     got: list[np.ndarray]
     want: list[np.ndarray]
     truth: Truth | None
+    earlier: list[np.ndarray] | None = None
+    jacobians: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trial: Trial, dy: Arrays, got: Arrays) -> "Observation":
@@ -51,6 +58,7 @@ class Observation:
             got=[as_float64(g) for g in got],
             want=want,
             truth=trial.truth,
+            jacobians=trial.jacobians,
         )
 
     def gradient(
@@ -61,6 +69,20 @@ class Observation:
             return None
         given = list(self.arrays if arrays is None else arrays)
         return as_float64(self.truth(given, list(self.dy if dy is None else dy))[1][leaf])
+
+    def jacobian(self, leaf: int) -> np.ndarray | None:
+        """∂y/∂(one argument), of shape (*y.shape, *argument.shape), where that is affordable."""
+        outputs, size = self.dy[0].size, self.arrays[leaf].size
+        if self.truth is None or len(self.dy) > 1 or not outputs * size:
+            return None
+        if outputs > MOST_OUTPUTS or outputs * size > MOST_NUMBERS:
+            return None
+        if leaf not in self.jacobians:
+            units = np.eye(outputs).reshape(outputs, *self.dy[0].shape)
+            rows = [self.gradient(leaf, dy=[unit]) for unit in units]
+            shape = (*self.dy[0].shape, *self.arrays[leaf].shape)
+            self.jacobians[leaf] = np.stack([r for r in rows if r is not None]).reshape(shape)
+        return self.jacobians[leaf]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +101,18 @@ class Evidence:
     names: tuple[str, ...]
     observations: list[Observation]
     exact: float = 1e-9
+
+    @property
+    def name(self) -> str:
+        """Of the argument."""
+        return self.names[self.leaf]
+
+    @property
+    def first(self) -> Observation:
+        """The call that hypotheses are made from."""
+        return self.observations[0]
+
+    @property
+    def shapes(self) -> set[tuple[tuple[int, ...], ...]]:
+        """Those of the arguments, over all calls."""
+        return {tuple(a.shape for a in o.arrays) for o in self.observations}

@@ -1,9 +1,99 @@
 """Try every hypothesis on all observations; the first that explains them to rounding is it."""
 
-from jaxconv.check.diagnosis.evidence import Evidence
+import math
+
+import numpy as np
+
+from jaxconv.check.diagnosis import hypotheses  # noqa: F401  (registers them)
+from jaxconv.check.diagnosis.evidence import Evidence, Observation
+from jaxconv.check.diagnosis.hypothesis import HYPOTHESES, Guess
+from jaxconv.check.diagnosis.numbers import describe, factor_of, informative, number
 from jaxconv.check.report import Diagnosis
+
+EXPLAINED = 1e-3
+"""What may be left of the error, once it is explained: less than rounding alone, if it is small."""
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | None:
-    """The mistake that explains the evidence, or None."""
-    return None
+    """The simplest mistake that explains all observations, or None.
+
+    One that explains them as it stands comes before one that needs a constant factor as well, and
+    that before one that fits only to the rounding of a narrow dtype.
+    """
+    with np.errstate(all="ignore"):
+        error = max(misfit(o, o.want[evidence.leaf], evidence.leaf) for o in evidence.observations)
+        factored: Diagnosis | None = None
+        rough: Diagnosis | None = None
+        for known in HYPOTHESES.values():
+            for guess in known.guesses(evidence):
+                predicted = guess.predict(evidence.first)
+                if predicted is None:
+                    continue
+                left = _left(evidence, guess, predicted)
+                if guess.tolerance is not None:
+                    if rough is None and left <= guess.tolerance:
+                        rough = Diagnosis(known.name, guess.sentence, left, known.page)
+                elif left <= evidence.exact and left <= EXPLAINED * error:
+                    return Diagnosis(known.name, guess.sentence, left, known.page)
+                elif known.scaled and factored is None:
+                    found = _with_factor(evidence, guess, predicted, error)
+                    if found is not None:
+                        factored = Diagnosis(known.name, *found, known.page)
+        return factored or rough
+
+
+def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:
+    """The largest difference to what the rule said, relative to the gradient's size."""
+    got, want = observation.got[leaf], observation.want[leaf]
+    if predicted.shape != got.shape:
+        return math.inf
+    if not got.size:
+        return 0.0
+    values = np.asarray(predicted)
+    claimed = ~np.ma.getmaskarray(predicted)
+    same = (got == values) | (np.isnan(got) & np.isnan(values)) | ~claimed
+    gap = np.where(same, 0.0, np.abs(got - values))
+    worst = float(np.max(np.where(np.isnan(gap), np.inf, gap)))
+    return worst / (_size(got) or _size(want) or 1.0)
+
+
+def _size(a: np.ndarray) -> float:
+    finite = a[np.isfinite(a)]
+    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
+def _left(evidence: Evidence, guess: Guess, predicted: np.ndarray) -> float:
+    """What is left of the error in the worst of all calls; those after a failure are not made."""
+    enough = evidence.exact if guess.tolerance is None else guess.tolerance
+    left = misfit(evidence.first, predicted, evidence.leaf)
+    for other in evidence.observations[1:]:
+        if left > enough:
+            break
+        predicted_there = guess.predict(other)
+        if predicted_there is None:
+            return math.inf
+        left = max(left, misfit(other, predicted_there, evidence.leaf))
+    return left
+
+
+def _with_factor(
+    evidence: Evidence, guess: Guess, predicted: np.ndarray, error: float
+) -> tuple[str, float] | None:
+    """The same guess and a factor: one number, or one that the shapes explain."""
+    factors: list[float] = []
+    left = 0.0
+    for o in evidence.observations:
+        there = predicted if o is evidence.first else guess.predict(o)
+        if there is None:
+            return None
+        factor = factor_of(o.got[evidence.leaf], there)
+        left = max(left, misfit(o, factor * there, evidence.leaf))
+        if not factor or not math.isfinite(factor) or not left <= evidence.exact:
+            return None
+        factors.append(factor)
+    if left > EXPLAINED * error or not informative(evidence, factors):
+        return None
+    said = describe(evidence, factors)
+    if said is None:
+        return None
+    return f"{guess.sentence}; and it is {number(factors[0])} times that{said}", left

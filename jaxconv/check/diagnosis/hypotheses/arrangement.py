@@ -1,0 +1,184 @@
+"""Right numbers in the wrong places: flipped, transposed, shifted.
+
+Each is looked for in the gradient itself, and in what it is computed from: a kernel that should
+have been flipped on the way back gives the gradient that the flipped kernel would have.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+
+from jaxconv.check.diagnosis.evidence import Evidence, Observation
+from jaxconv.check.diagnosis.hypothesis import Guess, Predict, register
+from jaxconv.check.diagnosis.numbers import axis_words
+
+Change = Callable[[np.ndarray], np.ndarray | None]
+
+
+def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
+    """The right gradient, had one argument been changed."""
+
+    def predict(o: Observation) -> np.ndarray | None:
+        changed = change(o.arrays[which])
+        if changed is None or changed.shape != o.arrays[which].shape:
+            return None
+        arrays = [*o.arrays[:which], changed, *o.arrays[which + 1 :]]
+        return o.gradient(evidence.leaf, arrays=arrays)
+
+    return predict
+
+
+def with_cotangent(evidence: Evidence, change: Change) -> Predict:
+    """The right gradient, had the cotangent been changed."""
+
+    def predict(o: Observation) -> np.ndarray | None:
+        changed = [c for c in map(change, o.dy) if c is not None]
+        if [c.shape for c in changed] != [d.shape for d in o.dy]:
+            return None
+        return o.gradient(evidence.leaf, dy=changed)
+
+    return predict
+
+
+def _everywhere(evidence: Evidence, rank: int, change: Change, how: str) -> Iterator[Guess]:
+    """In the gradient, in each argument of this rank, in the cotangent."""
+    leaf, first = evidence.leaf, evidence.first
+    if first.want[leaf].ndim == rank:
+        yield Guess(f"d({evidence.name}) is {how}", lambda o: change(o.want[leaf]))
+    for which, name in enumerate(evidence.names):
+        if first.arrays[which].ndim == rank:
+            yield Guess(
+                f"d({evidence.name}) is computed from a {name} that is {how}",
+                with_argument(evidence, which, change),
+            )
+    if first.dy[0].ndim == rank:
+        yield Guess(
+            f"d({evidence.name}) is computed from a cotangent that is {how}",
+            with_cotangent(evidence, change),
+        )
+
+
+def _ranks(evidence: Evidence) -> list[int]:
+    first = evidence.first
+    return sorted({a.ndim for a in (*first.arrays, first.dy[0])} - {0})
+
+
+@register("spatially_flipped")
+def spatially_flipped(evidence: Evidence) -> Iterator[Guess]:
+    """Backwards along one axis or several that lie side by side."""
+    for rank in _ranks(evidence):
+        for count in range(1, rank + 1):
+            for start in range(rank - count + 1):
+                axes = tuple(range(start, start + count))
+                how = f"flipped along {axis_words(axes)}"
+                yield from _everywhere(evidence, rank, partial(np.flip, axis=axes), how)
+
+
+def _swaps(rank: int) -> Iterator[tuple[tuple[int, int], Change, str]]:
+    for i, j in combinations(range(rank), 2):
+
+        def swap(a: np.ndarray, i: int = i, j: int = j) -> np.ndarray:
+            return a.swapaxes(i, j).reshape(a.shape)
+
+        def read(a: np.ndarray, i: int = i, j: int = j) -> np.ndarray:
+            return a.reshape(a.swapaxes(i, j).shape).swapaxes(i, j)
+
+        yield (i, j), swap, f"with axes {i} and {j} exchanged"
+        yield (i, j), read, f"read as if axes {i} and {j} were exchanged"
+
+
+def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
+    """Two axes exchanged; of a kernel, the two at its end or its beginning are its channels."""
+    leaf = evidence.leaf
+    for which in (leaf, *(w for w in range(len(evidence.names)) if w != leaf)):
+        rank = evidence.first.arrays[which].ndim
+        for pair, change, how in _swaps(rank):
+            kernel = which > 0 and rank >= 3 and pair in ((0, 1), (rank - 2, rank - 1))
+            if kernel != channels:
+                continue
+            if channels:
+                how = how.replace("axes", "its input and output channels, axes", 1)
+                how = how.replace("exchanged", ", exchanged").replace(" ,", ",")
+            if which == leaf:
+                yield Guess(
+                    f"d({evidence.name}) is {how}",
+                    lambda o, change=change: change(o.want[leaf]),  # type: ignore[misc]
+                )
+            name = evidence.names[which]
+            yield Guess(
+                f"d({evidence.name}) is computed from a {name} {how}",
+                with_argument(evidence, which, change),
+            )
+
+
+@register("channels_exchanged")
+def channels_exchanged(evidence: Evidence) -> Iterator[Guess]:
+    """Input and output channels of a kernel."""
+    yield from _exchanges(evidence, channels=True)
+
+
+@register("axes_swapped")
+def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
+    """Two other axes, or the Jacobian where its transpose belongs."""
+    yield from _exchanges(evidence, channels=False)
+    for _, change, how in _swaps(evidence.first.dy[0].ndim):
+        yield Guess(
+            f"d({evidence.name}) is computed from a cotangent {how}",
+            with_cotangent(evidence, change),
+        )
+
+    def untransposed(o: Observation) -> np.ndarray | None:
+        jacobian = o.jacobian(evidence.leaf)
+        x, dy = o.arrays[evidence.leaf], o.dy[0]
+        if jacobian is None or x.size != dy.size:
+            return None
+        return (jacobian.reshape(dy.size, x.size) @ dy.ravel()).reshape(x.shape)
+
+    yield Guess(
+        f"d({evidence.name}) is the Jacobian times dy, not its transpose times dy", untransposed
+    )
+
+
+def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray | None:
+    """Moved by k; what comes in is zero, what went out, or left open."""
+    if any(a.shape[axis] <= abs(k) for axis in axes):
+        return None
+    moved = np.roll(a, (k,) * len(axes), axes)
+    if fill == "wrapped":
+        return moved
+    new = np.zeros(a.shape, bool)
+    for axis in axes:
+        index = np.arange(a.shape[axis])
+        came = index < k if k > 0 else index >= a.shape[axis] + k
+        new |= came.reshape([-1 if n == axis else 1 for n in range(a.ndim)])
+    if fill == "zeros":
+        return np.where(new, 0.0, moved)
+    return np.ma.array(moved, mask=new) if np.sum(~new) >= 3 else None
+
+
+@register("shifted")
+def shifted(evidence: Evidence) -> Iterator[Guess]:
+    """By 1 or 2 along one axis or two: an offset or a padding is off."""
+    leaf = evidence.leaf
+    for fill in ("zeros", "wrapped", "open"):
+        for rank in _ranks(evidence):
+            places = [(i,) for i in range(rank)] + [(i, i + 1) for i in range(rank - 1)]
+            for axes in places:
+                for k in (1, -1, 2, -2):
+                    words = {"zeros": ", zeros come in", "wrapped": " cyclically", "open": ""}[fill]
+                    how = f"shifted by {k} along {axis_words(axes)}{words}".replace("-", "−")
+
+                    def change(
+                        a: np.ndarray, k: int = k, axes: tuple[int, ...] = axes, fill: str = fill
+                    ) -> np.ndarray | None:
+                        return shift(a, k, axes, fill)
+
+                    if fill != "open":
+                        yield from _everywhere(evidence, rank, change, how)
+                    elif evidence.first.want[leaf].ndim == rank:
+                        yield Guess(
+                            f"d({evidence.name}) is {how}",
+                            lambda o, change=change: change(o.want[leaf]),  # type: ignore[misc]
+                        )

@@ -1,0 +1,57 @@
+"""Mistakes in what is made of the cotangent: not used, used twice, only a part of it."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from jaxconv.check.diagnosis.evidence import Evidence
+from jaxconv.check.diagnosis.hypotheses.arrangement import with_cotangent
+from jaxconv.check.diagnosis.hypothesis import Guess, register
+
+
+@register("cotangent_ignored")
+def cotangent_ignored(evidence: Evidence) -> Iterator[Guess]:
+    """The gradient of the sum or the mean of y, whatever came in."""
+    replaced: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "as if it were 1 everywhere": np.ones_like,
+        "as its mean": lambda d: np.full_like(d, d.mean()),
+        "as its sum": lambda d: np.full_like(d, d.sum()),
+        "by its sign alone": np.sign,
+    }
+    for how, change in replaced.items():
+        yield Guess(
+            f"the cotangent is ignored in d({evidence.name}): it is used {how}",
+            with_cotangent(evidence, change),
+        )
+
+
+@register("cotangent_squared")
+def cotangent_squared(evidence: Evidence) -> Iterator[Guess]:
+    """The gradient is not linear in the cotangent."""
+    yield Guess(
+        f"d({evidence.name}) uses dy², so it is not linear in the cotangent",
+        with_cotangent(evidence, np.square),
+    )
+    yield Guess(
+        f"d({evidence.name}) uses |dy|, so it is not linear in the cotangent",
+        with_cotangent(evidence, np.abs),
+    )
+
+
+@register("one_sample_only")
+def one_sample_only(evidence: Evidence) -> Iterator[Guess]:
+    """The rest of the batch is lost: assigned where it should have been added."""
+    for which, index in (("first", 0), ("last", -1)):
+
+        def only(d: np.ndarray, index: int = index) -> np.ndarray | None:
+            if d.ndim < 1 or d.shape[0] < 1:
+                return None
+            kept = np.zeros_like(d)
+            kept[index] = d[index]
+            return kept
+
+        yield Guess(
+            f"d({evidence.name}) is that of the {which} sample alone, not of the whole batch"
+            " (axis 0)",
+            with_cotangent(evidence, only),
+        )

@@ -1,0 +1,169 @@
+"""Mistakes in what a normalization gives back: terms of its mean and of its variance.
+
+For x̂ = (x − μ)·r the gradient is α·(g − mean g) + β·(x − μ) in each group of numbers that share
+μ and r, with g = γ·dy: the first mean is the path over μ, the last term the path over r. Two
+numbers for each group, α and β, are found from the right gradient; what the wrong one would be
+without one path follows.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from jaxconv.check.diagnosis.evidence import Evidence, Observation
+from jaxconv.check.diagnosis.hypothesis import Guess, register
+from jaxconv.check.diagnosis.numbers import axis_words
+
+Terms = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+SMALLEST = 4
+"""Numbers in a group: fewer are always explained by α and β."""
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Which numbers are normalized together, and which argument scales them.
+
+    Attributes:
+        axes: those along which they lie, after the split.
+        scale: the argument that scales them afterwards; None if that does not matter.
+        at: the axis of the channels.
+        centred: whether the mean is taken off.
+        split: into so many groups the channels are divided; 0 if they are not.
+    """
+
+    axes: tuple[int, ...]
+    scale: int | None
+    at: int
+    centred: bool
+    split: int
+
+    def terms(self, o: Observation, leaf: int) -> Terms | None:
+        """α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
+        x, want, dy = o.arrays[leaf], o.want[leaf], o.dy[0]
+        if dy.shape != x.shape:
+            return None
+        g = dy
+        if self.scale is not None:
+            gamma = o.arrays[self.scale]
+            if gamma.ndim == 1:
+                shape = [-1 if axis == self.at % x.ndim else 1 for axis in range(x.ndim)]
+                gamma = gamma.reshape(shape)
+            if gamma.ndim > x.ndim or any(
+                s not in (1, n) for s, n in zip(gamma.shape[::-1], x.shape[::-1], strict=False)
+            ):
+                return None
+            g = dy * gamma
+        if self.split:
+            channels = x.shape[self.at]
+            if channels % self.split:
+                return None
+            at = self.at % x.ndim
+            shape = [*x.shape[:at], self.split, channels // self.split, *x.shape[at + 1 :]]
+            x, g, want = x.reshape(shape), g.reshape(shape), want.reshape(shape)
+        if max(self.axes) >= x.ndim or np.prod([x.shape[a] for a in self.axes]) < SMALLEST:
+            return None
+
+        def total(a: np.ndarray) -> np.ndarray:
+            return a.sum(self.axes, keepdims=True)
+
+        count = np.prod([x.shape[a] for a in self.axes])
+        d = g - total(g) / count if self.centred else g
+        c = x - total(x) / count if self.centred else x
+        dd, dc, cc = total(d * d), total(d * c), total(c * c)
+        dw, cw = total(d * want), total(c * want)
+        det = dd * cc - dc**2
+        alpha, beta = (dw * cc - cw * dc) / det, (cw * dd - dw * dc) / det
+        return alpha * g, alpha * d, beta * c, want
+
+    @property
+    def words(self) -> str:
+        """The axes, for people."""
+        if self.split:
+            return f"the {self.split} groups of channels"
+        return axis_words(self.axes)
+
+
+def _groups(evidence: Evidence) -> Iterator[_Groups]:
+    """Those in which the right gradient is that of a normalization."""
+    leaf, first = evidence.leaf, evidence.first
+    x = first.want[leaf]
+    if x.ndim == 0 or first.dy[0].shape != x.shape:
+        return
+    plain = [axes for n in range(1, x.ndim + 1) for axes in combinations(range(x.ndim), n)]
+    layouts: list[tuple[tuple[int, ...], int, int]] = [(axes, -1, 0) for axes in plain]
+    layouts += [(axes, 1, 0) for axes in plain if x.ndim > 2]
+    for at in (-1, 1) if x.ndim > 2 else (-1,):
+        inner = tuple(range(2, x.ndim + 1)) if at == 1 else (*range(1, x.ndim - 1), x.ndim)
+        channels = x.shape[at]
+        layouts += [(inner, at, g) for g in range(2, channels) if channels % g == 0]
+    scales: list[int | None] = [None, *(i for i in range(len(evidence.names)) if i != leaf)]
+    for axes, at, split in layouts:
+        for scale in scales:
+            if at == 1 and scale is None and not split:
+                continue
+            for centred in (True, False):
+                groups = _Groups(axes, scale, at, centred, split)
+                terms = groups.terms(first, leaf)
+                if terms is None:
+                    continue
+                _, d, c, want = terms
+                size = np.sqrt(np.mean(want**2))
+                # Without a share of both terms it is no normalization: a matrix of its own.
+                if (
+                    np.max(np.abs(d + c - want)) <= evidence.exact * size
+                    and np.max(np.abs(c)) > evidence.exact * size
+                ):
+                    yield groups
+
+
+def _without(
+    evidence: Evidence,
+    sentence: str,
+    keep: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    *,
+    only_centred: bool = True,
+) -> Iterator[Guess]:
+    leaf = evidence.leaf
+    for groups in _groups(evidence):
+        if only_centred and not groups.centred:
+            continue
+
+        def predict(o: Observation, groups: _Groups = groups) -> np.ndarray | None:
+            terms = groups.terms(o, leaf)
+            return None if terms is None else keep(*terms[:3]).reshape(o.want[leaf].shape)
+
+        yield Guess(sentence.format(evidence.name, groups.words), predict)
+
+
+@register("mean_term_missing")
+def mean_term_missing(evidence: Evidence) -> Iterator[Guess]:
+    """The path over μ."""
+    yield from _without(
+        evidence,
+        "the path over the mean is missing in d({}): the mean of the cotangent over {} is not"
+        " taken off",
+        lambda g, d, c: g + c,
+    )
+
+
+@register("variance_term_missing")
+def variance_term_missing(evidence: Evidence) -> Iterator[Guess]:
+    """The path over r."""
+    yield from _without(
+        evidence,
+        "the path over the variance is missing in d({}): the term with x̂ over {} is left out",
+        lambda g, d, c: d,
+        only_centred=False,
+    )
+
+
+@register("statistics_constant")
+def statistics_constant(evidence: Evidence) -> Iterator[Guess]:
+    """Both."""
+    yield from _without(
+        evidence,
+        "mean and variance are treated as constants in d({}): both paths over {} are missing",
+        lambda g, d, c: g,
+    )

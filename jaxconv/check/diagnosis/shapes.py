@@ -1,0 +1,36 @@
+"""The same call with smaller arrays: a mistake is one only if it explains those as well."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxconv.check.leaves import is_float
+
+
+def smaller(args: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Arguments cut down by one: along all axes of one size at once, and along each one alone.
+
+    Whether a rule can be called with them only it knows.
+    """
+    leaves, tree = jax.tree.flatten(tuple(args))
+    axes = [
+        (i, axis, leaf.shape[axis])
+        for i, leaf in enumerate(leaves)
+        if is_float(leaf)
+        for axis in range(leaf.ndim)
+        if leaf.shape[axis] > 2
+    ]
+    sizes = list(dict.fromkeys(size for _, _, size in axes))
+    for size in sizes:
+        along = [[n for n, s in enumerate(np.shape(leaf)) if s == size] for leaf in leaves]
+        yield jax.tree.unflatten(tree, list(map(_cut, leaves, along)))
+    for i, axis, _ in axes:
+        yield jax.tree.unflatten(tree, [*leaves[:i], _cut(leaves[i], [axis]), *leaves[i + 1 :]])
+
+
+def _cut(leaf: Any, axes: list[int]) -> Any:
+    for axis in axes:
+        leaf = leaf[(slice(None),) * axis + (slice(-1),)]
+    return leaf
