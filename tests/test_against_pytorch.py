@@ -63,7 +63,7 @@ def test_value_and_gradients(op):
         wanted = torch.autograd.grad(floats, tensors, cotangents, materialize_grads=True)
         for name, got, want in zip(sample.arrays, gradients, wanted, strict=True):
             assert_close(got, want.numpy(), f"{op} sample {seed}: d{name}", record.tolerance)
-    assert taken >= SAMPLES // 4, f"PyTorch took {taken} samples of {op}"
+    assert taken >= SAMPLES // 6, f"PyTorch took {taken} samples of {op}"
 
 
 def against(op, torch_op, **arrays):

@@ -130,10 +130,14 @@ class _Court:
         assert trial is not None
         if not self._same_outputs(trial):
             return
+        elsewhere = self._deterministic(trial)
+        if elsewhere is None:
+            return
         gradients = self._gradients(trial)
         if gradients is None:
             return
-        if self._on_kinks(trial, gradients):
+        aside = self._on_kinks(trial, gradients)
+        if aside:
             self._step_aside()
             trial = self.exact
             gradients = self._gradients(trial)
@@ -145,7 +149,8 @@ class _Court:
             self._against_differences(trial, gradients)
         if not self.report.failures:
             self._linear(trial, gradients)
-            self._deterministic(trial)
+            if trial.truth is not None and not aside:
+                self._beside(trial, *elsewhere)
 
     def _same_outputs(self, trial: Trial) -> bool:
         """The value: structure, shapes, dtypes and numbers of rule and reference."""
@@ -372,20 +377,29 @@ class _Court:
             if mismatch is not None:
                 self._fail(name, "linearity", trial, f"d({name}) of a sum of cotangents", mismatch)
 
-    def _deterministic(self, trial: Trial) -> None:
+    def _deterministic(self, trial: Trial) -> tuple[Arrays, Arrays] | None:
         """The same bits twice, also if another call came between forward and backward pass.
 
-        And right in that other call.
+        Asked before anything is compiled: what a rule keeps beside JAX would be a tracer then.
+
+        Returns:
+            The other call's arguments and gradients, or None after a failure.
         """
         arrays, dy = trial.leaves.arrays, trial.dys[0]
         moved = [a * 1.01 for a in arrays]
-        _, once = trial.eager(arrays, dy)
-        _, pull = jax.vjp(trial.bound, *arrays)
-        _, pull_moved = jax.vjp(trial.bound, *moved)
-        again, beside = list(pull(dy)), pull_moved(dy)
+        try:
+            _, once = trial.eager(arrays, dy)
+            _, pull = jax.vjp(trial.bound, *arrays)
+            _, pull_moved = jax.vjp(trial.bound, *moved)
+            again, beside = list(pull(dy)), list(pull_moved(dy))
+        except Exception as error:
+            self._fail("", "structure", trial, f"the backward pass fails: {_first_line(error)}")
+            return None
         for leaf, name in enumerate(trial.leaves.names):
             self.report.checks += 1
             g, first = as_float64(again[leaf]), as_float64(once[leaf])
+            if g.shape != first.shape:
+                continue  # a form that changes is told elsewhere
             mismatch = compare(g, first, np.zeros_like(first))
             if mismatch is not None:
                 evidence = None
@@ -395,8 +409,7 @@ class _Court:
                 self._fail(
                     name, "determinism", trial, f"d({name}), asked again,", mismatch, evidence
                 )  # fmt: skip
-        if trial.truth is not None and not self.report.failures:
-            self._beside(trial, moved, list(beside))
+        return None if self.report.failures else (moved, beside)
 
     def _beside(self, trial: Trial, moved: Arrays, got: Arrays) -> None:
         """The call after the first one, elsewhere: what is saved must not be the first one's."""

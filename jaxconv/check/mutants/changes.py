@@ -37,6 +37,14 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
 
         return changed
 
+    def taken_from(other: int) -> Change:
+        def changed(seen: Seen) -> list[Any]:
+            gradients = list(seen.gradients)
+            gradients[leaf] = gradients[other]
+            return gradients
+
+        return changed
+
     yield "sign", ("wrong_sign",), only(lambda g: -g)
     yield "twice", ("constant_factor",), only(lambda g: 2 * g)
     yield "half", ("constant_factor",), only(lambda g: 0.5 * g)
@@ -72,9 +80,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
             yield (
                 f"d{list(scene.sample.arrays)[other]} instead",
                 ("other_arguments_gradient",),
-                lambda seen, other=other: [
-                    seen.gradients[other] if i == leaf else g for i, g in enumerate(seen.gradients)
-                ],
+                taken_from(other),
             )
 
 
