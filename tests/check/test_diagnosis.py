@@ -1,6 +1,8 @@
 """A deliberate mistake is called by its name; what is no known mistake is not called by one."""
 
 import functools
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -261,16 +263,18 @@ MISTAKES = [
     ("constant_factor", only(2, lambda args, y, dy: dy.mean(0))(dense), dense, DENSE, 2,
      "1/N, where N = 4 (axis 0 of args[0])"),
     ("constant_factor", after(whole, 0, lambda g: g * (g.shape[1] * g.shape[2])), whole, IMAGES,
-     0, "H·W = 24"),
-    ("constant_factor", after(pool, 0, lambda g: 4 * g), pool, IMAGES, 0, "window area = 4"),
-    ("constant_factor", after(conv, 0, lambda g: 9 * g), conv, CONV, 0, "window area = 9"),
+     0, "24 times what it should be, which is H·W (axes 1 and 2"),
+    ("constant_factor", after(pool, 0, lambda g: 4 * g), pool, IMAGES, 0,
+     "4 times what it should be, which is the window area"),
+    ("constant_factor", after(conv, 0, lambda g: 9 * g), conv, CONV, 0,
+     "9 times what it should be, which is the window area"),
     ("constant_factor", after(blur, 0, lambda g: 9 * g), blur, BLUR, 0, "window of 3 × 3"),
     ("other_arguments_gradient",
      mistaken(product, lambda args, y, dy: right(product, *args)(dy)[::-1]), product, PAIRS, 0,
      "gradient of args[1]"),
     ("spatially_flipped", after(conv, 1, lambda g: g[::-1, ::-1]), conv, CONV, 1, "axes 0 and 1"),
     ("spatially_flipped", at(conv, 0, args={1: lambda w: w[::-1, ::-1]}), conv, CONV, 0,
-     "a args[1] that is flipped along axes 0 and 1"),
+     "from args[1], flipped along axes 0 and 1"),
     ("spatially_flipped", at(blur, 1, dy=lambda d: d[:, ::-1]), blur, BLUR, 1, "cotangent"),
     ("spatially_flipped", after(conv, 1, lambda g: -g[:, ::-1]), conv, CONV, 1, "−1 times that"),
     ("channels_exchanged", after(conv, 1, swap_last), conv, CONV, 1, "axes 2 and 3"),
@@ -522,3 +526,8 @@ def test_registered_hypothesis():
             register("cubed")
     finally:
         del HYPOTHESES["cubed"]
+
+
+def test_every_hypothesis_has_a_page():
+    pages = (Path(__file__).parents[2] / "docs" / "diagnoses.md").read_text()
+    assert set(re.findall(r"^## (\w+)$", pages, re.M)) == set(HYPOTHESES)

@@ -53,6 +53,8 @@ def describe(evidence: Evidence, factors: list[float]) -> str | None:
             ):  # fmt: skip
                 short, _, long = name.partition("|")
                 sign = "−" if factors[0] < 0 else ""
+                if shape == "{}":
+                    return f", which is {sign}{short}{long}"
                 value = round(tables[0][name], 6)
                 return f", which is {sign}{shape.format(short)}, where {short} = {value:g}{long}"
     if not constant:

@@ -50,12 +50,12 @@ def _everywhere(evidence: Evidence, rank: int, change: Change, how: str) -> Iter
     for which, name in enumerate(evidence.names):
         if first.arrays[which].ndim == rank:
             yield Guess(
-                f"d({evidence.name}) is computed from a {name} that is {how}",
+                f"d({evidence.name}) is computed from {name}, {how}",
                 with_argument(evidence, which, change),
             )
     if first.dy[0].ndim == rank:
         yield Guess(
-            f"d({evidence.name}) is computed from a cotangent that is {how}",
+            f"d({evidence.name}) is computed from the cotangent, {how}",
             with_cotangent(evidence, change),
         )
 
@@ -103,12 +103,12 @@ def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
                 how = how.replace("exchanged", ", exchanged").replace(" ,", ",")
             if which == leaf:
                 yield Guess(
-                    f"d({evidence.name}) is {how}",
+                    f"d({evidence.name}) comes {how}",
                     lambda o, change=change: change(o.want[leaf]),  # type: ignore[misc]
                 )
             name = evidence.names[which]
             yield Guess(
-                f"d({evidence.name}) is computed from a {name} {how}",
+                f"d({evidence.name}) is computed from {name} {how}",
                 with_argument(evidence, which, change),
             )
 
@@ -125,7 +125,7 @@ def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
     yield from _exchanges(evidence, channels=False)
     for _, change, how in _swaps(evidence.first.dy[0].ndim):
         yield Guess(
-            f"d({evidence.name}) is computed from a cotangent {how}",
+            f"d({evidence.name}) is computed from the cotangent {how}",
             with_cotangent(evidence, change),
         )
 
