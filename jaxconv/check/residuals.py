@@ -7,6 +7,7 @@ prints the table of docs/residuals.md: every op of the catalogue, float32, on it
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -109,9 +109,8 @@ def _tree(module: str) -> ast.Module:
 def _node(module: str, line: int) -> ast.FunctionDef | None:
     """The function whose code begins there (its decorators count)."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.FunctionDef):
-            if _first_line(node) == line:
-                return node
+        if isinstance(node, ast.FunctionDef) and _first_line(node) == line:
+            return node
     return None
 
 
@@ -192,13 +191,13 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
     """A copy of the module with one site of one function changed."""
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            if _first_line(node) == edit.where[1]:
-                for kept in (False, True):
-                    sites = list(_sites(node, kept))
-                    if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
-                        sites[edit.site][2]()
-                        return ast.fix_missing_locations(tree)
+        if not isinstance(node, ast.FunctionDef) or _first_line(node) != edit.where[1]:
+            continue
+        for kept in (False, True):
+            sites = list(_sites(node, kept))
+            if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
+                sites[edit.site][2]()
+                return ast.fix_missing_locations(tree)
     raise ValueError(f"there is no {edit.what}")
 
 
