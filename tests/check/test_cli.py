@@ -1,12 +1,15 @@
 """The command line: exit codes, one-line answers to bad usage, reports for machines."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
+import jaxconv
 from jaxconv.check.cli import main
 
 CASES = textwrap.dedent("""
@@ -72,7 +75,11 @@ def test_cases_of_ones_own(module, tmp_path, capsys):
 
 def test_processes_answer_in_order(module, tmp_path):
     command = [sys.executable, "-m", "jaxconv.check", f"{module}:both", f"{module}:right", "-j2"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    package = Path(jaxconv.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(package)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
     assert done.returncode == 1, done.stderr
     heads = [line.split(":")[0] for line in done.stdout.splitlines() if "comparisons" in line]
     assert heads == ["right", "wrong", "right"]

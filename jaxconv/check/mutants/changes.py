@@ -37,14 +37,6 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
 
         return changed
 
-    def taken_from(other: int) -> Change:
-        def changed(seen: Seen) -> list[Any]:
-            gradients = list(seen.gradients)
-            gradients[leaf] = gradients[other]
-            return gradients
-
-        return changed
-
     yield "sign", ("wrong_sign",), only(lambda g: -g)
     yield "twice", ("constant_factor",), only(lambda g: 2 * g)
     yield "half", ("constant_factor",), only(lambda g: 0.5 * g)
@@ -75,13 +67,9 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
     if spatial and leaf == 0 and channels:
         flipped = _flipped(tuple(channels))
         yield "channels turned", ("channels_exchanged",), only(flipped)
-    for other, array in enumerate(scene.args[: scene.count]):
-        if other != leaf and array.shape == x.shape:
-            yield (
-                f"d{list(scene.sample.arrays)[other]} instead",
-                ("other_arguments_gradient",),
-                taken_from(other),
-            )
+    for other, name in enumerate(scene.sample.arrays):
+        if other != leaf and scene.args[other].shape == x.shape:
+            yield f"d{name} instead", ("other_arguments_gradient",), _taken_from(leaf, other)
 
 
 def _of_all(scene: Scene) -> Iterator[Mistake]:
@@ -151,6 +139,15 @@ def spatial_axes(scene: Scene, leaf: int) -> tuple[int, ...]:
     else:
         axes = range(2, len(shape)) if first else range(1, len(shape) - 1)
     return tuple(axis for axis in axes if shape[axis] > 1)
+
+
+def _taken_from(leaf: int, other: int) -> Change:
+    def changed(seen: Seen) -> list[Any]:
+        gradients = list(seen.gradients)
+        gradients[leaf] = gradients[other]
+        return gradients
+
+    return changed
 
 
 def _rounded(dtype: Any) -> Any:

@@ -191,12 +191,13 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
     """A copy of the module with one site of one function changed."""
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and _first_line(node) == edit.where[1]:
-            for kept in (False, True):
-                sites = list(_sites(node, kept))
-                if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
-                    sites[edit.site][2]()
-                    return ast.fix_missing_locations(tree)
+        if not isinstance(node, ast.FunctionDef) or _first_line(node) != edit.where[1]:
+            continue
+        for kept in (False, True):
+            sites = list(_sites(node, kept))
+            if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
+                sites[edit.site][2]()
+                return ast.fix_missing_locations(tree)
     raise ValueError(f"there is no {edit.what}")
 
 

@@ -1,7 +1,9 @@
 """Every mutant of an op before the court: which are caught, by what, and are they named."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +19,10 @@ from jaxconv.check.report import Report
 
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
+
+
+PATIENCE = 20.0
+"""Seconds that an edited rule may take on all samples."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,12 @@ def _edited(record: Record, scenes: list[Scene]) -> Iterator[Verdict | None]:
         except Exception as error:  # a module that cannot even be run is no rule
             yield Verdict(edit.what, "edited", (), True, True, type(error).__name__, "", -1)
             continue
-        scene = _telling_scene(scenes, op)
+        try:
+            with _limit(PATIENCE):
+                scene = _telling_scene(scenes, op)
+        except TimeoutError:
+            yield Verdict(edit.what, "edited", (), True, True, "never ends", "", -1)
+            continue
         if scene is None:
             yield None
             continue
@@ -111,11 +122,29 @@ def _edited(record: Record, scenes: list[Scene]) -> Iterator[Verdict | None]:
         yield _verdict(edit.what, "edited", (), report, scene)
 
 
+@contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` if it takes longer: an edited loop may never end."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _telling_scene(scenes: list[Scene], op: Callable[..., Any]) -> Scene | None:
     """The first on which the edit shows, if any does; a crash shows."""
     for scene in scenes:
         try:
             gradients = _gradients(scene, op)
+        except TimeoutError:
+            raise
         except Exception:
             return scene
         if not all_close(gradients, scene.seen.gradients):
