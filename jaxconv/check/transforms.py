@@ -112,9 +112,12 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
                 jnp.sum(w * jnp.sin(g)) for w, g in zip(weights, gradients(arrays, dy), strict=True)
             )
 
+        def curved(arrays: Arrays) -> Any:
+            # The value must bend: in forward mode it is differentiated beside its gradient.
+            return sum(jnp.sum(d * jnp.sin(y)) for d, y in zip(dy, bound(*arrays), strict=True))
+
         def both(arrays: Arrays, dy: Arrays) -> Any:
-            still = [jnp.zeros_like(d) for d in dy]
-            forward = jax.jvp(gradients, (arrays, dy), (weights, still))[1]
+            forward = jax.jvp(jax.grad(curved), (arrays,), (weights,))[1]
             return (*jax.grad(bent, argnums=(0, 1))(arrays, dy), forward)
 
         return jax.jit(both)
@@ -143,7 +146,8 @@ def _differenced(trial: Trial, weights: Arrays) -> Arrays:
     sides = []
     for k in (-2, -1, 1, 2):
         moved = [a + k * h * w for a, w in zip(arrays, weights, strict=True)]
-        sides.append([as_float64(g) for g in trial.pull(moved, dy)[1]])
+        bent = [d * jnp.cos(y) for d, y in zip(dy, trial.pull(moved, dy)[0], strict=True)]
+        sides.append([as_float64(g) for g in trial.pull(moved, bent)[1]])
     return [(a - 8 * b + 8 * c - d) / (12 * h) for a, b, c, d in zip(*sides, strict=True)]
 
 
