@@ -129,6 +129,7 @@ def right(function, *args):
 
 def mistaken(function, change):
     """A rule whose gradients are those of `change(args, y, dy)`, which returns them all."""
+    function = jax.jit(function)
 
     @jax.custom_vjp
     def rule(*args):
@@ -137,6 +138,7 @@ def mistaken(function, change):
     def forward(*args):
         return function(*args), args
 
+    @jax.jit
     def backward(args, dy):
         found = change(args, function(*args), dy)
         return tuple(f.astype(a.dtype) for f, a in zip(found, args, strict=True))
