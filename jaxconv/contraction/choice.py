@@ -1,0 +1,155 @@
+"""Which form a contraction takes: the one place that decides.
+
+By platform, dtype and static shape. Every rule below is a measurement; docs/benchmarks.md has the
+numbers, and those of the forms that lost. GPU and TPU take the plain form, whose library is
+good. The branch that is not taken is dropped when the platform is known, before the compiler
+sees it (`lax.platform_dependent`).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import jax
+from jax import Array, lax
+
+from jaxconv.contraction import depth, depthwise, groups, matrix, phases, plain
+from jaxconv.geometry import ConvGeometry
+
+Contraction = Callable[[ConvGeometry, Array, Array], Array]
+Role = Literal["image", "kernel"]
+
+# Fewer multiply-adds than this take the plain form: it is over in a fraction of a millisecond
+# anyway, and the sooner compiled.
+LEAST_WORK = 2**21
+# Each phase of a stride is a convolution of its own to compile.
+MOST_PHASES = 8
+# So is each group; and many small ones keep no core busy.
+MOST_GROUPS = 8
+# Shifted multiply-adds grow with the window, and so does the time to compile them.
+MOST_TAPS = 49
+
+
+def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
+    """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k]."""
+    c_in, _ = _channels(g, w)
+    return _on_cpu(
+        _forward_form(g, c_in), plain.correlate, ("image", "kernel", "image"), g, x, w, sharding
+    )
+
+
+def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -> Array:
+    """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k]."""
+    c_in, c_out = _channels(g, w)
+    return _on_cpu(
+        _input_form(g, c_in, c_out // g.groups), plain.input_gradient,
+        ("kernel", "image", "image"), g, w, dy, sharding,
+    )  # fmt: skip
+
+
+def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
+    """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
+    return _on_cpu(
+        _kernel_form(g, x.shape[g.channel_axis] // g.groups), plain.kernel_gradient,
+        ("image", "image", "kernel"), g, x, dy, sharding,
+    )  # fmt: skip
+
+
+def _forward_form(g: ConvGeometry, c_in: int) -> Contraction | None:
+    """The form of `correlate` with so many input channels a group; None is the plain one."""
+    if c_in == 1 < g.groups:
+        return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
+    if g.groups > 1:
+        return partial(groups.correlate, one=_correlate) if g.groups <= MOST_GROUPS else None
+    if set(g.window) == {1}:
+        return matrix.correlate
+    if g.dims == 3:
+        return partial(depth.correlate, flat=_correlate)
+    return None
+
+
+def _input_form(g: ConvGeometry, c_in: int, c_out: int) -> Contraction | None:
+    if math.prod(g.stride) > MOST_PHASES:
+        return None
+    if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
+        return partial(depthwise.input_gradient, phases=phases.input_gradient)
+    # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
+    if math.prod(g.stride) > 1 or _forward_form(g, c_out):
+        return partial(phases.input_gradient, correlate=_correlate)
+    return None
+
+
+def _kernel_form(g: ConvGeometry, c_in: int) -> Contraction | None:
+    if c_in == 1 < g.groups:
+        return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
+    if g.groups > 1:
+        few = g.groups <= MOST_GROUPS
+        return partial(groups.kernel_gradient, one=_kernel_gradient) if few else None
+    if set(g.window) == {1}:
+        return matrix.kernel_gradient
+    if g.dims == 3:
+        return partial(depth.kernel_gradient, flat=_kernel_gradient)
+    return None
+
+
+def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+    """For forms that are made of correlations."""
+    return (_forward_form(g, w.shape[-2]) or plain.correlate)(g, x, w)
+
+
+def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+    """For forms that are made of kernel gradients."""
+    return (_kernel_form(g, x.shape[-1] // g.groups) or plain.kernel_gradient)(g, x, dy)
+
+
+def _on_cpu(
+    form: Contraction | None,
+    otherwise: Callable[..., Array],
+    roles: tuple[Role, Role, Role],
+    g: ConvGeometry,
+    left: Array,
+    right: Array,
+    sharding: Any,
+) -> Array:
+    """`form` where the platform is a CPU and the work is worth it, else the plain form.
+
+    `roles` says what the two factors are, and what their contraction is.
+    """
+    # How an array lies on a mesh of Explicit axes is for the plain form to say.
+    explicit = any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right))
+    spread = g.spread is not None and max(g.spread) > 1
+    if form is None or explicit or spread or _work(g, roles, left, right) < LEAST_WORK:
+        return otherwise(g, left, right, sharding)
+    first = g.layout == "channels_first"
+
+    def fast(left: Array, right: Array) -> Array:
+        if not first:
+            return form(g, left, right)
+        last = replace(g, layout="channels_last")
+        axes = {"image": (0, *range(2, g.dims + 2), 1), "kernel": (*range(2, g.dims + 2), 1, 0)}
+        back = {
+            "image": (0, g.dims + 1, *range(1, g.dims + 1)),
+            "kernel": (g.dims + 1, g.dims, *range(g.dims)),
+        }
+        result = form(last, left.transpose(axes[roles[0]]), right.transpose(axes[roles[1]]))
+        return result.transpose(back[roles[2]])
+
+    return lax.platform_dependent(left, right, cpu=fast, default=partial(otherwise, g))
+
+
+def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: Array) -> int:
+    """Multiply-adds: one for each n, i, a, c and k."""
+    if roles[2] == "kernel":
+        shared = left.shape[g.channel_axis] * right.shape[g.channel_axis] // g.groups
+        return len(left) * math.prod(g.output) * math.prod(g.window) * shared
+    image, kernel = (left, right) if roles[0] == "image" else (right, left)
+    return len(image) * math.prod(g.output) * kernel.size
+
+
+def _channels(g: ConvGeometry, w: Array) -> tuple[int, int]:
+    """The input channels a group of w, and its output channels."""
+    if g.layout == "channels_last":
+        return w.shape[-2], w.shape[-1]
+    return w.shape[1], w.shape[0]
