@@ -15,7 +15,7 @@ from typing import Any, Literal
 import jax
 from jax import Array, lax
 
-from jaxconv.contraction import depth, depthwise, groups, matrix, phases, plain
+from jaxconv.contraction import blocks, depth, depthwise, groups, matrix, phases, plain
 from jaxconv.geometry import ConvGeometry
 
 Contraction = Callable[[ConvGeometry, Array, Array], Array]
@@ -30,6 +30,8 @@ MOST_PHASES = 8
 MOST_GROUPS = 8
 # Shifted multiply-adds grow with the window, and so does the time to compile them.
 MOST_TAPS = 49
+# With more, the exchanged convolution of the plain form is faster under `compiler_options()`.
+FEW_CHANNELS = 16
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
@@ -89,6 +91,8 @@ def _kernel_form(g: ConvGeometry, c_in: int) -> Contraction | None:
         return partial(groups.kernel_gradient, one=_kernel_gradient) if few else None
     if set(g.window) == {1}:
         return matrix.kernel_gradient
+    if max(g.stride) > 1 or c_in <= FEW_CHANNELS:
+        return blocks.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
     return None

@@ -13,15 +13,15 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator
+from jaxconv.arguments import accumulator, aligned
 from jaxconv.geometry import ConvGeometry, Ints
 
 Phases = Callable[..., Array]
 Sums = tuple[Array, ...]
 
-# Terms that one pass over an image adds up in registers before it writes: more make the loop
-# longer to compile, fewer make it write more often.
-_TERMS = 72
+# Into how many parts the rows of an image are cut and added up in registers before anything is
+# written: fewer make the loop write more often, more make it longer to compile.
+_PARTS = 8
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
@@ -59,20 +59,20 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
     rows, *others = g.output
-    blocks = min(rows, max(1, _TERMS // math.prod(g.window)))
-    height = -(-rows // blocks)
-    # Rows of zeros fill up the last block, of dy and of the x they meet.
-    more = height * blocks - rows
+    height = -(-rows // _PARTS)
+    parts = -(-rows // height)
+    # Rows of zeros fill up the last part, of dy and of the x they meet.
+    more = height * parts - rows
     dy = jnp.pad(dy, ((0, 0), (0, more), *((0, 0),) * g.dims))
     x = jnp.pad(_covered(g, x), ((0, 0), (0, more * g.stride[0]), *((0, 0),) * g.dims))
     x = jnp.repeat(x, channels // g.groups, axis=-1)
 
     def add_image(sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
-        x, dy = (part.astype(total) for part in image)
+        x, dy = (array.astype(total) for array in image)
         added = []
         for rest, (_, start, stop) in zip(sums, _shifts(g, (height, *others)), strict=True):
-            for block in range(blocks):
-                row = block * height
+            for number in range(parts):
+                row = number * height
                 down = row * g.stride[0]
                 part = lax.slice(
                     x,
@@ -84,7 +84,7 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
             added.append(rest)
         return tuple(added), None
 
-    zeros = jnp.zeros((height, *others, channels), total)
+    x, dy, zeros = aligned(x, dy, jnp.zeros((height, *others, channels), total))
     sums, _ = lax.scan(add_image, (zeros,) * math.prod(g.window), (x, dy))
     dw = jnp.stack([jnp.sum(rest, axis=tuple(range(g.dims))) for rest in sums])
     return dw.reshape(*g.window, 1, channels)
