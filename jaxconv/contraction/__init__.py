@@ -18,6 +18,7 @@ the sum unrounded: float32 for 16-bit factors, so that a rule rounds once, at it
 mesh with Explicit axes a last argument says how the result is to lie there.
 """
 
-from jaxconv.contraction.plain import correlate, input_gradient, kernel_gradient, rot180
+from jaxconv.contraction.choice import correlate, input_gradient, kernel_gradient
+from jaxconv.contraction.plain import rot180
 
 __all__ = ["correlate", "input_gradient", "kernel_gradient", "rot180"]

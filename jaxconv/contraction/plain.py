@@ -47,7 +47,7 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -
         spread = s * (o - 1) + 1
         padding.append((before, n + span - 1 - before - spread))
     return _convolve(
-        g, dy, rot180(g, _swap_channels(g, w)), window_strides=g.spread or (1,) * g.dims,
+        g, dy, rot180(g, swap_channels(g, w)), window_strides=g.spread or (1,) * g.dims,
         padding=padding, lhs_dilation=g.stride, rhs_dilation=g.dilation,
         feature_group_count=g.groups, out_sharding=sharding,
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _specs(g: ConvGeometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return images, kernels
 
 
-def _swap_channels(g: ConvGeometry, w: Array) -> Array:
+def swap_channels(g: ConvGeometry, w: Array) -> Array:
     """The kernel of the way back: input and output channels exchanged within each group."""
     if g.layout == "channels_last":
         *window, c_in, c_out = w.shape

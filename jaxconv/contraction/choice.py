@@ -1,0 +1,169 @@
+"""Which form a contraction takes: the one place that decides.
+
+By platform, dtype and static shape. Every rule below is a measurement; docs/benchmarks.md has the
+numbers, and those of the forms that lost. GPU and TPU take the plain form, whose library is
+good. The branch that is not taken is dropped when the platform is known, before the compiler
+sees it (`lax.platform_dependent`).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import jax
+from jax import Array, lax
+
+from jaxconv.contraction import blocks, depth, depthwise, groups, matrix, phases, plain
+from jaxconv.geometry import ConvGeometry
+
+Contraction = Callable[[ConvGeometry, Array, Array], Array]
+Role = Literal["image", "kernel"]
+
+# Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
+#   depthwise 3×3, 32×32×32×64    y 4 / 48, dx 4 / 52, dw 11 / 83; stride 2 dx 2 / 168
+#   groups apart, 4 of 16         y 16 / 50, dw 26 / 1300
+#   1×1 64→128                    y 9 / 23, dx 11 / 20, dw 21 / 119
+#   depth folded, 3×3×3 32→32     y 10 / 47, dx 10 / 44, dw 24 / 76
+#   phases, 3×3 stride 2 64→128   dx 29 / 39
+#   blocks                        dw with stride 2 41 / 111, with one channel 4 / 11
+# 16-bit floats were not measured and take the plain form.
+
+# The limits below are caution, not measurements: they bound what there is to compile.
+# Fewer multiply-adds than this are over in a fraction of a millisecond in any form.
+LEAST_WORK = 2**21
+# Each phase of a stride is a convolution of its own, and so is each group.
+MOST_PHASES = 8
+MOST_GROUPS = 8
+# Shifted multiply-adds grow with the window. 7×7: y 10 / 192, dw 50 / 849.
+MOST_TAPS = 49
+# With 32 channels and more at stride 1, the exchanged convolution of the plain form is up to
+# 1.6 × faster than blocks under `compiler_options()` (2 to 3 × slower without).
+FEW_CHANNELS = 16
+
+
+def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
+    """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k]."""
+    c_in, _ = _channels(g, w)
+    return _on_cpu(
+        _forward_form(g, c_in), plain.correlate, ("image", "kernel", "image"), g, x, w, sharding
+    )
+
+
+def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -> Array:
+    """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k]."""
+    c_in, c_out = _channels(g, w)
+    return _on_cpu(
+        _input_form(g, c_in, c_out // g.groups), plain.input_gradient,
+        ("kernel", "image", "image"), g, w, dy, sharding,
+    )  # fmt: skip
+
+
+def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
+    """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
+    return _on_cpu(
+        _kernel_form(g, x.shape[g.channel_axis] // g.groups), plain.kernel_gradient,
+        ("image", "image", "kernel"), g, x, dy, sharding,
+    )  # fmt: skip
+
+
+def _forward_form(g: ConvGeometry, c_in: int) -> Contraction | None:
+    """The form of `correlate` with so many input channels a group; None is the plain one."""
+    if c_in == 1 < g.groups:
+        return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
+    if g.groups > 1:
+        return partial(groups.correlate, one=_correlate) if g.groups <= MOST_GROUPS else None
+    if set(g.window) == {1}:
+        return matrix.correlate
+    if g.dims == 3:
+        return partial(depth.correlate, flat=_correlate)
+    return None
+
+
+def _input_form(g: ConvGeometry, c_in: int, c_out: int) -> Contraction | None:
+    if math.prod(g.stride) > MOST_PHASES:
+        return None
+    if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
+        return partial(depthwise.input_gradient, phases=phases.input_gradient)
+    # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
+    if math.prod(g.stride) > 1 or _forward_form(g, c_out):
+        return partial(phases.input_gradient, correlate=_correlate)
+    return None
+
+
+def _kernel_form(g: ConvGeometry, c_in: int) -> Contraction | None:
+    if c_in == 1 < g.groups:
+        return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
+    if g.groups > 1:
+        few = g.groups <= MOST_GROUPS
+        return partial(groups.kernel_gradient, one=_kernel_gradient) if few else None
+    if set(g.window) == {1}:
+        return matrix.kernel_gradient
+    if math.prod(g.stride) > 1 or c_in <= FEW_CHANNELS:
+        return blocks.kernel_gradient
+    if g.dims == 3:
+        return partial(depth.kernel_gradient, flat=_kernel_gradient)
+    return None
+
+
+def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+    """For forms that are made of correlations."""
+    return (_forward_form(g, w.shape[-2]) or plain.correlate)(g, x, w)
+
+
+def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+    """For forms that are made of kernel gradients."""
+    return (_kernel_form(g, x.shape[-1] // g.groups) or plain.kernel_gradient)(g, x, dy)
+
+
+def _on_cpu(
+    form: Contraction | None,
+    otherwise: Callable[..., Array],
+    roles: tuple[Role, Role, Role],
+    g: ConvGeometry,
+    left: Array,
+    right: Array,
+    sharding: Any,
+) -> Array:
+    """`form` where the platform is a CPU and the work is worth it, else the plain form.
+
+    `roles` says what the two factors are, and what their contraction is.
+    """
+    # How an array lies on a mesh of Explicit axes is for the plain form to say.
+    explicit = any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right))
+    spread = g.spread is not None and any(e > 1 for e in g.spread)
+    refused = explicit or spread or left.dtype.itemsize < 4 or g.dims == 0
+    if form is None or refused or _work(g, roles, left, right) < LEAST_WORK:
+        return otherwise(g, left, right, sharding)
+    first = g.layout == "channels_first"
+
+    def fast(left: Array, right: Array) -> Array:
+        if not first:
+            return form(g, left, right)
+        last = replace(g, layout="channels_last")
+        axes = {"image": (0, *range(2, g.dims + 2), 1), "kernel": (*range(2, g.dims + 2), 1, 0)}
+        back = {
+            "image": (0, g.dims + 1, *range(1, g.dims + 1)),
+            "kernel": (g.dims + 1, g.dims, *range(g.dims)),
+        }
+        result = form(last, left.transpose(axes[roles[0]]), right.transpose(axes[roles[1]]))
+        return result.transpose(back[roles[2]])
+
+    return lax.platform_dependent(left, right, cpu=fast, default=partial(otherwise, g))
+
+
+def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: Array) -> int:
+    """Multiply-adds: one for each n, i, a, c and k."""
+    if roles[2] == "kernel":
+        shared = left.shape[g.channel_axis] * right.shape[g.channel_axis] // g.groups
+        return len(left) * math.prod(g.output) * math.prod(g.window) * shared
+    image, kernel = (left, right) if roles[0] == "image" else (right, left)
+    return len(image) * math.prod(g.output) * kernel.size
+
+
+def _channels(g: ConvGeometry, w: Array) -> tuple[int, int]:
+    """The input channels a group of w, and its output channels."""
+    if g.layout == "channels_last":
+        return w.shape[-2], w.shape[-1]
+    return w.shape[1], w.shape[0]

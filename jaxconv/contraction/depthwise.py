@@ -1,0 +1,106 @@
+"""Depthwise: channels that do not see each other are multiplied, not contracted.
+
+With one input channel a group there is nothing to sum over channels, and a matrix product has
+nothing to do. What is left are shifted multiply-adds, one for each element of the window, which
+compile to a single loop over the output. Channels last.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.arguments import accumulator, aligned
+from jaxconv.geometry import ConvGeometry, Ints
+
+Phases = Callable[..., Array]
+Sums = tuple[Array, ...]
+
+# Into how many parts the rows of an image are cut and added up in registers before anything is
+# written: fewer make the loop write more often, more make it longer to compile.
+_PARTS = 8
+
+
+def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+    """y[n, i, c] = Σ_a x[n, s·i + d·a − low, c] · w[a, 0, c], one a after the other."""
+    total = accumulator(x.dtype)
+    image = _covered(g, x).astype(total)
+    image = jnp.repeat(image, w.shape[-1] // g.groups, axis=-1)
+    terms = (
+        lax.slice(image, (0, *start, 0), (len(x), *stop, image.shape[-1]), (1, *g.stride, 1))
+        * w[(*a, 0)].astype(total)
+        for a, start, stop in _shifts(g, g.output)
+    )
+    return sum(terms, next(terms))
+
+
+def input_gradient(g: ConvGeometry, w: Array, dy: Array, phases: Phases) -> Array:
+    """dx[n, p, c] = Σ_k Σ_{i,a : s·i + d·a − low = p} dy[n, i, k] · w[a, 0, k], k in group c.
+
+    Every output channel has its own way back, depthwise again; those of a group are then added.
+    """
+    channels = w.shape[-1]
+    each = phases(replace(g, groups=channels), w, dy, correlate)
+    if channels == g.groups:
+        return each
+    return jnp.sum(each.reshape(*each.shape[:-1], g.groups, channels // g.groups), axis=-1)
+
+
+def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+    """dw[a, 0, c] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, c].
+
+    A reduction that keeps only the channels is slow: it goes through memory once for each a, and
+    its partial sums do not fill a vector. Here whole rows are added, image by image, into one
+    accumulator of rows for each a, all of them in one loop; only those are reduced at the end.
+    """
+    total = accumulator(x.dtype)
+    channels = dy.shape[-1]
+    rows, *others = g.output
+    height = -(-rows // _PARTS)
+    parts = -(-rows // height)
+    # Rows of zeros fill up the last part, of dy and of the x they meet.
+    more = height * parts - rows
+    dy = jnp.pad(dy, ((0, 0), (0, more), *((0, 0),) * g.dims))
+    x = jnp.pad(_covered(g, x), ((0, 0), (0, more * g.stride[0]), *((0, 0),) * g.dims))
+    x = jnp.repeat(x, channels // g.groups, axis=-1)
+
+    def add_image(sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
+        x, dy = (array.astype(total) for array in image)
+        added = []
+        for rest, (_, start, stop) in zip(sums, _shifts(g, (height, *others)), strict=True):
+            for number in range(parts):
+                row = number * height
+                down = row * g.stride[0]
+                part = lax.slice(
+                    x,
+                    (start[0] + down, *start[1:], 0),
+                    (stop[0] + down, *stop[1:], channels),
+                    (*g.stride, 1),
+                )
+                rest = rest + part * dy[row : row + height]
+            added.append(rest)
+        return tuple(added), None
+
+    x, dy, zeros = aligned(x, dy, jnp.zeros((height, *others, channels), total))
+    sums, _ = lax.scan(add_image, (zeros,) * math.prod(g.window), (x, dy))
+    dw = jnp.stack([jnp.sum(rest, axis=tuple(range(g.dims))) for rest in sums])
+    return dw.reshape(*g.window, 1, channels)
+
+
+def _covered(g: ConvGeometry, x: Array) -> Array:
+    """x with its zeros, from the first window's start to the last one's end."""
+    edges = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
+def _shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Every a of the window, and where the positions s·i + d·a of `output` start and stop."""
+    for a in itertools.product(*map(range, g.window)):
+        start = tuple(d * k for d, k in zip(g.dilation, a, strict=True))
+        stop = tuple(
+            first + s * (o - 1) + 1 for first, s, o in zip(start, g.stride, output, strict=True)
+        )
+        yield a, start, stop

@@ -1,0 +1,114 @@
+"""The fast forms inside the ops: taken on a CPU, differentiable again, mapped like any other."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from rules import assert_trees_close, normal
+
+import jaxconv
+import jaxconv.reference
+from jaxconv.contraction import choice
+
+# What to call, with which shapes of x and w: one case for every form, and for both layouts.
+CASES = {
+    "depthwise": ("conv", (4, 5, 6, 3), (3, 2, 1, 6), {"groups": 3, "stride": (1, 2)}),
+    "groups": ("conv", (4, 5, 6, 4), (3, 2, 2, 6), {"groups": 2, "padding_mode": "reflect"}),
+    "1x1": ("conv", (4, 5, 6, 4), (1, 1, 4, 3), {"stride": 2}),
+    "depth": ("conv", (4, 3, 4, 5, 2), (2, 3, 2, 2, 3), {"flip_kernel": True}),
+    "phases": ("conv_transpose", (4, 4, 3, 3), (3, 2, 2, 3), {"stride": (2, 3)}),
+    "first": (
+        "conv", (4, 4, 5, 6), (6, 2, 3, 2), {"groups": 2, "stride": 2, "layout": "channels_first"},
+    ),
+}  # fmt: skip
+
+each_case = pytest.mark.parametrize("name", CASES)
+
+
+@pytest.fixture(autouse=True)
+def _always(monkeypatch):
+    """However little the work."""
+    monkeypatch.setattr(choice, "LEAST_WORK", 0)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+def losses(name):
+    """The arrays of a case, and its loss by hand and by autodiff."""
+    op, x, w, options = CASES[name]
+    arrays = normal(0, x), normal(1, w)
+
+    def loss(ops, x, w):
+        y = getattr(ops, op)(x, w, **options)
+        return jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
+
+    return arrays, partial(loss, jaxconv), partial(loss, jaxconv.reference)
+
+
+@each_case
+def test_first_and_second_derivatives(name):
+    (x, w), hand, twin = losses(name)
+
+    def twice(loss):
+        def bent(x, w):
+            return sum(jnp.sum(jnp.sin(g)) for g in jax.grad(loss, (0, 1))(x, w))
+
+        forward_over_reverse = jax.jvp(jax.grad(loss, (0, 1)), (x, w), (x, w))[1]
+        return jax.grad(loss, (0, 1))(x, w), jax.grad(bent, (0, 1))(x, w), forward_over_reverse
+
+    got = jax.jit(lambda: twice(hand))()
+    assert_trees_close(got, jax.jit(lambda: twice(twin))(), tolerance=1e-9)
+
+
+@each_case
+def test_vmap_checkpoint_and_scan(name):
+    (x, w), hand, twin = losses(name)
+    kernels = jnp.stack([w, 2 * w])
+
+    def mapped(loss):
+        def step(total, w):
+            return total + jax.checkpoint(loss)(x, w), None
+
+        summed = lambda ws: jax.lax.scan(step, 0.0, ws)[0]  # noqa: E731
+        return jax.vmap(jax.grad(loss, (0, 1)), (None, 0))(x, kernels), jax.grad(summed)(kernels)
+
+    got = jax.jit(lambda: mapped(hand))()
+    assert_trees_close(got, jax.jit(lambda: mapped(twin))(), tolerance=1e-9)
+
+
+@each_case
+def test_over_two_devices(name):
+    """By the compiler, and by hand."""
+    (x, w), hand, twin = losses(name)
+    mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
+    whole, split = PartitionSpec(), PartitionSpec("batch")
+    sharded = jax.device_put(x, NamedSharding(mesh, split))
+    want = jax.jit(jax.grad(twin, (0, 1)))(x, w)
+    assert_trees_close(jax.jit(jax.grad(hand, (0, 1)))(sharded, w), want)
+
+    op, *_, options = CASES[name]
+    dy = jnp.cos(getattr(jaxconv, op)(x, w, **options))
+
+    def gradients(ops, x, w, dy):
+        return jax.vjp(partial(getattr(ops, op), **options), x, w)[1](dy)
+
+    by_hand = jax.shard_map(
+        partial(gradients, jaxconv), mesh=mesh, in_specs=(split, whole, split),
+        out_specs=(split, whole),
+    )  # fmt: skip
+    assert_trees_close(jax.jit(by_hand)(x, w, dy), gradients(jaxconv.reference, x, w, dy))
+
+
+@each_case
+def test_the_platform_is_known_before_it_is_compiled(name):
+    """No branch is left on a CPU, and elsewhere there are the three plain contractions."""
+    (x, w), hand, _ = losses(name)
+    traced = jax.jit(jax.grad(hand, (0, 1))).trace(x, w)
+    assert "conditional(" not in traced.lower().compile().as_text()
+    elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()
+    assert elsewhere.count("stablehlo.convolution") == 3
+    assert "stablehlo.while" not in elsewhere

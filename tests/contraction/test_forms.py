@@ -1,0 +1,104 @@
+"""Every form computes what the plain form does, to the last bit for whole numbers.
+
+Whether or not `jaxconv.contraction.choice` would ever take it for such a shape.
+"""
+
+import functools
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from rules import integers
+
+from jaxconv.check.catalogue.geometries import conv_case
+from jaxconv.contraction import blocks, depth, depthwise, groups, matrix, phases, plain
+from jaxconv.geometry import make_conv_geometry
+
+SEEDS = range(200, 212)  # every number of dimensions; one case has no examples
+
+
+@functools.cache
+def problem(seed, channels=None, ones=False):
+    """A geometry in channels_last, and x, w and dy that fit; `channels` replaces the case's."""
+    case = conv_case(seed)
+    keywords = case.keywords | {"padding_mode": "zeros", "flip_kernel": False}
+    first = keywords.pop("layout") == "channels_first"
+    x = (case.x[0], *case.x[2:], case.x[1]) if first else case.x
+    w = (*case.w[2:], case.w[1], case.w[0]) if first else case.w
+    if channels is not None:
+        count, each = channels
+        keywords["groups"] = count
+        x, w = (*x[:-1], count), (*w[:-2], 1, count * each)
+    if ones:
+        w = (*(1,) * len(w[:-2]), *w[-2:])
+    x, w = integers(0, x), integers(1, w)
+    keywords["layout"] = "channels_last"
+    g, *_ = make_conv_geometry("conv", x, w, None, precision=None, **keywords)
+    dy = integers(2, (len(x), *g.output, w.shape[-1]))
+    return g, x, w, dy
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def both(contraction, g, left, right):
+    form, plainly = contraction
+    return form(g, left, right), plainly(g, left, right)
+
+
+def check(form, plainly, g, left, right):
+    got, want = both((form, plainly), g, left, right)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_phases(seed):
+    g, _, w, dy = problem(seed)
+    form = functools.partial(phases.input_gradient, correlate=plain.correlate)
+    check(form, plain.input_gradient, g, w, dy)
+
+
+@pytest.mark.parametrize("each", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_depthwise(seed, each):
+    g, x, w, dy = problem(seed, (3, each))
+    back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
+    check(depthwise.correlate, plain.correlate, g, x, w)
+    check(back, plain.input_gradient, g, w, dy)
+    check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.parametrize("seed", [s for s in SEEDS if conv_case(s).keywords["groups"] > 1])
+def test_groups(seed):
+    g, x, w, dy = problem(seed)
+    forward = functools.partial(groups.correlate, one=plain.correlate)
+    kernel = functools.partial(groups.kernel_gradient, one=plain.kernel_gradient)
+    check(forward, plain.correlate, g, x, w)
+    check(kernel, plain.kernel_gradient, g, x, dy)
+
+
+def without_groups(seed, **options):
+    g, x, w, dy = problem(seed, **options)
+    return replace(g, groups=1), x[..., : w.shape[-2]], w, dy
+
+
+@pytest.mark.parametrize("seed", [s for s in SEEDS if s % 3 == 2])
+def test_depth(seed):
+    g, x, w, dy = without_groups(seed)
+    forward = functools.partial(depth.correlate, flat=plain.correlate)
+    kernel = functools.partial(depth.kernel_gradient, flat=plain.kernel_gradient)
+    check(forward, plain.correlate, g, x, w)
+    check(kernel, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_matrix(seed):
+    g, x, w, dy = without_groups(seed, ones=True)
+    check(matrix.correlate, plain.correlate, g, x, w)
+    check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_blocks(seed):
+    g, x, _, dy = without_groups(seed)
+    check(blocks.kernel_gradient, plain.kernel_gradient, g, x, dy)
