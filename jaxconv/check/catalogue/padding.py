@@ -57,7 +57,7 @@ RECORDS = (
         name="pad",
         sample=_sample,
         large=_large,
-        transformed=(0, 1, 2),
+        transformed=(0, 1),
         refusals=_refusals,
         by_example=(),
     ),

@@ -27,7 +27,7 @@ def of_pairs(name: str, pins: tuple[Pinned, ...], **fields: Any) -> Record:
     common = {"large": _large, "refusals": lambda: pair_refusals(name)}
     return Record(
         name=name,
-        transformed=(0, 1, 2),
+        transformed=(0,),
         pinned=(*pins, _no_elements()),
         by_example=("prediction", "target"),
         **(common | fields),
