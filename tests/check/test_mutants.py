@@ -35,7 +35,7 @@ def test_the_matrix_fails_if_one_survives_or_too_few_are_named():
         return Verdict("dx: sign", "changed", ("wrong_sign",), caught, False, "autodiff", named, 0)
 
     def ok(*verdicts):
-        return Matrix([OpTrial("op", verdicts, 0, 1.0)]).ok
+        return Matrix([OpTrial("op", verdicts, 0, 0, 1.0)]).ok
 
     assert ok(verdict())
     assert not ok(verdict(), verdict(caught=False))

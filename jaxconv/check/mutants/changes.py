@@ -2,15 +2,33 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.mutants.scene import Change, Scene, Seen
 
-Mistake = tuple[str, tuple[str, ...], Change]
+
+@dataclass(frozen=True)
+class Mistake:
+    """One way to be wrong.
+
+    Attributes:
+        what: is done wrong, for people.
+        expected: the diagnoses that are right; () where the mistake has no name.
+        change: how.
+        stale: whether it is that the arguments kept are those of another call.
+    """
+
+    what: str
+    expected: tuple[str, ...]
+    change: Change
+    stale: bool = False
+
+
+Changed = tuple[str, tuple[str, ...], Change]
 
 KERNELS = ("w", "rhs")
 DIAGONAL = 256
@@ -18,14 +36,16 @@ DIAGONAL = 256
 
 
 def mistakes(scene: Scene) -> Iterator[Mistake]:
-    """(what is done wrong, the diagnoses that are right, how), whatever can be done here."""
+    """Whatever can be done here."""
     for leaf, name in enumerate(scene.sample.arrays):
         for what, expected, change in _of_one(scene, leaf):
-            yield f"d{name}: {what}", expected, change
-    yield from _of_all(scene)
+            yield Mistake(f"d{name}: {what}", expected, change)
+    for what, expected, change in _of_all(scene):
+        yield Mistake(what, expected, change)
+    yield Mistake("kept beside JAX", ("stale_residual",), lambda s: s.gradients, stale=True)
 
 
-def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Change]]:
+def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     """What can be wrong with the gradient of one argument."""
     x = scene.args[leaf]
 
@@ -72,7 +92,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
             yield f"d{name} instead", ("other_arguments_gradient",), _taken_from(leaf, other)
 
 
-def _of_all(scene: Scene) -> Iterator[Mistake]:
+def _of_all(scene: Scene) -> Iterator[Changed]:
     """What is wrong with how cotangents and residuals are used."""
     seen = scene.seen
     yield (
@@ -93,7 +113,7 @@ def _of_all(scene: Scene) -> Iterator[Mistake]:
         )
         yield (
             "first example left out",
-            ("one_sample_only",) if batch == 2 else (),
+            (),
             lambda s: s.pull(s.arrays, [d.at[0].set(0) for d in s.dys]),
         )
         spatial = spatial_axes(scene, 0)
@@ -101,12 +121,12 @@ def _of_all(scene: Scene) -> Iterator[Mistake]:
             yield "last window alone", ("last_window_only",), _last_window(spatial)
     yield (
         "at a point nearby",
-        ("wrong_point",),
+        (),
         lambda s: s.pull([1.01 * a + 0.01 for a in s.arrays], s.dys),
     )
     yield (
-        "residuals of another call",
-        ("stale_residual", "wrong_point"),
+        "what is kept, moved by one",
+        (),
         lambda s: s.pull([jnp.roll(a.ravel(), 1).reshape(a.shape) for a in s.arrays], s.dys),
     )
     alike = len(seen.y) == 1 and seen.y[0].shape == seen.arrays[0].shape
@@ -198,6 +218,6 @@ def _diagonal(seen: Seen) -> list[Any]:
     """dx_i = dy_i · ∂y_i/∂x_i, as if every output depended on its own input alone."""
     dy = seen.dys[0]
     basis = jnp.eye(dy.size, dtype=dy.dtype).reshape(dy.size, *dy.shape)
-    rows = jax.vmap(lambda row: seen.pull(seen.arrays, [row])[0])(basis)
+    rows = jnp.stack([seen.pull(seen.arrays, [row])[0] for row in basis])
     own = jnp.diagonal(rows.reshape(dy.size, dy.size)).reshape(dy.shape)
     return [dy * own, *seen.gradients[1:]]

@@ -9,7 +9,8 @@ import copy
 import inspect
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -36,11 +37,13 @@ class Edit:
         where: the function.
         site: the number of the change among those of this function.
         what: the line and the change, for people.
+        kind: of the change.
     """
 
     where: Where
     site: int
     what: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,8 @@ def _first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
-def edited(op: Callable[..., Any], steps: Steps, edit: Edit) -> Callable[..., Any]:
-    """The op with this edit."""
+def edited(op: Callable[..., Any], steps: Steps, edit: Edit | None) -> Callable[..., Any]:
+    """The op with this edit; without one, the op step by step."""
     return getattr(rerun(steps.modules, edit)[op.__module__], op.__name__)
 
 
@@ -179,12 +182,23 @@ def edits(steps: Steps) -> Iterator[Edit]:
         yield from _edits_of(where, kept=True)
 
 
+def spread(every: Iterable[Edit]) -> list[Edit]:
+    """In such an order that the first ones are of all kinds and from all functions."""
+    seen: Counter[object] = Counter()
+    order = []
+    for number, edit in enumerate(every):
+        kind, there = ("kind", edit.kind), (edit.where, edit.kind)
+        order.append((seen[there], seen[kind], number, edit))
+        seen.update((kind, there))
+    return [edit for *_, edit in sorted(order, key=lambda entry: entry[:3])]
+
+
 def _edits_of(where: Where, kept: bool) -> Iterator[Edit]:
     node = _node(*where)
     if node is None:
         return
-    for number, (line, what, _) in enumerate(_sites(node, kept)):
-        yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}")
+    for number, (line, kind, what, _) in enumerate(_sites(node, kept)):
+        yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}", kind)
 
 
 def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
@@ -195,13 +209,13 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
             continue
         for kept in (False, True):
             sites = list(_sites(node, kept))
-            if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
-                sites[edit.site][2]()
+            if edit.site < len(sites) and edit.what.endswith(sites[edit.site][2]):
+                sites[edit.site][3]()
                 return ast.fix_missing_locations(tree)
     raise ValueError(f"there is no {edit.what}")
 
 
-Site = tuple[int, str, Callable[[], None]]
+Site = tuple[int, str, str, Callable[[], None]]
 
 STALE, WATCH = "_jaxconv_stale", "_jaxconv_watch"
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
@@ -238,7 +252,7 @@ def _stale(kept: Any) -> Any:
 
 
 def _sites(function: ast.FunctionDef, kept: bool) -> Iterator[Site]:
-    """Where the function can be changed, and how: (line, what, do it)."""
+    """Where the function can be changed, and how: (line, kind, what, do it)."""
     if kept:
         yield from _kept_sites(function)
         return
@@ -246,7 +260,9 @@ def _sites(function: ast.FunctionDef, kept: bool) -> Iterator[Site]:
     for parent, field, index, node in inner:
         for what, new in _replacements(node):
             text = f"{_short(node)} → {what}"
-            yield getattr(node, "lineno", 0), text, _replace(parent, field, index, new)
+            kind = type(getattr(node, "op", node)).__name__
+            kind = getattr(getattr(node, "func", None), "attr", kind)
+            yield getattr(node, "lineno", 0), kind, text, _replace(parent, field, index, new)
 
 
 def _inside(root: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
@@ -330,7 +346,7 @@ def _kept_sites(function: ast.FunctionDef) -> Iterator[Site]:
                 continue
             new = ast.Call(ast.Name(STALE, ast.Load()), [part], [])
             text = f"keeps another {_short(part)}"
-            yield node.lineno, text, _replace(parent, "elts", number, new)
+            yield node.lineno, "kept", text, _replace(parent, "elts", number, new)
 
 
 def _short(node: ast.AST) -> str:
