@@ -19,7 +19,7 @@ Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a backward pass knows.
+    """What a backward pass knows, in numpy.
 
     Attributes:
         arrays: the differentiated arguments.
@@ -27,7 +27,6 @@ class Seen:
         y: those arrays.
         gradients: the right ones.
         pull: the right gradients at other arguments or for other cotangents.
-        fixed: the arguments that are not differentiated.
     """
 
     arrays: Arrays
@@ -35,7 +34,6 @@ class Seen:
     y: Arrays
     gradients: Arrays
     pull: Pull
-    fixed: tuple[Any, ...] = ()
 
 
 Change = Callable[[Seen], Sequence[Any]]
@@ -63,19 +61,18 @@ class Scene:
         """At the sample's arguments, for random cotangents."""
         y = self.only_floats(self.call(*self.args))
         rng = np.random.default_rng(self.number)
-        return self.at(self.args, [jnp.asarray(rng.standard_normal(a.shape)) for a in y])
+        return self.at(self.args, [np.asarray(rng.standard_normal(a.shape)) for a in y])
 
     def at(self, args: Sequence[Any], dys: Arrays) -> Seen:
         """What a backward pass knows there."""
         truth = self.precedents.truth(Leaves.of(args))
 
         def pull(arrays: Sequence[Any], dys: Sequence[Any]) -> Arrays:
-            return list(map(jnp.asarray, truth(list(arrays), list(dys))[1]))
+            return list(truth(list(arrays), list(dys))[1])
 
-        arrays = list(args[: self.count])
-        y, gradients = (list(map(jnp.asarray, found)) for found in truth(arrays, dys))
-        fixed = tuple(args[self.count :])
-        return Seen(arrays, dys, y, gradients, pull, fixed)
+        arrays = list(map(np.asarray, args[: self.count]))
+        y, gradients = truth(arrays, dys)
+        return Seen(arrays, dys, list(y), list(gradients), pull)
 
     def changed(self, change: Change, stale: bool = False) -> Callable[..., Any]:
         """The op with `change` of the right gradient for its rule.
@@ -95,9 +92,9 @@ class Scene:
 
         def backward(kept: Any, dy: Any) -> tuple[Any, ...]:
             args = last[0] if stale else kept
-            dys = [d for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
+            dys = [np.asarray(d) for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
             gradients = change(self.at(args, dys))
-            return (*gradients, *[None] * (len(args) - self.count))
+            return (*map(jnp.asarray, gradients), *[None] * (len(args) - self.count))
 
         rule.defvjp(forward, backward)
         return rule

@@ -84,11 +84,10 @@ def try_op(name: str) -> OpTrial:
     """Put every mutant of the op on trial."""
     start = time.perf_counter()
     record = CATALOGUE[name]
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), _quickly_compiled():
         scenes = [Scene(record, number) for number in telling(record, SAMPLES)]
         found = list(_changed(scenes[0]))
         more, left_out = _edited(record, scenes)
-    jax.clear_caches()  # nothing of this op is of use to the next
     found += more
     verdicts = tuple(verdict for verdict in found if verdict is not None)
     equivalent = len(found) - len(verdicts)
@@ -140,6 +139,17 @@ def _one_edit(
         return None
     report = _court(scene, _rebound(scene, op), diagnosed=False)
     return _verdict(edit.what, "edited", (), report, scene)
+
+
+@contextmanager
+def _quickly_compiled() -> Iterator[None]:
+    """Everything here is small and runs a few times: compiling it is what takes long."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @contextmanager
