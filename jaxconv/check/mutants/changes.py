@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.mutants.scene import Change, Scene, Seen
+from jaxconv.check.mutants.terms import Changed, of_some
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Mistake:
     stale: bool = False
 
 
-Changed = tuple[str, tuple[str, ...], Change]
-
 KERNELS = ("w", "rhs")
 DIAGONAL = 256
 """Up to this many elements the diagonal of a Jacobian is computed from the whole."""
+WINDOWS = 64
+"""Up to so many windows are written one after the other."""
 
 
 def mistakes(scene: Scene) -> Iterator[Mistake]:
@@ -40,7 +41,7 @@ def mistakes(scene: Scene) -> Iterator[Mistake]:
     for leaf, name in enumerate(scene.sample.arrays):
         for what, expected, change in _of_one(scene, leaf):
             yield Mistake(f"d{name}: {what}", expected, change)
-    for what, expected, change in _of_all(scene):
+    for what, expected, change in (*_of_all(scene), *of_some(scene)):
         yield Mistake(what, expected, change)
     yield Mistake("kept beside JAX", ("stale_residual",), lambda s: s.gradients, stale=True)
 
@@ -77,7 +78,8 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     spatial = spatial_axes(scene, leaf)
     for axis in spatial:
         yield f"axis {axis} flipped", ("spatially_flipped",), only(_flipped((axis,)))
-        yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
+        if x.shape[axis] > 2:  # of two, the other way round is moved by one
+            yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
     if len(spatial) > 1:
         yield "turned by 180°", ("spatially_flipped",), only(_flipped(spatial))
         yield "axes swapped", ("axes_swapped",), only(_swapped(spatial[0], spatial[1]))
@@ -86,7 +88,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     channels = set(range(x.ndim)) - set(spatial) - {0}
     if spatial and leaf == 0 and channels:
         flipped = _flipped(tuple(channels))
-        yield "channels turned", ("channels_exchanged",), only(flipped)
+        yield "channels turned", ("spatially_flipped",), only(flipped)
     for other, name in enumerate(scene.sample.arrays):
         if other != leaf and scene.args[other].shape == x.shape:
             yield f"d{name} instead", ("other_arguments_gradient",), _taken_from(leaf, other)
@@ -117,8 +119,10 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
             lambda s: s.pull(s.arrays, [_only(d, slice(1, None)) for d in s.dys]),
         )
         spatial = spatial_axes(scene, 0)
-        if spatial and all(y.ndim == seen.arrays[0].ndim for y in seen.y):
-            yield "last window alone", ("last_window_only",), _last_window(spatial)
+        if spatial and len(seen.y) == 1 and seen.y[0].ndim == seen.arrays[0].ndim:
+            yield "last window alone", (), _last_window(spatial)
+            if np.prod([seen.y[0].shape[axis] for axis in spatial]) <= WINDOWS:
+                yield "windows assigned, not added", ("last_window_only",), _assigned(spatial)
     yield (
         "at a point nearby",
         (),
@@ -219,6 +223,22 @@ def _last_window(spatial: Sequence[int]) -> Change:
         return d * marks
 
     return lambda s: s.pull(s.arrays, [last(d) for d in s.dys])
+
+
+def _assigned(spatial: Sequence[int]) -> Change:
+    """Window by window, what comes later written over what was there."""
+
+    def change(seen: Seen) -> list[Any]:
+        dy, dx = seen.dys[0], np.zeros_like(seen.gradients[0])
+        for place in np.ndindex(*[dy.shape[axis] for axis in spatial]):
+            here: list[Any] = [slice(None)] * dy.ndim
+            for axis, index in zip(spatial, place, strict=True):
+                here[axis] = index
+            of_window = seen.pull(seen.arrays, [_only(dy, tuple(here))])[0]
+            dx = np.where(of_window != 0, of_window, dx)
+        return [dx, *seen.gradients[1:]]
+
+    return change
 
 
 def _diagonal(seen: Seen) -> list[Any]:

@@ -20,10 +20,13 @@ from jaxconv.check.report import Report
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
 
-EDITS = 12
-"""So many edits of an op are tried, of as many kinds and in as many functions as can be."""
+FEW = 24
+"""With fewer numbers than so many, much that is no explanation explains them by chance."""
 
-PATIENCE = 20.0
+EDITS = 12
+"""So many edits of an op are tried that do not crash, of all kinds and in all functions first."""
+
+PATIENCE = 8.0
 """Seconds that an edited rule may take on all samples."""
 
 
@@ -86,6 +89,7 @@ def try_op(name: str) -> OpTrial:
     record = CATALOGUE[name]
     with jax.enable_x64(True), _quickly_compiled():
         scenes = [Scene(record, number) for number in telling(record, SAMPLES)]
+        scenes.sort(key=lambda scene: scene.args[0].size < FEW)
         found = list(_changed(scenes[0]))
         more, left_out = _edited(record, scenes)
     found += more
@@ -118,7 +122,7 @@ def _edited(record: Record, scenes: list[Scene]) -> tuple[list[Verdict | None], 
     found: list[Verdict | None] = []
     for edit in every:
         found.append(_one_edit(record, scenes, wanted, edit, edited(record.op, steps, edit)))
-        if sum(verdict is not None for verdict in found) == EDITS:
+        if sum(verdict is not None and not verdict.crashed for verdict in found) == EDITS:
             break
     return found, len(every) - len(found)
 

@@ -30,11 +30,17 @@ def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
     return predict
 
 
-def with_cotangent(evidence: Evidence, change: Change) -> Predict:
-    """The right gradient, had the cotangent been changed."""
+def with_cotangent(evidence: Evidence, change: Change, *, all_ranks: bool = False) -> Predict:
+    """The right gradient, had the cotangent been changed.
+
+    Of several outputs, those of another rank than the first are left alone (statistics beside a
+    normalized array have other axes), unless `all_ranks` are meant.
+    """
 
     def predict(o: Observation) -> np.ndarray | None:
-        changed = [c for c in map(change, o.dy) if c is not None]
+        alike = [all_ranks or d.ndim == o.dy[0].ndim for d in o.dy]
+        tried = [change(d) if like else d for d, like in zip(o.dy, alike, strict=True)]
+        changed = [c for c in tried if c is not None]
         if [c.shape for c in changed] != [d.shape for d in o.dy]:
             return None
         return o.gradient(evidence.leaf, dy=changed)
@@ -89,13 +95,30 @@ def _swaps(rank: int) -> Iterator[tuple[tuple[int, int], Change, str]]:
         yield (i, j), read, f"read as if axes {i} and {j} were exchanged"
 
 
+def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
+    """The axes of a kernel that may be its channels: at its end or its beginning.
+
+    Where only one of them fits to the channels of x or y, it is that one.
+    """
+    first = evidence.first
+    kernel = first.arrays[which]
+    end, beginning = (kernel.ndim - 2, kernel.ndim - 1), (0, 1)
+    around = [a for a in (first.arrays[0], first.dy[0]) if a.ndim == kernel.ndim]
+    fits = [
+        pair
+        for pair, at in ((end, -1), (beginning, 1))
+        if any(a.shape[at] in [kernel.shape[axis] for axis in pair] for a in around)
+    ]
+    return fits or [beginning, end]
+
+
 def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
     """Two axes exchanged; of a kernel, the two at its end or its beginning are its channels."""
     leaf = evidence.leaf
     for which in (leaf, *(w for w in range(len(evidence.names)) if w != leaf)):
         rank = evidence.first.arrays[which].ndim
         for pair, change, how in _swaps(rank):
-            kernel = which > 0 and rank >= 3 and pair in ((0, 1), (rank - 2, rank - 1))
+            kernel = which > 0 and rank >= 3 and pair in _channels(evidence, which)
             if kernel != channels:
                 continue
             if channels:

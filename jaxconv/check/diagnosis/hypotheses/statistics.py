@@ -41,8 +41,8 @@ class _Groups:
 
     def terms(self, o: Observation, leaf: int) -> Terms | None:
         """α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
-        x, want, dy = o.arrays[leaf], o.want[leaf], o.dy[0]
-        if dy.shape != x.shape:
+        x, want, dy = o.arrays[leaf], _of_first_output(o, leaf), o.dy[0]
+        if want is None or dy.shape != x.shape:
             return None
         g = dy
         if self.scale is not None:
@@ -83,6 +83,13 @@ class _Groups:
         if self.split:
             return f"the {self.split} groups of channels"
         return axis_words(self.axes)
+
+
+def _of_first_output(o: Observation, leaf: int) -> np.ndarray | None:
+    """The gradient but for what comes of further outputs: the statistics themselves."""
+    if len(o.dy) == 1:
+        return o.want[leaf]
+    return o.gradient(leaf, dy=[o.dy[0], *map(np.zeros_like, o.dy[1:])])
 
 
 def _groups(evidence: Evidence) -> Iterator[_Groups]:
@@ -132,7 +139,10 @@ def _without(
 
         def predict(o: Observation, groups: _Groups = groups) -> np.ndarray | None:
             terms = groups.terms(o, leaf)
-            return None if terms is None else keep(*terms[:3]).reshape(o.want[leaf].shape)
+            if terms is None:
+                return None
+            wrong = keep(*terms[:3])
+            return o.want[leaf] + (wrong - terms[3]).reshape(o.want[leaf].shape)
 
         yield Guess(sentence.format(evidence.name, groups.words), predict)
 
