@@ -62,14 +62,14 @@ def _form(exact: Leaves) -> Any:
     return (
         exact.tree,
         tuple(np.shape(a) for a in exact.arrays),
-        tuple(leaf if isinstance(leaf, Hashable) else _bytes(leaf) for leaf in rest),
+        tuple(leaf if isinstance(leaf, Hashable) else _content(leaf) for leaf in rest),
     )
 
 
-def _bytes(array: Any) -> bytes:
+def _content(array: Any) -> tuple[tuple[int, ...], bytes]:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
-    return np.asarray(array).tobytes()
+    return np.shape(array), np.asarray(array).tobytes()
 
 
 def _remembered(compiled: Pullback) -> Pullback:

@@ -91,7 +91,11 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
         yield "channels turned", ("spatially_flipped",), only(flipped)
     for other, name in enumerate(scene.sample.arrays):
         if other != leaf and scene.args[other].shape == x.shape:
-            yield f"d{name} instead", ("other_arguments_gradient",), _taken_from(leaf, other)
+            g, taken = (scene.seen.gradients[i] for i in (leaf, other))
+            # Of a difference of two, the other's gradient is this one with the wrong sign.
+            same = ("wrong_sign",) if np.array_equal(g, -taken) else ()
+            expected = ("other_arguments_gradient", *same)
+            yield f"d{name} instead", expected, _taken_from(leaf, other)
 
 
 def _of_all(scene: Scene) -> Iterator[Changed]:

@@ -74,8 +74,10 @@ class Matrix:
         oracles = Counter(v.oracle for v in self.verdicts if v.caught)
         show_table("Caught first by", ("oracle", "mutants"), oracles.most_common())
         show_table("Named", ("mistake", "mutants", "named"), self._by_name())
+        crashed = sum(v.crashed for v in self.verdicts)
         print(
-            f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught;"
+            f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught,"
+            f" {crashed} of them because they crash;"
             f" {self.named} of {len(self.known)} named right ({self.share:.1%},"
             f" at least {SHARE:.0%} must be)"
         )
