@@ -140,12 +140,15 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
     alike = len(seen.y) == 1 and seen.y[0].shape == seen.arrays[0].shape
     if not alike:
         return
+    dx, dy = seen.gradients[0], seen.dys[0]
+    at_output = seen.pull([seen.y[0], *seen.arrays[1:]], seen.dys)[0]
+    # Where pieces are straight, the output may lie on the slope always: no mask is left.
+    unmasked = np.all((dx == 0) | (at_output == dx)) and np.all(at_output != 0)
     yield (
         "at the output",
-        ("wrong_point",),
+        ("wrong_point", "mask_missing") if unmasked else ("wrong_point",),
         lambda s: s.pull([s.y[0], *s.arrays[1:]], s.dys),
     )
-    dx, dy = (np.asarray(a) for a in (seen.gradients[0], seen.dys[0]))
     masked = bool(np.all((dx == 0) | (np.abs(dx - dy) <= 1e-12 * np.abs(dy))))
     yield (
         "dy passed on",

@@ -13,6 +13,7 @@ RECTIFIERS = (
     "relu", "relu6", "leaky_relu", "prelu", "hard_sigmoid", "hard_silu", "hard_tanh",
     "softshrink", "hardshrink", "threshold", "elu", "celu", "selu",
 )  # fmt: skip
+FEW = 24
 BIASES = ("b", "bias")
 PATHS = {
     "the mean's path left out": ("mean_term_missing", False, True),
@@ -46,6 +47,16 @@ def _of_normalizations(scene: Scene) -> Iterator[Changed]:
     whole = _normalized(scene, scene.seen, centred, True)
     size = np.max(np.abs(scene.seen.gradients[0]))
     assert np.allclose(whole, scene.seen.gradients[0], rtol=1e-8, atol=1e-8 * size), scene.call
+
+
+def tells(scene: Scene) -> bool:
+    """Whether it is large enough: much that is no explanation explains a few numbers by chance."""
+    grouped = _grouped_shape(scene)
+    if grouped is not None:
+        shape, axes = grouped
+        if np.prod([shape[axis] for axis in axes]) < 4:
+            return False  # any gradient of three numbers is that of a normalization
+    return bool(scene.args[0].size >= FEW)
 
 
 def _grouped_shape(scene: Scene, seen: Seen | None = None) -> Any:
@@ -134,5 +145,7 @@ def _slices(scene: Scene, leaf: int) -> Iterator[Changed]:
     if y.ndim > 1 and y.shape[0] > 1:
         # Of a bias, not to sum over the batch and to look at one sample alone are the same.
         yield f"d{name}: first example alone", ("reduction_missing", "one_sample_only"), of_first(0)
-    if y.ndim > 2 and y.shape[spatial] > 1:
+    if scene.record.name == "layer_norm" and spatial in _grouped_shape(scene)[1]:
+        return  # it is not summed over
+    if y.ndim > 2 and y.shape[spatial] > 2:  # of two, the first is also what is left by a shift
         yield f"d{name}: first slice of axis {spatial}", ("reduction_missing",), of_first(spatial)

@@ -15,13 +15,11 @@ from jaxconv.check.judge import try_gradient
 from jaxconv.check.mutants.changes import mistakes
 from jaxconv.check.mutants.edits import Edit, edited, edits, spread, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
+from jaxconv.check.mutants.terms import tells
 from jaxconv.check.report import Report
 
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
-
-FEW = 24
-"""With fewer numbers than so many, much that is no explanation explains them by chance."""
 
 EDITS = 12
 """So many edits of an op are tried that do not crash, of all kinds and in all functions first."""
@@ -88,8 +86,8 @@ def try_op(name: str) -> OpTrial:
     start = time.perf_counter()
     record = CATALOGUE[name]
     with jax.enable_x64(True), _quickly_compiled():
-        scenes = [Scene(record, number) for number in telling(record, SAMPLES)]
-        scenes.sort(key=lambda scene: scene.args[0].size < FEW)
+        scenes = [Scene(record, number) for number in telling(record, 3 * SAMPLES)]
+        scenes = sorted(scenes, key=lambda scene: not tells(scene))[:SAMPLES]
         found = list(_changed(scenes[0]))
         more, left_out = _edited(record, scenes)
     found += more

@@ -6,7 +6,7 @@ have been flipped on the way back gives the gradient that the flipped kernel wou
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -98,18 +98,25 @@ def _swaps(rank: int) -> Iterator[tuple[tuple[int, int], Change, str]]:
 def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
     """The axes of a kernel that may be its channels: at its end or its beginning.
 
-    Where only one of them fits to the channels of x or y, it is that one.
+    Where only one of them fits to the channels of x and y, it is that one.
     """
-    first = evidence.first
-    kernel = first.arrays[which]
+    x, y, kernel = evidence.first.arrays[0], evidence.first.dy[0], evidence.first.arrays[which]
     end, beginning = (kernel.ndim - 2, kernel.ndim - 1), (0, 1)
-    around = [a for a in (first.arrays[0], first.dy[0]) if a.ndim == kernel.ndim]
-    fits = [
-        pair
-        for pair, at in ((end, -1), (beginning, 1))
-        if any(a.shape[at] in [kernel.shape[axis] for axis in pair] for a in around)
-    ]
-    return fits or [beginning, end]
+    if not x.ndim == y.ndim == kernel.ndim:
+        return [beginning, end]
+
+    def fits(pair: tuple[int, int], at: int) -> bool:
+        """One is the channels of x or y; the other those of the other one, or of a group."""
+        sizes, around = [kernel.shape[axis] for axis in pair], [x.shape[at], y.shape[at]]
+        for (whole, part), (of, other) in product((sizes, sizes[::-1]), (around, around[::-1])):
+            if whole == of and part and other % part == 0:
+                groups = other // part
+                if groups and whole % groups == 0:
+                    return True
+        return False
+
+    found = [pair for pair, at in ((end, -1), (beginning, 1)) if fits(pair, at)]
+    return found or [beginning, end]
 
 
 def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
@@ -166,8 +173,8 @@ def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
 
 def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray | None:
     """Moved by k; what comes in is zero, what went out, or left open."""
-    if any(a.shape[axis] <= abs(k) for axis in axes):
-        return None
+    if any(a.shape[axis] < 2 * abs(k) for axis in axes):
+        return None  # what is left is less than what is new
     moved = np.roll(a, (k,) * len(axes), axes)
     if fill == "wrapped":
         return moved

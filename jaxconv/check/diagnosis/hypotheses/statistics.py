@@ -19,6 +19,8 @@ from jaxconv.check.diagnosis.numbers import axis_words
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 SMALLEST = 4
 """Numbers in a group: fewer are always explained by α and β."""
+FOUND = 3
+"""Numbers in a group from which α and β can be found, once it is known that it is one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class _Groups:
     centred: bool
     split: int
 
-    def terms(self, o: Observation, leaf: int) -> Terms | None:
+    def terms(self, o: Observation, leaf: int, least: int = SMALLEST) -> Terms | None:
         """α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
         x, want, dy = o.arrays[leaf], _of_first_output(o, leaf), o.dy[0]
         if want is None or dy.shape != x.shape:
@@ -62,7 +64,7 @@ class _Groups:
             at = self.at % x.ndim
             shape = [*x.shape[:at], self.split, channels // self.split, *x.shape[at + 1 :]]
             x, g, want = x.reshape(shape), g.reshape(shape), want.reshape(shape)
-        if max(self.axes) >= x.ndim or np.prod([x.shape[a] for a in self.axes]) < SMALLEST:
+        if max(self.axes) >= x.ndim or np.prod([x.shape[a] for a in self.axes]) < least:
             return None
 
         def total(a: np.ndarray) -> np.ndarray:
@@ -138,9 +140,9 @@ def _without(
             continue
 
         def predict(o: Observation, groups: _Groups = groups) -> np.ndarray | None:
-            terms = groups.terms(o, leaf)
-            if terms is None:
-                return None
+            terms = groups.terms(o, leaf, FOUND)
+            if terms is None:  # of other calls, some say nothing: with one example in a batch
+                return None if o is evidence.first else np.ma.masked_all(o.want[leaf].shape)
             wrong = keep(*terms[:3])
             return o.want[leaf] + (wrong - terms[3]).reshape(o.want[leaf].shape)
 
