@@ -419,9 +419,7 @@ class _Court:
         arrays, dy = trial.leaves.arrays, trial.dys[0]
         # By a factor of its own for each element: one for all would be told as that factor.
         rng = np.random.default_rng(self.seed + 3)
-        moved = [
-            (a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape))).astype(a.dtype) for a in arrays
-        ]
+        moved = [a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
         try:
             _, once = trial.eager(arrays, dy)
             _, pull = jax.vjp(trial.bound, *arrays)

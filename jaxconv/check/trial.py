@@ -29,6 +29,11 @@ def pullback(function: Callable[..., Arrays]) -> Pullback:
     return run
 
 
+# Whoever draws arguments from the same seed must not get them back as cotangents: where dy = x,
+# much cancels that should not, a normalization's whole gradient for one.
+_STREAM = 57
+
+
 class Precedents:
     """What the trials of many rules share that are held against one reference.
 
@@ -110,7 +115,7 @@ class Trial:
         self.rule, self.reference = rule, reference
         self.bound = self.leaves.bind(rule)
         self.eager: Pullback = pullback(self.bound)
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng((seed, _STREAM))
         if precedents is not None:
             self.truth = precedents.truth(self.exact)
             self.compiled = self.eager

@@ -60,7 +60,7 @@ class Scene:
     def seen(self) -> Seen:
         """At the sample's arguments, for random cotangents."""
         y = self.only_floats(self.call(*self.args))
-        rng = np.random.default_rng(self.number)
+        rng = np.random.default_rng((self.number, 1))  # other numbers than the arguments
         return self.at(self.args, [np.asarray(rng.standard_normal(a.shape)) for a in y])
 
     def at(self, args: Sequence[Any], dys: Arrays) -> Seen:

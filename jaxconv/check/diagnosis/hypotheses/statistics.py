@@ -49,7 +49,11 @@ class _Groups:
         g = dy
         if self.scale is not None:
             gamma = o.arrays[self.scale]
-            if gamma.ndim == 1:
+            across = sorted(self.axes)
+            if not self.split and gamma.ndim == len(across) > 1:
+                if gamma.shape == tuple(x.shape[a] for a in across if a < x.ndim):
+                    gamma = gamma.reshape([n if a in across else 1 for a, n in enumerate(x.shape)])
+            elif gamma.ndim == 1:
                 shape = [-1 if axis == self.at % x.ndim else 1 for axis in range(x.ndim)]
                 gamma = gamma.reshape(shape)
             if gamma.ndim > x.ndim or any(
