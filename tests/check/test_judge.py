@@ -11,6 +11,7 @@ import pytest
 import jaxconv
 import jaxconv.reference
 from jaxconv.check import GradientError, check_rule
+from jaxconv.check.trial import Trial
 
 quick = partial(check_rule, transforms=())
 
@@ -246,3 +247,9 @@ def test_shard_map_on_request():
 def test_bad_usage(args, keywords, error, message):
     with pytest.raises(error, match=message):
         check_rule(*args, **keywords)
+
+
+def test_cotangents_are_not_the_arguments_of_the_same_seed():
+    x = np.random.default_rng(0).standard_normal(50)
+    (dy,) = Trial(lambda x: x, None, (x,), np.float32, 1, seed=0).dys[0]
+    assert abs(np.corrcoef(x, dy)[0, 1]) < 0.5

@@ -7,7 +7,7 @@ import pytest
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.mutants import Matrix, OpTrial, Verdict, try_op
-from jaxconv.check.mutants.edits import edited, edits, steps_of
+from jaxconv.check.mutants.edits import edited, edits, spread, steps_of
 
 
 @pytest.mark.parametrize("op", ["relu", "dense"])
@@ -16,9 +16,23 @@ def test_no_mutant_survives(op):
     assert not [v.mutant for v in trial.verdicts if not v.caught]
     assert len(trial.verdicts) >= 15
     assert {v.kind for v in trial.verdicts} == {"changed", "edited"}
+    assert not [v.mutant for v in trial.verdicts if v.expected and not v.right]
 
 
 def differentiate_relu(op):
+    return jax.grad(lambda x: op(x).sum())(jnp.array([-1.0, 2.0]))
+
+
+def test_edits_are_tried_of_all_kinds_first():
+    every = list(edits(steps_of(CATALOGUE["gelu"].op, differentiate_gelu)))
+    order = spread(every)
+    kinds = {edit.kind for edit in every}
+    assert len(kinds) > 3
+    assert set(order) == set(every)
+    assert {edit.kind for edit in order[: len(kinds)]} == kinds
+
+
+def differentiate_gelu(op):
     return jax.grad(lambda x: op(x).sum())(jnp.array([-1.0, 2.0]))
 
 
@@ -35,7 +49,7 @@ def test_the_matrix_fails_if_one_survives_or_too_few_are_named():
         return Verdict("dx: sign", "changed", ("wrong_sign",), caught, False, "autodiff", named, 0)
 
     def ok(*verdicts):
-        return Matrix([OpTrial("op", verdicts, 0, 1.0)]).ok
+        return Matrix([OpTrial("op", verdicts, 0, 0, 1.0)]).ok
 
     assert ok(verdict())
     assert not ok(verdict(), verdict(caught=False))

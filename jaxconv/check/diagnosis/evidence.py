@@ -11,7 +11,7 @@ from jaxconv.check.trial import Arrays, Trial, as_float64
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 # The Jacobian is asked for one output at a time: up to this many, and this many numbers in all.
-MOST_OUTPUTS, MOST_NUMBERS = 600, 400_000
+MOST_OUTPUTS, MOST_NUMBERS = 600, 600_000
 
 
 @dataclass(frozen=True, eq=False)

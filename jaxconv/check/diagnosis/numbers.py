@@ -46,11 +46,13 @@ def describe(evidence: Evidence, factors: list[float]) -> str | None:
     tables = [dict(_named(evidence, o)) for o in evidence.observations]
     for shape, formula in _FORMULAS.items():
         for name in tables[0]:
+            numbers = [table.get(name, 0) for table in tables]
+            if min(numbers) < (2 if "1)" in shape else 1) or max(numbers) == 1:
+                continue
             if all(
-                name in table and table[name] > 1
-                and math.isclose(formula(table[name]), size, rel_tol=near)
-                for table, size in zip(tables, sizes, strict=True)
-            ):  # fmt: skip
+                math.isclose(formula(n), size, rel_tol=near)
+                for n, size in zip(numbers, sizes, strict=True)
+            ):
                 short, _, long = name.partition("|")
                 sign = "−" if factors[0] < 0 else ""
                 if shape == "{}":

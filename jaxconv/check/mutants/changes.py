@@ -2,30 +2,51 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.mutants.scene import Change, Scene, Seen
+from jaxconv.check.mutants.terms import Changed, of_some
 
-Mistake = tuple[str, tuple[str, ...], Change]
+
+@dataclass(frozen=True)
+class Mistake:
+    """One way to be wrong.
+
+    Attributes:
+        what: is done wrong, for people.
+        expected: the diagnoses that are right; () where the mistake has no name.
+        change: how.
+        stale: whether it is that the arguments kept are those of another call.
+    """
+
+    what: str
+    expected: tuple[str, ...]
+    change: Change
+    stale: bool = False
+
 
 KERNELS = ("w", "rhs")
 DIAGONAL = 256
 """Up to this many elements the diagonal of a Jacobian is computed from the whole."""
+WINDOWS = 64
+"""Up to so many windows are written one after the other."""
 
 
 def mistakes(scene: Scene) -> Iterator[Mistake]:
-    """(what is done wrong, the diagnoses that are right, how), whatever can be done here."""
+    """Whatever can be done here."""
     for leaf, name in enumerate(scene.sample.arrays):
         for what, expected, change in _of_one(scene, leaf):
-            yield f"d{name}: {what}", expected, change
-    yield from _of_all(scene)
+            yield Mistake(f"d{name}: {what}", expected, change)
+    for what, expected, change in (*_of_all(scene), *of_some(scene)):
+        yield Mistake(what, expected, change)
+    yield Mistake("kept beside JAX", ("stale_residual",), lambda s: s.gradients, stale=True)
 
 
-def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Change]]:
+def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     """What can be wrong with the gradient of one argument."""
     x = scene.args[leaf]
 
@@ -40,8 +61,8 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
     yield "sign", ("wrong_sign",), only(lambda g: -g)
     yield "twice", ("constant_factor",), only(lambda g: 2 * g)
     yield "half", ("constant_factor",), only(lambda g: 0.5 * g)
-    yield "zero", ("argument_constant",), only(jnp.zeros_like)
-    yield "as float32", ("precision_lost",), only(_rounded(jnp.float32))
+    yield "zero", ("argument_constant",), only(np.zeros_like)
+    yield "as float32", ("precision_lost",), only(_rounded(np.float32))
     yield "as bfloat16", ("precision_lost",), only(_rounded(jnp.bfloat16))
     yield "one element", (), only(_one_element)
     batch = scene.args[0].shape[0] if scene.args[0].ndim else 1
@@ -57,7 +78,8 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
     spatial = spatial_axes(scene, leaf)
     for axis in spatial:
         yield f"axis {axis} flipped", ("spatially_flipped",), only(_flipped((axis,)))
-        yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
+        if x.shape[axis] > 2:  # of two, the other way round is moved by one
+            yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
     if len(spatial) > 1:
         yield "turned by 180°", ("spatially_flipped",), only(_flipped(spatial))
         yield "axes swapped", ("axes_swapped",), only(_swapped(spatial[0], spatial[1]))
@@ -66,19 +88,23 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[tuple[str, tuple[str, ...], Cha
     channels = set(range(x.ndim)) - set(spatial) - {0}
     if spatial and leaf == 0 and channels:
         flipped = _flipped(tuple(channels))
-        yield "channels turned", ("channels_exchanged",), only(flipped)
+        yield "channels turned", ("spatially_flipped",), only(flipped)
     for other, name in enumerate(scene.sample.arrays):
         if other != leaf and scene.args[other].shape == x.shape:
-            yield f"d{name} instead", ("other_arguments_gradient",), _taken_from(leaf, other)
+            g, taken = (scene.seen.gradients[i] for i in (leaf, other))
+            # Of a difference of two, the other's gradient is this one with the wrong sign.
+            same = ("wrong_sign",) if np.array_equal(g, -taken) else ()
+            expected = ("other_arguments_gradient", *same)
+            yield f"d{name} instead", expected, _taken_from(leaf, other)
 
 
-def _of_all(scene: Scene) -> Iterator[Mistake]:
+def _of_all(scene: Scene) -> Iterator[Changed]:
     """What is wrong with how cotangents and residuals are used."""
     seen = scene.seen
     yield (
         "cotangent taken for ones",
         ("cotangent_ignored",),
-        lambda s: s.pull(s.arrays, [jnp.ones_like(d) for d in s.dys]),
+        lambda s: s.pull(s.arrays, [np.ones_like(d) for d in s.dys]),
     )
     batch = seen.arrays[0].shape[0] if seen.arrays[0].ndim else 0
     if (
@@ -89,35 +115,40 @@ def _of_all(scene: Scene) -> Iterator[Mistake]:
         yield (
             "last example alone",
             ("one_sample_only",),
-            lambda s: s.pull(s.arrays, [d.at[:-1].set(0) for d in s.dys]),
+            lambda s: s.pull(s.arrays, [_only(d, slice(-1, None)) for d in s.dys]),
         )
         yield (
             "first example left out",
-            ("one_sample_only",) if batch == 2 else (),
-            lambda s: s.pull(s.arrays, [d.at[0].set(0) for d in s.dys]),
+            (),
+            lambda s: s.pull(s.arrays, [_only(d, slice(1, None)) for d in s.dys]),
         )
         spatial = spatial_axes(scene, 0)
-        if spatial and all(y.ndim == seen.arrays[0].ndim for y in seen.y):
-            yield "last window alone", ("last_window_only",), _last_window(spatial)
+        if spatial and len(seen.y) == 1 and seen.y[0].ndim == seen.arrays[0].ndim:
+            yield "last window alone", (), _last_window(spatial)
+            if np.prod([seen.y[0].shape[axis] for axis in spatial]) <= WINDOWS:
+                yield "windows assigned, not added", ("last_window_only",), _assigned(spatial)
     yield (
         "at a point nearby",
-        ("wrong_point",),
+        (),
         lambda s: s.pull([1.01 * a + 0.01 for a in s.arrays], s.dys),
     )
     yield (
-        "residuals of another call",
-        ("stale_residual", "wrong_point"),
-        lambda s: s.pull([jnp.roll(a.ravel(), 1).reshape(a.shape) for a in s.arrays], s.dys),
+        "what is kept, moved by one",
+        (),
+        lambda s: s.pull([np.roll(a.ravel(), 1).reshape(a.shape) for a in s.arrays], s.dys),
     )
     alike = len(seen.y) == 1 and seen.y[0].shape == seen.arrays[0].shape
     if not alike:
         return
+    dx, dy = seen.gradients[0], seen.dys[0]
+    at_output = seen.pull([seen.y[0], *seen.arrays[1:]], seen.dys)[0]
+    # Where pieces are straight, the output may lie on the slope always: no mask is left.
+    unmasked = np.all((dx == 0) | (at_output == dx)) and np.all(at_output != 0)
     yield (
         "at the output",
-        ("wrong_point",),
+        ("wrong_point", "mask_missing") if unmasked else ("wrong_point",),
         lambda s: s.pull([s.y[0], *s.arrays[1:]], s.dys),
     )
-    dx, dy = (np.asarray(a) for a in (seen.gradients[0], seen.dys[0]))
     masked = bool(np.all((dx == 0) | (np.abs(dx - dy) <= 1e-12 * np.abs(dy))))
     yield (
         "dy passed on",
@@ -155,21 +186,28 @@ def _rounded(dtype: Any) -> Any:
 
 
 def _one_element(g: Any) -> Any:
-    flat = g.ravel()
-    worst = jnp.argmax(jnp.abs(flat))
-    return flat.at[worst].multiply(1.001).reshape(g.shape)
+    changed = g.flatten()
+    changed[np.argmax(np.abs(changed))] *= 1.001
+    return changed.reshape(g.shape)
+
+
+def _only(d: Any, kept: Any) -> Any:
+    """The cotangent of a part of the batch."""
+    part = np.zeros_like(d)
+    part[kept] = d[kept]
+    return part
 
 
 def _flipped(axes: Sequence[int]) -> Any:
-    return lambda g: jnp.flip(g, tuple(axes))
+    return lambda g: np.flip(g, tuple(axes))
 
 
 def _shifted(axis: int) -> Any:
-    return lambda g: jnp.roll(g, 1, axis)
+    return lambda g: np.roll(g, 1, axis)
 
 
 def _swapped(a: int, b: int) -> Any:
-    return lambda g: jnp.swapaxes(g, a, b).reshape(g.shape)
+    return lambda g: np.swapaxes(g, a, b).reshape(g.shape)
 
 
 def _without_border(axes: Sequence[int]) -> Any:
@@ -177,9 +215,9 @@ def _without_border(axes: Sequence[int]) -> Any:
         for axis in axes:
             size = g.shape[axis]
             if size > 2:
-                inside = jnp.asarray((np.arange(size) > 0) & (np.arange(size) < size - 1))
+                inside = (np.arange(size) > 0) & (np.arange(size) < size - 1)
                 shape = [size if i == axis else 1 for i in range(g.ndim)]
-                g = jnp.where(inside.reshape(shape), g, 0)
+                g = np.where(inside.reshape(shape), g, 0)
         return g
 
     return zeroed
@@ -194,10 +232,26 @@ def _last_window(spatial: Sequence[int]) -> Change:
     return lambda s: s.pull(s.arrays, [last(d) for d in s.dys])
 
 
+def _assigned(spatial: Sequence[int]) -> Change:
+    """Window by window, what comes later written over what was there."""
+
+    def change(seen: Seen) -> list[Any]:
+        dy, dx = seen.dys[0], np.zeros_like(seen.gradients[0])
+        for place in np.ndindex(*[dy.shape[axis] for axis in spatial]):
+            here: list[Any] = [slice(None)] * dy.ndim
+            for axis, index in zip(spatial, place, strict=True):
+                here[axis] = index
+            of_window = seen.pull(seen.arrays, [_only(dy, tuple(here))])[0]
+            dx = np.where(of_window != 0, of_window, dx)
+        return [dx, *seen.gradients[1:]]
+
+    return change
+
+
 def _diagonal(seen: Seen) -> list[Any]:
     """dx_i = dy_i · ∂y_i/∂x_i, as if every output depended on its own input alone."""
     dy = seen.dys[0]
-    basis = jnp.eye(dy.size, dtype=dy.dtype).reshape(dy.size, *dy.shape)
-    rows = jax.vmap(lambda row: seen.pull(seen.arrays, [row])[0])(basis)
-    own = jnp.diagonal(rows.reshape(dy.size, dy.size)).reshape(dy.shape)
+    basis = np.eye(dy.size).reshape(dy.size, *dy.shape)
+    rows = np.stack([seen.pull(seen.arrays, [row])[0] for row in basis])
+    own = np.diagonal(rows.reshape(dy.size, dy.size)).reshape(dy.shape)
     return [dy * own, *seen.gradients[1:]]

@@ -7,9 +7,9 @@ op of its own and nothing of the package is touched.
 import ast
 import copy
 import inspect
-import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,9 @@ import jax
 import jax.numpy as jnp
 
 import jaxconv
+from jaxconv.check.mutants.sites import STALE, sites
 
+WATCH = "_jaxconv_watch"
 ROOT = Path(jaxconv.__file__).parent
 Where = tuple[str, int]
 """A function: the name of its module and its first line."""
@@ -36,11 +38,13 @@ class Edit:
         where: the function.
         site: the number of the change among those of this function.
         what: the line and the change, for people.
+        kind: of the change.
     """
 
     where: Where
     site: int
     what: str
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -166,8 +170,8 @@ def _first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
-def edited(op: Callable[..., Any], steps: Steps, edit: Edit) -> Callable[..., Any]:
-    """The op with this edit."""
+def edited(op: Callable[..., Any], steps: Steps, edit: Edit | None) -> Callable[..., Any]:
+    """The op with this edit; without one, the op step by step."""
     return getattr(rerun(steps.modules, edit)[op.__module__], op.__name__)
 
 
@@ -179,12 +183,23 @@ def edits(steps: Steps) -> Iterator[Edit]:
         yield from _edits_of(where, kept=True)
 
 
+def spread(every: Iterable[Edit]) -> list[Edit]:
+    """In such an order that the first ones are of all kinds and from all functions."""
+    seen: Counter[object] = Counter()
+    order = []
+    for number, edit in enumerate(every):
+        kind, there = ("kind", edit.kind), (edit.where, edit.kind)
+        order.append((seen[there], seen[kind], number, edit))
+        seen.update((kind, there))
+    return [edit for *_, edit in sorted(order, key=lambda entry: entry[:3])]
+
+
 def _edits_of(where: Where, kept: bool) -> Iterator[Edit]:
     node = _node(*where)
     if node is None:
         return
-    for number, (line, what, _) in enumerate(_sites(node, kept)):
-        yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}")
+    for number, (line, kind, what, _) in enumerate(sites(node, kept)):
+        yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}", kind)
 
 
 def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
@@ -194,33 +209,11 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
         if not isinstance(node, ast.FunctionDef) or _first_line(node) != edit.where[1]:
             continue
         for kept in (False, True):
-            sites = list(_sites(node, kept))
-            if edit.site < len(sites) and edit.what.endswith(sites[edit.site][1]):
-                sites[edit.site][2]()
+            found = list(sites(node, kept))
+            if edit.site < len(found) and edit.what.endswith(found[edit.site][2]):
+                found[edit.site][3]()
                 return ast.fix_missing_locations(tree)
     raise ValueError(f"there is no {edit.what}")
-
-
-Site = tuple[int, str, Callable[[], None]]
-
-STALE, WATCH = "_jaxconv_stale", "_jaxconv_watch"
-OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}
-COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.LtE),
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.GtE),
-    ast.Eq: (ast.NotEq,),
-}
-FUNCTIONS = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "exp": "expm1"}
-DROPPED = {"rot180": -1, "retract": 0, "flip": 0, "swapaxes": 0, "moveaxis": 0, "square": 0}
 
 
 def _stale(kept: Any) -> Any:
@@ -235,104 +228,3 @@ def _stale(kept: Any) -> Any:
         return ~leaf if leaf.dtype == bool else turned
 
     return jax.tree.map(moved, kept)
-
-
-def _sites(function: ast.FunctionDef, kept: bool) -> Iterator[Site]:
-    """Where the function can be changed, and how: (line, what, do it)."""
-    if kept:
-        yield from _kept_sites(function)
-        return
-    inner = [node for statement in function.body for node in _inside(statement)]
-    for parent, field, index, node in inner:
-        for what, new in _replacements(node):
-            text = f"{_short(node)} → {what}"
-            yield getattr(node, "lineno", 0), text, _replace(parent, field, index, new)
-
-
-def _inside(root: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """All expressions and where they hang, but for those that are no arithmetic."""
-    if isinstance(root, (ast.Assert, ast.Raise, ast.FunctionDef)):
-        return
-    for field, value in ast.iter_fields(root):
-        if field in ("annotation", "slice", "decorator_list"):
-            continue
-        children = value if isinstance(value, list) else [value]
-        for number, child in enumerate(children):
-            if isinstance(child, ast.AST):
-                yield root, field, number if isinstance(value, list) else None, child
-                yield from _inside(child)
-
-
-def _replace(parent: ast.AST, field: str, index: int | None, new: ast.AST) -> Callable[[], None]:
-    def do() -> None:
-        if index is None:
-            setattr(parent, field, new)
-        else:
-            getattr(parent, field)[index] = new
-
-    return do
-
-
-def _replacements(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(node, ast.BinOp):
-        other = OPERATORS.get(type(node.op))
-        if other is not None:
-            new: ast.expr = ast.BinOp(node.left, other(), node.right)
-            yield _short(new), new
-            yield _short(node.left), node.left
-            if not isinstance(node.op, ast.Div):
-                yield _short(node.right), node.right
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Invert)):
-        yield _short(node.operand), node.operand
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for change in COMPARISONS.get(type(node.ops[0]), ()):
-            new = ast.Compare(node.left, [change()], node.comparators)
-            yield _short(new), new
-    elif isinstance(node, ast.Call):
-        yield from _calls(node)
-
-
-def _calls(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(node.func, ast.Attribute):
-        name = node.func.attr
-        if name in FUNCTIONS:
-            new = ast.Call(
-                ast.Attribute(node.func.value, FUNCTIONS[name], ast.Load()),
-                node.args, node.keywords,
-            )  # fmt: skip
-            yield _short(new), new
-    else:
-        name = getattr(node.func, "id", "")
-    if name == "where" and len(node.args) == 3:
-        condition, yes, no = node.args
-        new = ast.Call(node.func, [condition, no, yes], [])
-        yield _short(new), new
-        yield _short(yes), yes
-    drop = DROPPED.get(name, 0 if name.startswith(("_swap", "_fit", "_split")) else None)
-    if drop is not None and node.args:
-        yield _short(node.args[drop]), node.args[drop]
-
-
-def _kept_sites(function: ast.FunctionDef) -> Iterator[Site]:
-    """Each part of what is kept, replaced by another call's."""
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Tuple):
-            continue
-        if len(node.value.elts) != 2:
-            continue
-        saved = node.value.elts[1]
-        parent, parts = (saved, saved.elts) if isinstance(saved, ast.Tuple) else (
-            node.value, [node.value.elts[1]],
-        )  # fmt: skip
-        offset = 0 if parent is saved else 1
-        for number, part in zip(itertools.count(offset), parts, strict=False):
-            if isinstance(part, ast.Constant):
-                continue
-            new = ast.Call(ast.Name(STALE, ast.Load()), [part], [])
-            text = f"keeps another {_short(part)}"
-            yield node.lineno, text, _replace(parent, "elts", number, new)
-
-
-def _short(node: ast.AST) -> str:
-    text = ast.unparse(node)
-    return text if len(text) <= 48 else f"{text[:45]}…"

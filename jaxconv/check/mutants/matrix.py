@@ -19,7 +19,7 @@ def line(trial: OpTrial) -> str:
     named = sum(v.right for v in known)
     lines = [
         f"{trial.op}: {caught} of {len(verdicts)} caught, {named} of {len(known)} named"
-        f"  [{trial.seconds:.1f} s]"
+        f"{_left_out(trial.left_out)}  [{trial.seconds:.1f} s]"
     ]
     lines += [f"  survived: {v.mutant} (sample {v.sample})" for v in verdicts if not v.caught]
     lines += [
@@ -28,6 +28,10 @@ def line(trial: OpTrial) -> str:
         if v.caught and not v.right
     ]
     return "\n".join(lines)
+
+
+def _left_out(count: int) -> str:
+    return f", {count} more edits not tried" if count else ""
 
 
 class Matrix:
@@ -52,16 +56,28 @@ class Matrix:
 
     def show(self) -> None:
         """The matrix by op, by oracle and by mistake, and the totals."""
-        rows = [_row(trial.op, trial.verdicts, trial.equivalent) for trial in self.trials]
+        rows = [_row(t.op, t.verdicts, t.equivalent, t.left_out) for t in self.trials]
         equivalent = sum(trial.equivalent for trial in self.trials)
-        rows.append(_row("all", self.verdicts, equivalent))
-        header = ("op", "mutants", "caught", "with a name", "named", "crash", "no mistake")
+        left_out = sum(trial.left_out for trial in self.trials)
+        rows.append(_row("all", self.verdicts, equivalent, left_out))
+        header = (
+            "op",
+            "mutants",
+            "caught",
+            "with a name",
+            "named",
+            "crash",
+            "no mistake",
+            "not tried",
+        )
         show_table("Mutants", header, rows)
         oracles = Counter(v.oracle for v in self.verdicts if v.caught)
         show_table("Caught first by", ("oracle", "mutants"), oracles.most_common())
         show_table("Named", ("mistake", "mutants", "named"), self._by_name())
+        crashed = sum(v.crashed for v in self.verdicts)
         print(
-            f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught;"
+            f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught,"
+            f" {crashed} of them because they crash;"
             f" {self.named} of {len(self.known)} named right ({self.share:.1%},"
             f" at least {SHARE:.0%} must be)"
         )
@@ -76,6 +92,8 @@ class Matrix:
         """The matrix for machines."""
         return {
             "ok": self.ok,
+            "crashed": sum(v.crashed for v in self.verdicts),
+            "left_out": sum(trial.left_out for trial in self.trials),
             "mutants": len(self.verdicts),
             "caught": len(self.verdicts) - len(self.survivors),
             "known": len(self.known),
@@ -84,7 +102,7 @@ class Matrix:
         }
 
 
-def _row(op: str, verdicts: Sequence[Verdict], equivalent: int) -> tuple[Any, ...]:
+def _row(op: str, verdicts: Sequence[Verdict], equivalent: int, left_out: int) -> tuple[Any, ...]:
     known = [v for v in verdicts if v.expected]
     return (
         op,
@@ -94,4 +112,5 @@ def _row(op: str, verdicts: Sequence[Verdict], equivalent: int) -> tuple[Any, ..
         sum(v.right for v in known),
         sum(v.crashed for v in verdicts),
         equivalent,
+        left_out,
     )

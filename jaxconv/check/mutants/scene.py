@@ -1,4 +1,4 @@
-"""One call of an op, its true gradient compiled once, and rules made by changing that gradient."""
+"""One call of an op, its true gradient, and rules made by changing that gradient."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ import numpy as np
 
 from jaxconv.check.catalogue import Record, Sample
 from jaxconv.check.catalogue.cases import Call, arguments, further
-from jaxconv.check.leaves import is_float
-from jaxconv.check.trial import Arrays
+from jaxconv.check.leaves import Leaves, is_float
+from jaxconv.check.trial import Arrays, Precedents
 
 Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a backward pass knows.
+    """What a backward pass knows, in numpy.
 
     Attributes:
         arrays: the differentiated arguments.
@@ -46,65 +46,66 @@ class Scene:
         self.record, self.number = record, number
         self.sample: Sample = record.sample(number)
         self.call = Call.of(record.op, self.sample)
-        self.twin = Call.of(record.twin, self.sample)
         self.args = tuple(jnp.asarray(a) for a in arguments(self.sample))
         self.others = further(record, self.sample)
         self.count = len(self.sample.arrays)
-        self._pull = jax.jit(self._gradients)
+        self.precedents = Precedents(Call.of(record.twin, self.sample))
 
     @staticmethod
     def only_floats(y: Any) -> Arrays:
         """The arrays of floats of an output."""
         return [leaf for leaf in jax.tree.leaves(y) if is_float(leaf)]
 
-    def _gradients(self, args: Sequence[Any], dys: Arrays) -> Arrays:
-        fixed = args[self.count :]
-        _, pull = jax.vjp(
-            lambda *arrays: self.only_floats(self.call(*arrays, *fixed)), *args[: self.count]
-        )
-        return list(pull(dys))
-
     @cached_property
     def seen(self) -> Seen:
         """At the sample's arguments, for random cotangents."""
         y = self.only_floats(self.call(*self.args))
-        rng = np.random.default_rng(self.number)
-        return self.at(self.args, y, [jnp.asarray(rng.standard_normal(a.shape)) for a in y])
+        rng = np.random.default_rng((self.number, 1))  # other numbers than the arguments
+        return self.at(self.args, [np.asarray(rng.standard_normal(a.shape)) for a in y])
 
-    def at(self, args: Sequence[Any], y: Arrays, dys: Arrays) -> Seen:
+    def at(self, args: Sequence[Any], dys: Arrays) -> Seen:
         """What a backward pass knows there."""
-        fixed = args[self.count :]
+        truth = self.precedents.truth(Leaves.of(args))
 
         def pull(arrays: Sequence[Any], dys: Sequence[Any]) -> Arrays:
-            return self._pull((*arrays, *fixed), list(dys))
+            return list(truth(list(arrays), list(dys))[1])
 
-        return Seen(list(args[: self.count]), dys, y, self._pull(tuple(args), dys), pull)
+        arrays = list(map(np.asarray, args[: self.count]))
+        y, gradients = truth(arrays, dys)
+        return Seen(arrays, dys, list(y), list(gradients), pull)
 
-    def changed(self, change: Change) -> Callable[..., Any]:
-        """The op with `change` of the right gradient for its rule."""
+    def changed(self, change: Change, stale: bool = False) -> Callable[..., Any]:
+        """The op with `change` of the right gradient for its rule.
+
+        A stale one keeps its arguments beside JAX, where the call before the backward pass
+        leaves its own.
+        """
+        last: list[Any] = []
 
         @jax.custom_vjp
         def rule(*args: Any) -> Any:
             return self.call(*args)
 
         def forward(*args: Any) -> tuple[Any, Any]:
-            y = self.call(*args)
-            return y, (args, self.only_floats(y))
+            last[:] = [args]
+            return self.call(*args), args
 
         def backward(kept: Any, dy: Any) -> tuple[Any, ...]:
-            args, y = kept
-            dys = [d for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
-            seen = self.at(args, y, dys)
-            gradients = change(seen)
-            return (*gradients, *[None] * (len(args) - self.count))
+            args = last[0] if stale else kept
+            dys = [np.asarray(d) for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
+            gradients = change(self.at(args, dys))
+            return (*map(jnp.asarray, gradients), *[None] * (len(args) - self.count))
 
         rule.defvjp(forward, backward)
         return rule
 
-    def differs(self, change: Change) -> bool:
+    def differs(self, change: Change, stale: bool = False) -> bool:
         """Whether the change shows: else it is no mistake."""
-        right = self.seen.gradients
-        return not all_close(change(self.seen), right)
+        seen = self.seen
+        if stale:
+            elsewhere = seen.pull([1.01 * a for a in seen.arrays], seen.dys)
+            return not all_close(elsewhere, seen.gradients)
+        return not all_close(change(seen), seen.gradients)
 
 
 def all_close(got: Sequence[Any], want: Sequence[Any], relative: float = 1e-10) -> bool:

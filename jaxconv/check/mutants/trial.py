@@ -11,17 +11,20 @@ import jax
 
 from jaxconv.check.catalogue import CATALOGUE, Record
 from jaxconv.check.catalogue.cases import telling
-from jaxconv.check.judge import check_rule
+from jaxconv.check.judge import try_gradient
 from jaxconv.check.mutants.changes import mistakes
-from jaxconv.check.mutants.edits import edited, edits, steps_of
+from jaxconv.check.mutants.edits import Edit, edited, edits, spread, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
+from jaxconv.check.mutants.terms import tells
 from jaxconv.check.report import Report
 
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
 
+EDITS = 12
+"""So many edits of an op are tried that do not crash, of all kinds and in all functions first."""
 
-PATIENCE = 20.0
+PATIENCE = 8.0
 """Seconds that an edited rule may take on all samples."""
 
 
@@ -63,12 +66,14 @@ class OpTrial:
         op: its name.
         verdicts: one for each mutant.
         equivalent: how many were dropped because their gradients are the right ones.
+        left_out: how many further edits there are, which were not tried.
         seconds: how long it took.
     """
 
     op: str
     verdicts: tuple[Verdict, ...]
     equivalent: int
+    left_out: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,46 +85,73 @@ def try_op(name: str) -> OpTrial:
     """Put every mutant of the op on trial."""
     start = time.perf_counter()
     record = CATALOGUE[name]
-    with jax.enable_x64(True):
-        scenes = [Scene(record, number) for number in telling(record, SAMPLES)]
-        found = [*_changed(scenes[0]), *_edited(record, scenes)]
-    jax.clear_caches()  # nothing of this op is of use to the next
+    with jax.enable_x64(True), _quickly_compiled():
+        scenes = [Scene(record, number) for number in telling(record, 3 * SAMPLES)]
+        scenes = sorted(scenes, key=lambda scene: not tells(scene))[:SAMPLES]
+        found = list(_changed(scenes[0]))
+        more, left_out = _edited(record, scenes)
+    found += more
     verdicts = tuple(verdict for verdict in found if verdict is not None)
-    return OpTrial(name, verdicts, len(found) - len(verdicts), time.perf_counter() - start)
+    equivalent = len(found) - len(verdicts)
+    return OpTrial(name, verdicts, equivalent, left_out, time.perf_counter() - start)
 
 
 def _changed(scene: Scene) -> Iterator[Verdict | None]:
-    for what, expected, change in mistakes(scene):
-        if not scene.differs(change):
+    for mistake in mistakes(scene):
+        if not scene.differs(mistake.change, mistake.stale):
             yield None
             continue
-        report = _court(scene, scene.changed(change))
-        yield _verdict(what, "changed", expected, report, scene)
+        rule = scene.changed(mistake.change, mistake.stale)
+        report = _court(scene, rule, diagnosed=bool(mistake.expected))
+        yield _verdict(mistake.what, "changed", mistake.expected, report, scene)
 
 
-def _edited(record: Record, scenes: list[Scene]) -> Iterator[Verdict | None]:
+def _edited(record: Record, scenes: list[Scene]) -> tuple[list[Verdict | None], int]:
+    """So many as are tried, and how many more there are."""
+
     def differentiate(op: Callable[..., Any]) -> None:
         for scene in scenes:
             _gradients(scene, op)
 
     steps = steps_of(record.op, differentiate)
-    for edit in edits(steps):
-        try:
-            op = edited(record.op, steps, edit)
-        except Exception as error:  # a module that cannot even be run is no rule
-            yield Verdict(edit.what, "edited", (), True, True, type(error).__name__, "", -1)
-            continue
-        try:
-            with _limit(PATIENCE):
-                scene = _telling_scene(scenes, op)
-        except TimeoutError:
-            yield Verdict(edit.what, "edited", (), True, True, "never ends", "", -1)
-            continue
-        if scene is None:
-            yield None
-            continue
-        report = _court(scene, _rebound(scene, op))
-        yield _verdict(edit.what, "edited", (), report, scene)
+    right = edited(record.op, steps, None)
+    wanted = [_gradients(scene, right) for scene in scenes]
+    every = spread(edits(steps))
+    found: list[Verdict | None] = []
+    for edit in every:
+        found.append(_one_edit(record, scenes, wanted, edit, edited(record.op, steps, edit)))
+        if sum(verdict is not None and not verdict.crashed for verdict in found) == EDITS:
+            break
+    return found, len(every) - len(found)
+
+
+def _one_edit(
+    record: Record,
+    scenes: list[Scene],
+    wanted: list[list[Any]],
+    edit: Edit,
+    op: Callable[..., Any],
+) -> Verdict | None:
+    try:
+        with _limit(PATIENCE):
+            scene = _telling_scene(scenes, wanted, op)
+    except TimeoutError:
+        return Verdict(edit.what, "edited", (), True, True, "never ends", "", -1)
+    if scene is None:
+        return None
+    report = _court(scene, _rebound(scene, op), diagnosed=False)
+    return _verdict(edit.what, "edited", (), report, scene)
+
+
+@contextmanager
+def _quickly_compiled() -> Iterator[None]:
+    """Everything here is small and runs a few times: compiling it is what takes long."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @contextmanager
@@ -138,16 +170,18 @@ def _limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _telling_scene(scenes: list[Scene], op: Callable[..., Any]) -> Scene | None:
+def _telling_scene(
+    scenes: list[Scene], wanted: list[list[Any]], op: Callable[..., Any]
+) -> Scene | None:
     """The first on which the edit shows, if any does; a crash shows."""
-    for scene in scenes:
+    for scene, want in zip(scenes, wanted, strict=True):
         try:
             gradients = _gradients(scene, op)
         except TimeoutError:
             raise
         except Exception:
             return scene
-        if not all_close(gradients, scene.seen.gradients):
+        if not all_close(gradients, want):
             return scene
     return None
 
@@ -168,18 +202,22 @@ def _rebound(scene: Scene, op: Callable[..., Any]) -> Callable[..., Any]:
     return type(scene.call)(op, scene.call.names, scene.call.options)
 
 
-def _court(scene: Scene, rule: Callable[..., Any]) -> Report:
-    return check_rule(
-        rule, scene.args, scene.twin, transforms=(), others=scene.others, name=scene.record.name
+def _court(scene: Scene, rule: Callable[..., Any], *, diagnosed: bool) -> Report:
+    return try_gradient(
+        rule,
+        scene.args,
+        scene.precedents,
+        scene.others,
+        diagnosed=diagnosed,
+        name=scene.record.name,
     )
 
 
 def _verdict(
     what: str, kind: str, expected: tuple[str, ...], report: Report, scene: Scene
 ) -> Verdict:
-    names = [f.diagnosis.name for f in report.failures if f.diagnosis is not None]
-    right = [name for name in names if name in expected]
-    oracle = report.failures[0].oracle if report.failures else ""
+    first = report.failures[0] if report.failures else None
+    oracle = first.oracle if first else ""
     return Verdict(
         what,
         kind,
@@ -187,6 +225,6 @@ def _verdict(
         not report.ok,
         kind == "edited" and oracle == "structure",
         oracle,
-        (right or names or [""])[0],
+        first.diagnosis.name if first and first.diagnosis else "",
         scene.number,
     )

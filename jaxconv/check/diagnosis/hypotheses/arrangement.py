@@ -6,7 +6,7 @@ have been flipped on the way back gives the gradient that the flipped kernel wou
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -30,11 +30,17 @@ def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
     return predict
 
 
-def with_cotangent(evidence: Evidence, change: Change) -> Predict:
-    """The right gradient, had the cotangent been changed."""
+def with_cotangent(evidence: Evidence, change: Change, *, all_ranks: bool = False) -> Predict:
+    """The right gradient, had the cotangent been changed.
+
+    Of several outputs, those of another rank than the first are left alone (statistics beside a
+    normalized array have other axes), unless `all_ranks` are meant.
+    """
 
     def predict(o: Observation) -> np.ndarray | None:
-        changed = [c for c in map(change, o.dy) if c is not None]
+        alike = [all_ranks or d.ndim == o.dy[0].ndim for d in o.dy]
+        tried = [change(d) if like else d for d, like in zip(o.dy, alike, strict=True)]
+        changed = [c for c in tried if c is not None]
         if [c.shape for c in changed] != [d.shape for d in o.dy]:
             return None
         return o.gradient(evidence.leaf, dy=changed)
@@ -89,13 +95,37 @@ def _swaps(rank: int) -> Iterator[tuple[tuple[int, int], Change, str]]:
         yield (i, j), read, f"read as if axes {i} and {j} were exchanged"
 
 
+def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
+    """The axes of a kernel that may be its channels: at its end or its beginning.
+
+    Where only one of them fits to the channels of x and y, it is that one.
+    """
+    x, y, kernel = evidence.first.arrays[0], evidence.first.dy[0], evidence.first.arrays[which]
+    end, beginning = (kernel.ndim - 2, kernel.ndim - 1), (0, 1)
+    if not x.ndim == y.ndim == kernel.ndim:
+        return [beginning, end]
+
+    def fits(pair: tuple[int, int], at: int) -> bool:
+        """One is the channels of x or y; the other those of the other one, or of a group."""
+        sizes, around = [kernel.shape[axis] for axis in pair], [x.shape[at], y.shape[at]]
+        for (whole, part), (of, other) in product((sizes, sizes[::-1]), (around, around[::-1])):
+            if whole == of and part and other % part == 0:
+                groups = other // part
+                if groups and whole % groups == 0:
+                    return True
+        return False
+
+    found = [pair for pair, at in ((end, -1), (beginning, 1)) if fits(pair, at)]
+    return found or [beginning, end]
+
+
 def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
     """Two axes exchanged; of a kernel, the two at its end or its beginning are its channels."""
     leaf = evidence.leaf
     for which in (leaf, *(w for w in range(len(evidence.names)) if w != leaf)):
         rank = evidence.first.arrays[which].ndim
         for pair, change, how in _swaps(rank):
-            kernel = which > 0 and rank >= 3 and pair in ((0, 1), (rank - 2, rank - 1))
+            kernel = which > 0 and rank >= 3 and pair in _channels(evidence, which)
             if kernel != channels:
                 continue
             if channels:
@@ -143,8 +173,8 @@ def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
 
 def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray | None:
     """Moved by k; what comes in is zero, what went out, or left open."""
-    if any(a.shape[axis] <= abs(k) for axis in axes):
-        return None
+    if any(a.shape[axis] < 2 * abs(k) for axis in axes):
+        return None  # what is left is less than what is new
     moved = np.roll(a, (k,) * len(axes), axes)
     if fill == "wrapped":
         return moved

@@ -44,6 +44,8 @@ def border_wrong(evidence: Evidence) -> Iterator[Guess]:
         once = np.where(layers == 1, np.abs(want), 0)
         index = np.unravel_index(int(np.argmax(once)), once.shape)
         factor = float(got[index] / want[index]) if once[index] else 0.0
+        if not np.isfinite(factor):
+            continue
         where = f"within {width} of the border of {axis_words(axes)}, {side}"
 
         def predict(

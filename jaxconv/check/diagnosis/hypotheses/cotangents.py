@@ -21,7 +21,7 @@ def cotangent_ignored(evidence: Evidence) -> Iterator[Guess]:
     for how, change in replaced.items():
         yield Guess(
             f"the cotangent is ignored in d({evidence.name}): it is used {how}",
-            with_cotangent(evidence, change),
+            with_cotangent(evidence, change, all_ranks=True),
         )
 
 
@@ -30,11 +30,11 @@ def cotangent_squared(evidence: Evidence) -> Iterator[Guess]:
     """The gradient is not linear in the cotangent."""
     yield Guess(
         f"d({evidence.name}) uses dy², so it is not linear in the cotangent",
-        with_cotangent(evidence, np.square),
+        with_cotangent(evidence, np.square, all_ranks=True),
     )
     yield Guess(
         f"d({evidence.name}) uses |dy|, so it is not linear in the cotangent",
-        with_cotangent(evidence, np.abs),
+        with_cotangent(evidence, np.abs, all_ranks=True),
     )
 
 

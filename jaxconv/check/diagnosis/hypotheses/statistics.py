@@ -19,6 +19,8 @@ from jaxconv.check.diagnosis.numbers import axis_words
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 SMALLEST = 4
 """Numbers in a group: fewer are always explained by α and β."""
+FOUND = 3
+"""Numbers in a group from which α and β can be found, once it is known that it is one."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,19 @@ class _Groups:
     centred: bool
     split: int
 
-    def terms(self, o: Observation, leaf: int) -> Terms | None:
+    def terms(self, o: Observation, leaf: int, least: int = SMALLEST) -> Terms | None:
         """α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
-        x, want, dy = o.arrays[leaf], o.want[leaf], o.dy[0]
-        if dy.shape != x.shape:
+        x, want, dy = o.arrays[leaf], _of_first_output(o, leaf), o.dy[0]
+        if want is None or dy.shape != x.shape:
             return None
         g = dy
         if self.scale is not None:
             gamma = o.arrays[self.scale]
-            if gamma.ndim == 1:
+            across = sorted(self.axes)
+            if not self.split and gamma.ndim == len(across) > 1:
+                if gamma.shape == tuple(x.shape[a] for a in across if a < x.ndim):
+                    gamma = gamma.reshape([n if a in across else 1 for a, n in enumerate(x.shape)])
+            elif gamma.ndim == 1:
                 shape = [-1 if axis == self.at % x.ndim else 1 for axis in range(x.ndim)]
                 gamma = gamma.reshape(shape)
             if gamma.ndim > x.ndim or any(
@@ -62,7 +68,7 @@ class _Groups:
             at = self.at % x.ndim
             shape = [*x.shape[:at], self.split, channels // self.split, *x.shape[at + 1 :]]
             x, g, want = x.reshape(shape), g.reshape(shape), want.reshape(shape)
-        if max(self.axes) >= x.ndim or np.prod([x.shape[a] for a in self.axes]) < SMALLEST:
+        if max(self.axes) >= x.ndim or np.prod([x.shape[a] for a in self.axes]) < least:
             return None
 
         def total(a: np.ndarray) -> np.ndarray:
@@ -83,6 +89,13 @@ class _Groups:
         if self.split:
             return f"the {self.split} groups of channels"
         return axis_words(self.axes)
+
+
+def _of_first_output(o: Observation, leaf: int) -> np.ndarray | None:
+    """The gradient but for what comes of further outputs: the statistics themselves."""
+    if len(o.dy) == 1:
+        return o.want[leaf]
+    return o.gradient(leaf, dy=[o.dy[0], *map(np.zeros_like, o.dy[1:])])
 
 
 def _groups(evidence: Evidence) -> Iterator[_Groups]:
@@ -131,8 +144,11 @@ def _without(
             continue
 
         def predict(o: Observation, groups: _Groups = groups) -> np.ndarray | None:
-            terms = groups.terms(o, leaf)
-            return None if terms is None else keep(*terms[:3]).reshape(o.want[leaf].shape)
+            terms = groups.terms(o, leaf, FOUND)
+            if terms is None:  # of other calls, some say nothing: with one example in a batch
+                return None if o is evidence.first else np.ma.masked_all(o.want[leaf].shape)
+            wrong = keep(*terms[:3])
+            return o.want[leaf] + (wrong - terms[3]).reshape(o.want[leaf].shape)
 
         yield Guess(sentence.format(evidence.name, groups.words), predict)
 

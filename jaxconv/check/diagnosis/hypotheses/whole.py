@@ -34,6 +34,8 @@ def constant_factor(evidence: Evidence) -> Iterator[Guess]:
     factors = [factor_of(o.got[leaf], o.want[leaf]) for o in evidence.observations]
     if not all(factors) or not np.all(np.isfinite(factors)) or not informative(evidence, factors):
         return
+    if np.allclose(factors, 1, rtol=1e-5) and not np.allclose(factors, factors[0], rtol=1e-9):
+        return  # rounding of few different numbers
     said = describe(evidence, factors)
     if said is not None:
         yield Guess(
