@@ -1,6 +1,5 @@
 """Windows of many offsets, which go another way than small ones: same values, same ties."""
 
-import time
 from functools import partial
 
 import jax
@@ -104,9 +103,9 @@ def test_indices_are_where_the_gradient_goes(name, kind):
 
 @pytest.mark.parametrize("ties", ["first", "all", "split"])
 @pytest.mark.parametrize("stride", [28, 14])
-def test_compiles_in_seconds(ties, stride):
+def test_what_is_compiled_does_not_grow_with_the_window(ties, stride):
+    """One view for each of 784 offsets took a minute to compile."""
     pool = partial(jaxconv.max_pool, window=28, stride=stride, ties=ties)
     x = jnp.zeros((2, 56, 56, 3))
-    start = time.perf_counter()
-    jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))).lower(x).compile()
-    assert time.perf_counter() - start < 20  # it takes 1; one view per offset took 60
+    program = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))).lower(x).as_text()
+    assert program.count(" = ") < 4 * 784
