@@ -1,5 +1,6 @@
 """The pytest fixture that the package brings."""
 
+import importlib.metadata
 import subprocess
 import sys
 
@@ -20,13 +21,16 @@ PREAMBLE = """
 """
 
 
+def test_the_installed_package_brings_the_plugin():
+    brought = importlib.metadata.entry_points(group="pytest11", name="jaxconv")
+    assert [entry.value for entry in brought] == ["jaxconv_pytest"]
+
+
 @pytest.fixture
 def run(pytester):
     def run(test):
         pytester.makepyfile(PREAMBLE + test)
-        return pytester.runpytest_inprocess(
-            "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "jaxconv_pytest"
-        )
+        return pytester.runpytest_inprocess("-p", "no:xdist", "-p", "no:cacheprovider")
 
     return run
 
