@@ -15,7 +15,7 @@ from typing import Any, Literal
 import jax
 from jax import Array, lax
 
-from jaxconv.contraction import blocks, depth, depthwise, groups, matrix, phases, plain
+from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, phases, plain
 from jaxconv.geometry import ConvGeometry
 
 Contraction = Callable[[ConvGeometry, Array, Array], Array]
@@ -27,7 +27,7 @@ Role = Literal["image", "kernel"]
 #   1×1 64→128                    y 9 / 23, dx 11 / 20, dw 21 / 119
 #   depth folded, 3×3×3 32→32     y 10 / 47, dx 10 / 44, dw 24 / 76
 #   phases, 3×3 stride 2 64→128   dx 29 / 39
-#   blocks                        dw with stride 2 41 / 111, with one channel 4 / 11
+#   exchanged, a few images each  dw 3×3 64→64 36 / 139, 5×5 1→32 2.3 / 6.3, stride 2 22 / 48
 # 16-bit floats were not measured and take the plain form.
 
 # The limits below are caution, not measurements: they bound what there is to compile.
@@ -38,9 +38,9 @@ MOST_PHASES = 8
 MOST_GROUPS = 8
 # Shifted multiply-adds grow with the window. 7×7: y 10 / 192, dw 50 / 849.
 MOST_TAPS = 49
-# With 32 channels and more at stride 1, the exchanged convolution of the plain form is up to
-# 1.6 × faster than blocks under `compiler_options()` (2 to 3 × slower without).
-FEW_CHANNELS = 16
+# Of fewer terms in the sum of a kernel gradient, over examples and positions, the plain form is as
+# fast: 64 · 8 · 8 of them 3.3 / 3.7 (plain), 64 · 16 · 16 7.2 / 4.5 (few images each).
+MANY_TERMS = 2**13
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
@@ -63,7 +63,7 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
     """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
     return _on_cpu(
-        _kernel_form(g, x.shape[g.channel_axis] // g.groups), plain.kernel_gradient,
+        _kernel_form(g, len(x), x.shape[g.channel_axis] // g.groups), plain.kernel_gradient,
         ("image", "image", "kernel"), g, x, dy, sharding,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def _input_form(g: ConvGeometry, c_in: int, c_out: int) -> Contraction | None:
     return None
 
 
-def _kernel_form(g: ConvGeometry, c_in: int) -> Contraction | None:
+def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | None:
     if c_in == 1 < g.groups:
         return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
@@ -100,10 +100,10 @@ def _kernel_form(g: ConvGeometry, c_in: int) -> Contraction | None:
         return partial(groups.kernel_gradient, one=_kernel_gradient) if few else None
     if set(g.window) == {1}:
         return matrix.kernel_gradient
-    if math.prod(g.stride) > 1 or c_in <= FEW_CHANNELS:
-        return blocks.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
+    if g.dims == 2 and examples * math.prod(g.output) >= MANY_TERMS:
+        return exchanged.kernel_gradient
     return None
 
 
@@ -114,7 +114,8 @@ def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
 
 def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """For forms that are made of kernel gradients."""
-    return (_kernel_form(g, x.shape[-1] // g.groups) or plain.kernel_gradient)(g, x, dy)
+    form = _kernel_form(g, len(x), x.shape[-1] // g.groups)
+    return (form or plain.kernel_gradient)(g, x, dy)
 
 
 def _on_cpu(

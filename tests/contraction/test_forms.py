@@ -12,7 +12,7 @@ import pytest
 from rules import integers
 
 from jaxconv.check.catalogue.geometries import conv_case
-from jaxconv.contraction import blocks, depth, depthwise, groups, matrix, phases, plain
+from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, phases, plain
 from jaxconv.geometry import make_conv_geometry
 
 SEEDS = range(200, 212)  # every number of dimensions; one case has no examples
@@ -98,7 +98,11 @@ def test_matrix(seed):
     check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
+@pytest.mark.parametrize("blocks", [(128, 2048), (3, 5)])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_blocks(seed):
+def test_exchanged(seed, blocks, monkeypatch):
+    monkeypatch.setattr(exchanged, "ROW", blocks[0])
+    monkeypatch.setattr(exchanged, "TERMS", blocks[1])
+    both.clear_cache()
     g, x, _, dy = without_groups(seed)
-    check(blocks.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    check(exchanged.kernel_gradient, plain.kernel_gradient, g, x, dy)

@@ -1,0 +1,78 @@
+"""The kernel gradient as plain correlations, a few images at a time. Channels last, no groups.
+
+In dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k] the channels c are what is left and
+the examples n are what is summed. Exchange their parts, and it is a correlation of C images of N
+channels with dy as its kernel: i moves within the window, s apart, and a is what slides, by d.
+
+    dw[c, a, k] = Σ_blocks Σ_{i,n} x[c, s·i + d·a − low, n] · dy[i, n, k]       i, n in the block
+
+The plain form says the same in one convolution whose kernel is as large as an image, which fits no
+cache. Here each block is copied into the order in which a convolution reads it, channels of the
+exchanged images last, and its correlation fits. That order is also what makes it fast inside a
+loop: from an array in another order XLA's CPU backend takes its slow generic convolution there.
+"""
+
+import math
+from functools import partial
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv.arguments import accumulator, aligned
+from jaxconv.geometry import ConvGeometry
+
+# Measured on a dozen shapes (docs/benchmarks.md): a row of a block should hold about so many
+# numbers of one channel, its images counted; a block at most about so many terms of the sum, and
+# half an image high at most; with fewer images than so many, copying does not fill a vector.
+ROW = 128
+TERMS = 2048
+LEAST = 4
+
+
+def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+    """dw, block after block."""
+    rows, *others = g.output
+    row = max(1, math.prod(others))
+    most = max(LEAST, ROW // row)
+    # A number that divides the batch, if one is near; else examples of zeros fill the last block.
+    images = next((m for m in range(most, most // 2, -1) if len(x) % m == 0), most)
+    more = -len(x) % images
+    parts = max(2, -(-images * row * rows // TERMS))
+    height = -(-rows // parts)
+    x = lax.pad(
+        x,
+        jnp.zeros((), x.dtype),
+        ((0, more, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0)),
+    )
+    dy = jnp.pad(dy, ((0, more), *((0, 0),) * (g.dims + 1)))
+    exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
+    batch_last = (*range(1, g.dims + 1), 0, g.dims + 1)
+    channels_last = (0, g.dims + 1, *range(1, g.dims + 1))
+    correlate = partial(
+        lax.conv_general_dilated,
+        window_strides=g.dilation,
+        padding="VALID",
+        rhs_dilation=g.stride,
+        dimension_numbers=lax.ConvDimensionNumbers(
+            channels_last, (g.dims + 1, g.dims, *range(g.dims)), channels_last
+        ),
+        precision=g.precision,
+        preferred_element_type=accumulator(x.dtype),
+    )
+
+    def add_block(dw: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+        x, dy = block
+        for top in range(0, rows, height):
+            some = dy[:, top : top + height]
+            first = top * g.stride[0]
+            reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
+            seen = x[:, first : first + reach]
+            dw = dw + correlate(seen.transpose(exchange), some.transpose(batch_last))
+        return dw, None
+
+    zeros = jnp.zeros((x.shape[-1], *g.window, dy.shape[-1]), accumulator(x.dtype))
+    x, dy, zeros = aligned(x, dy, zeros)
+    count = len(x) // images
+    blocks = (x.reshape(count, images, *x.shape[1:]), dy.reshape(count, images, *dy.shape[1:]))
+    dw, _ = lax.scan(add_block, zeros, blocks)
+    return jnp.moveaxis(dw, 0, -2)
