@@ -47,7 +47,10 @@ def _parser() -> Parser:
         "--markdown", type=new_file, metavar="FILE", help="write the table there, too"
     )
     parser.add_argument(
-        "--plot", type=new_file, metavar="FILE", help="draw forward + backward there"
+        "--plot",
+        type=new_file,
+        metavar="FILE",
+        help="draw how many times faster than autodiff each is",
     )
     return parser
 
@@ -75,7 +78,7 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
             results[name] = measure(subject, options.rounds, device.platform, ceilings)
             for row in report.rows({name: results[name]}):
                 progress.step(" | ".join(row))
-    show_table(str(source), report.HEADINGS, report.rows(results))
+    show_table(f"Medians of {options.rounds} rounds", report.HEADINGS, report.rows(results))
     if options.json is not None:
         write_json(options.json, report.document(results, source))
     if options.markdown is not None:
@@ -90,12 +93,12 @@ def _chosen(parser: Parser, only: Sequence[str] | None) -> dict[str, Any]:
 
     subjects: dict[str, Any] = {**CASES, **NETWORKS}
     for text in only or ():
-        if not any(text.lower() in name.lower() for name in subjects):
+        if not any(text in name for name in subjects):
             parser.error(f"--only: no name has {text!r} in it; there are {', '.join(subjects)}")
     return {
         name: subject
         for name, subject in subjects.items()
-        if only is None or any(text.lower() in name.lower() for text in only)
+        if only is None or any(text in name for text in only)
     }
 
 

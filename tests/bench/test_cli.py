@@ -26,8 +26,8 @@ def two_ops(monkeypatch):
 
 def test_everything_is_written(two_ops, tmp_path, capsys):
     table, picture, data = tmp_path / "t.md", tmp_path / "p.png", tmp_path / "d.json"
-    main(["--only", "RELU", "--rounds", "2", "--device", "cpu", "--json", str(data)]
-         + ["--markdown", str(table), "--plot", str(picture)])  # fmt: skip
+    files = ["--json", str(data), "--markdown", str(table), "--plot", str(picture)]
+    main(["--only", "relu", "--rounds", "2", "--device", "cpu", *files])
     out = capsys.readouterr().out
     assert "relu tiny" in out
     assert "tanh" not in out
