@@ -1,15 +1,15 @@
 """The command line of the court: `python -m jaxconv.check --help`."""
 
 import argparse
-import json
 import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
+
+from jaxconv.command import Parser, count, new_file
+from jaxconv.files import write_json
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,16 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers bad usage in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"check: {message}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m jaxconv.check",
         description="Put gradients on trial: against autodiff of a reference, differences,"
         " linearity, and again under jit, vmap, scan, checkpoint and a second derivative.",
@@ -60,28 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--costs", action="store_true", help="say what rule and reference cost, beside the verdict"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the reports there, too")
     parser.add_argument(
-        "--seed", type=_count(0), metavar="N", help="first sample; of a Case, of the cotangents"
+        "--json", type=new_file, metavar="FILE", help="write the reports there, too"
     )
-    parser.add_argument("--samples", type=_count(1), metavar="N", help="how many, from the seed on")
     parser.add_argument(
-        "-j", "--jobs", type=_count(1), default=1, metavar="N", help="processes (default: 1)"
+        "--seed", type=count(0), metavar="N", help="first sample; of a Case, of the cotangents"
+    )
+    parser.add_argument("--samples", type=count(1), metavar="N", help="how many, from the seed on")
+    parser.add_argument(
+        "-j", "--jobs", type=count(1), default=1, metavar="N", help="processes (default: 1)"
     )
     return parser
-
-
-def _count(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, but {text!r} came")
-        return number
-
-    return parse
 
 
 def _trials(options: argparse.Namespace) -> int:
@@ -89,7 +70,6 @@ def _trials(options: argparse.Namespace) -> int:
     from jaxconv.check.jobs import UsageError, do, jobs_for
 
     try:
-        _check_writable(options.json)
         jobs = jobs_for(options.targets, options.seed, options.samples, options.costs)
     except UsageError as error:
         _stop(error)
@@ -124,7 +104,6 @@ def _mutants(options: argparse.Namespace) -> int:
     from jaxconv.check.mutants.matrix import line
 
     try:
-        _check_writable(options.json)
         names = ops_among(options.targets)
     except UsageError as error:
         _stop(error)
@@ -153,34 +132,6 @@ def spread(do: Callable[[T], R], jobs: Sequence[T], processes: int) -> Iterator[
 def _start_worker() -> None:
     """Leave an interrupt to the process that was interrupted: it ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _check_writable(path: Path | None) -> None:
-    from jaxconv.check.jobs import UsageError
-
-    if path is None:
-        return
-    if path.is_dir():
-        raise UsageError(f"--json: {path} is a folder")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--json: there is no folder {path.absolute().parent}")
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f"--json: {path.absolute().parent} cannot be written to")
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """All or nothing: written beside, then renamed."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.absolute().parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
-    ) as beside:
-        try:
-            json.dump(document, beside, indent=2, allow_nan=False)
-            beside.write("\n")
-        except BaseException:
-            os.unlink(beside.name)
-            raise
-    os.chmod(beside.name, 0o644)
-    os.replace(beside.name, path)
 
 
 def _stop(why: object) -> NoReturn:

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxconv.extras import needs
+from jaxconv.files import replacing
 from jaxconv.models import MODELS, Model, Params
 from jaxconv.train import data, pictures, record, verify
 from jaxconv.train.config import Config
@@ -92,9 +93,9 @@ def run(config: Config, console: Console | None = None) -> Result:
     if epochs:
         record.save_params(folder / "params.safetensors", params)
         image = jnp.asarray(dataset.test_images[0])
-        with record.replacing(folder / "curves.png") as path:
+        with replacing(folder / "curves.png") as path:
             pictures.draw_curves(path, epochs, config)
-        with record.replacing(folder / "layers.png") as path:
+        with replacing(folder / "layers.png") as path:
             pictures.draw_layers(path, model, params, image)
         console.print(_summary(config, dataset, epochs, folder))
     return Result(folder, params, epochs, interrupted)

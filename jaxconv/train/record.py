@@ -3,11 +3,8 @@
 import csv
 import dataclasses
 import itertools
-import json
-import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +15,7 @@ import numpy as np
 
 import jaxconv
 from jaxconv.extras import needs
+from jaxconv.files import replacing, write_json
 from jaxconv.models import Params
 from jaxconv.train.config import Config
 
@@ -59,17 +57,6 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, beside `path`, that takes its place once the writing is done."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
 def save_config(path: Path, config: Config) -> None:
     """The configuration and what it ran on, as JSON."""
     values = {
@@ -83,8 +70,7 @@ def save_config(path: Path, config: Config) -> None:
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
     }
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(values, indent=2) + "\n")
+    write_json(path, values)
 
 
 def save_metrics(path: Path, epochs: list[Epoch]) -> None:

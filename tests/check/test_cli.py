@@ -93,7 +93,7 @@ def test_processes_answer_in_order(module, tmp_path):
         (["relu", "--samples", "0"], "argument --samples: must be 1 or more, but '0' came"),
         (["relu", "-j", "two"], "argument -j/--jobs: must be 1 or more, but 'two' came"),
         (["relu", "--seed", "-1"], "argument --seed: must be 0 or more, but '-1' came"),
-        (["relu", "--json", "no/where.json"], "--json: there is no folder"),
+        (["relu", "--json", "no/where.json"], "argument --json: there is no folder"),
         (["no_such_module:case"], "no_such_module cannot be imported: ModuleNotFoundError"),
         (["rules_of_mine:wright"], "rules_of_mine has no 'wright'; did you mean 'right'?"),
         (["rules_of_mine:nothing"], "rules_of_mine:nothing must be a Case or a list of them"),

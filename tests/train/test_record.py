@@ -11,7 +11,7 @@ from networks import TINY, parameters
 
 import jaxconv
 from jaxconv.train import Config, load_params, record
-from jaxconv.train.record import Epoch, make_folder, replacing
+from jaxconv.train.record import Epoch, make_folder
 
 EPOCHS = [Epoch(1, 1 / 3, 0.25, 0.1, 12345.678), Epoch(2, float("nan"), 1.0, 1e-9, 1e9)]
 PARAMS = parameters(TINY, image_shape=(4, 4, 1), classes=3)
@@ -20,32 +20,6 @@ PARAMS = parameters(TINY, image_shape=(4, 4, 1), classes=3)
 def listing(folder):
     """Every file, hidden ones too."""
     return sorted(os.listdir(folder))
-
-
-def test_an_interrupted_writing_leaves_the_old_file_alone(tmp_path):
-    path = tmp_path / "curves.png"
-    path.write_text("old")
-
-    def write_half():
-        with replacing(path) as beside:
-            beside.write_text("ha")
-            assert path.read_text() == "old"
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert path.read_text() == "old"
-    assert listing(tmp_path) == ["curves.png"]
-
-    with pytest.raises(OSError, match="disk"), replacing(tmp_path / "new.png"):
-        raise OSError("disk full")
-    assert listing(tmp_path) == ["curves.png"]
-
-    with replacing(path) as beside:
-        assert beside.suffix == ".png"  # what draws a picture goes by the name
-        beside.write_text("new")
-    assert path.read_text() == "new"
-    assert listing(tmp_path) == ["curves.png"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,6 @@
+"""`python -m jaxconv.bench`."""
+
+from jaxconv.bench.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The ops: each on arrays of one size, forward alone and forward + backward."""
+
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxconv.reference
+from jaxconv.bench.floors import Work, array_bytes, contractions
+from jaxconv.bench.pytorch import as_torch, waiting
+from jaxconv.bench.subject import Program
+from jaxconv.check.costs import residual_bytes
+
+Shape = tuple[int, ...]
+
+
+class Torch:
+    """A function of `torch.nn.functional`; its arrays go to the parameters of these names."""
+
+    def __init__(self, name: str, /, *names: str, **options: Any):
+        self.name, self.names, self.options = name, names, options
+
+    def __call__(self, *arrays: Any) -> Any:
+        """What it makes of these arrays."""
+        function = getattr(importlib.import_module("torch").nn.functional, self.name)
+        if self.names:
+            return function(**dict(zip(self.names, arrays, strict=True)), **self.options)
+        return function(*arrays, **self.options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One op on arrays of these shapes, the first of them images or rows.
+
+    Attributes:
+        op: its name.
+        shapes: of the arrays that are differentiated.
+        options: what else it is called with.
+        torch: the same in PyTorch, channels first.
+        labels: of losses: integers below this, one a row, follow the arrays.
+    """
+
+    op: str
+    shapes: tuple[Shape, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    torch: Torch | None = None
+    labels: int = 0
+
+    def on_jax(self, ops: Any) -> dict[str, Program]:
+        """Forward alone, and forward + backward of a random cotangent."""
+        call, args = self._call(ops), self._arrays()
+        y = jax.eval_shape(call, *args)
+        dy = jnp.asarray(np.random.default_rng(1).standard_normal(y.shape), y.dtype)
+
+        def both(dy: Array, *args: Array) -> Any:
+            count = len(self.shapes)
+            y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
+            return y, pull(dy)
+
+        return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
+
+    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+        """The same, with the same numbers, contiguous and channels first."""
+        if self.torch is None:
+            return {}
+        torch: Any = importlib.import_module("torch")
+        arrays = [
+            as_torch(array, device, kernel=self.op.startswith("conv") and number > 0)
+            for number, array in enumerate(self._arrays())
+        ]
+        wanted = [array.requires_grad_() for array in arrays[: len(self.shapes)]]
+        call = functools.partial(self.torch, *arrays)
+        dy = torch.randn_like(call())
+
+        def forward() -> Any:
+            with torch.no_grad():
+                return call()
+
+        def both() -> Any:
+            y = call()
+            return y, torch.autograd.grad(y, wanted, dy)
+
+        return {"forward": waiting(forward, device), "both": waiting(both, device)}
+
+    def residual_bytes(self, ops: Any) -> int:
+        """What `jax.vjp` of the jitted op keeps."""
+        arrays = self._arrays()
+        count = len(self.shapes)
+        call = self._call(ops)
+        return residual_bytes(lambda *some: call(*some, *arrays[count:]), arrays[:count])
+
+    def work(self) -> dict[str, list[Work]]:
+        """Every argument is read and every result written, once; a contraction has two more.
+
+        Additions of anything but a convolution are not counted.
+        """
+        call, args = self._call(jaxconv.reference), self._arrays()
+        counted = contractions(call, *args) if self.op.startswith("conv") else []
+        adds = sum(work.multiply_adds for work in counted)
+        moved = array_bytes([args, jax.eval_shape(call, *args)])
+        return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
+
+    def _arrays(self) -> tuple[Array, ...]:
+        rng = np.random.default_rng(0)
+        arrays = [jnp.asarray(rng.standard_normal(s), jnp.float32) for s in self.shapes]
+        if self.labels:
+            arrays.append(jnp.arange(self.shapes[0][0], dtype=jnp.int32) % self.labels)
+        return tuple(arrays)
+
+    def _call(self, ops: Any) -> Callable[..., Array]:
+        op = getattr(ops, self.op)
+
+        def call(*arrays: Array) -> Array:
+            y = op(*arrays, **self.options)
+            return y[0] if isinstance(y, tuple) else y  # of batch norm, without its statistics
+
+        return call
+
+
+def image(n: int, size: int, channels: int, dims: int = 2) -> Shape:
+    """The shape of a batch of images of the same size in every dimension."""
+    return (n, *(size,) * dims, channels)
+
+
+_NORM = (image(32, 32, 64), (64,), (64,))
+_NAMES = ("input", "weight", "bias")
+
+CASES = {
+    "conv 3x3 64": Case(
+        "conv", (image(64, 32, 64), (3, 3, 64, 64)), {}, Torch("conv2d", padding=1)
+    ),
+    "conv 3x3 128": Case(
+        "conv", (image(64, 16, 128), (3, 3, 128, 128)), {}, Torch("conv2d", padding=1)
+    ),
+    "conv 5x5 32-64": Case(
+        "conv", (image(64, 14, 32), (5, 5, 32, 64)), {}, Torch("conv2d", padding=2)
+    ),
+    "conv 1x1 64-128": Case("conv", (image(64, 32, 64), (1, 1, 64, 128)), {}, Torch("conv2d")),
+    "conv 3x3 stride 2": Case(
+        "conv", (image(64, 32, 64), (3, 3, 64, 128)), {"stride": 2, "padding": 1},
+        Torch("conv2d", padding=1, stride=2),
+    ),
+    "conv 5x5 1-32": Case(
+        "conv", (image(128, 28, 1), (5, 5, 1, 32)), {}, Torch("conv2d", padding=2)
+    ),
+    "depthwise 3x3": Case(
+        "conv", (image(32, 32, 64), (3, 3, 1, 64)), {"groups": 64},
+        Torch("conv2d", padding=1, groups=64),
+    ),
+    "depthwise 3x3 stride 2": Case(
+        "conv", (image(32, 32, 64), (3, 3, 1, 64)), {"groups": 64, "stride": 2, "padding": 1},
+        Torch("conv2d", padding=1, stride=2, groups=64),
+    ),
+    "depthwise 7x7": Case(
+        "conv", (image(8, 56, 96), (7, 7, 1, 96)), {"groups": 96},
+        Torch("conv2d", padding=3, groups=96),
+    ),
+    "grouped 4": Case(
+        "conv", (image(32, 32, 64), (3, 3, 16, 64)), {"groups": 4},
+        Torch("conv2d", padding=1, groups=4),
+    ),
+    "dilated 2": Case(
+        "conv", (image(32, 32, 64), (3, 3, 64, 64)), {"dilation": 2},
+        Torch("conv2d", padding=2, dilation=2),
+    ),
+    "transposed 4x4 stride 2": Case(
+        "conv_transpose", (image(32, 16, 64), (4, 4, 32, 64)), {"stride": 2, "padding": 1},
+        Torch("conv_transpose2d", stride=2, padding=1),
+    ),
+    "conv1d": Case(
+        "conv", (image(32, 1024, 64, 1), (5, 64, 64)), {}, Torch("conv1d", padding=2)
+    ),
+    "conv3d 3x3x3": Case(
+        "conv", (image(4, 16, 32, 3), (3, 3, 3, 32, 32)), {}, Torch("conv3d", padding=1)
+    ),
+    "max pool 2x2": Case(
+        "max_pool", (image(64, 32, 64),), {"window": 2}, Torch("max_pool2d", kernel_size=2)
+    ),
+    "max pool 3x3 stride 2": Case(
+        "max_pool", (image(64, 32, 64),), {"window": 3, "stride": 2, "padding": 1},
+        Torch("max_pool2d", kernel_size=3, stride=2, padding=1),
+    ),
+    "avg pool 2x2": Case(
+        "avg_pool", (image(64, 32, 64),), {"window": 2}, Torch("avg_pool2d", kernel_size=2)
+    ),
+    "global avg pool": Case(
+        "global_avg_pool", (image(64, 32, 64),), {"keepdims": True},
+        Torch("adaptive_avg_pool2d", output_size=1),
+    ),
+    "batch norm": Case(
+        "batch_norm", _NORM, {},
+        Torch("batch_norm", *_NAMES, running_mean=None, running_var=None, training=True),
+    ),
+    "group norm": Case(
+        "group_norm", _NORM, {"groups": 8}, Torch("group_norm", *_NAMES, num_groups=8)
+    ),
+    "layer norm": Case(
+        "layer_norm", ((4096, 1024), (1024,), (1024,)), {},
+        Torch("layer_norm", *_NAMES, normalized_shape=(1024,)),
+    ),
+    "relu": Case("relu", (image(64, 32, 64),), {}, Torch("relu")),
+    "gelu": Case("gelu", (image(64, 32, 64),), {}, Torch("gelu", approximate="tanh")),
+    "softmax 1000": Case("softmax", ((4096, 1000),), {}, Torch("softmax", dim=-1)),
+    "cross-entropy 1000": Case(
+        "softmax_cross_entropy", ((4096, 1000),), {}, Torch("cross_entropy"), labels=1000
+    ),
+    "upsample 2": Case(
+        "upsample", (image(32, 16, 64),), {"factor": 2},
+        Torch("interpolate", scale_factor=2, mode="nearest"),
+    ),
+    "resize linear": Case(
+        "resize", (image(32, 16, 64),), {"size": (32, 32), "method": "linear"},
+        Torch("interpolate", size=(32, 32), mode="bilinear"),
+    ),
+}  # fmt: skip

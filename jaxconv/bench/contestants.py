@@ -1,0 +1,112 @@
+"""Compiling the contestants, and letting them take turns.
+
+Autodiff takes part twice: how far it is from itself is the noise.
+"""
+
+import functools
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+import jaxconv
+import jaxconv.reference
+from jaxconv.bench import pytorch
+from jaxconv.bench.floors import Ceilings
+from jaxconv.bench.subject import Program, Subject
+
+AGAIN = "autodiff again"
+
+
+@dataclass
+class Timing:
+    """What was measured of one contestant in one direction.
+
+    Attributes:
+        compile_s: seconds from the function to the executable, None in PyTorch.
+        temporary_bytes: what it holds beside arguments and results, if that is known.
+        seconds: of each call.
+    """
+
+    compile_s: float | None = None
+    temporary_bytes: int | None = None
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def median_ms(self) -> float:
+        """The median of all rounds."""
+        return 1e3 * statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One op or network.
+
+    Attributes:
+        timings: for each direction, by contestant.
+        floor_ms: for each direction.
+        residual_bytes: of ours and of autodiff, where that is a question.
+    """
+
+    timings: dict[str, dict[str, Timing]]
+    floor_ms: dict[str, float]
+    residual_bytes: dict[str, int]
+
+
+def compiled(program: Program, options: dict[str, str]) -> tuple[Callable[[], Any], Timing]:
+    """The program as a call, and what it took to get there."""
+    start = time.perf_counter()
+    lowered = jax.jit(program.function, compiler_options=options).lower(*program.args)
+    executable = lowered.compile()
+    seconds = time.perf_counter() - start
+    memory = executable.memory_analysis()
+    run = functools.partial(lambda *args: jax.block_until_ready(executable(*args)), *program.args)
+    return run, Timing(seconds, getattr(memory, "temp_size_in_bytes", None))
+
+
+def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> Result:
+    """All contestants on one op or network, in turns.
+
+    The turns of a round are in an order of its own, so that nobody always comes after the same.
+    """
+    options = jaxconv.compiler_options(device)
+    residuals = {}
+    contests: dict[str, dict[str, tuple[Callable[[], Any], Timing]]] = {}
+    for name, ops in (("ours", jaxconv), ("autodiff", jaxconv.reference)):
+        kept = subject.residual_bytes(ops)
+        if kept is not None:
+            residuals[name] = kept
+        settings: dict[str, dict[str, str]] = {name: {}}
+        if options:
+            settings[f"{name} + options"] = options
+        if name == "autodiff":
+            settings[AGAIN] = {}
+        for direction, program in subject.on_jax(ops).items():
+            contest = contests.setdefault(direction, {})
+            contest |= {who: compiled(program, extra) for who, extra in settings.items()}
+    where = pytorch.device_like(device)
+    if where is not None:
+        for direction, run in subject.on_torch(where).items():
+            contests[direction]["PyTorch"] = run, Timing()
+    for contest in contests.values():
+        _take_turns(list(contest.values()), rounds)
+    floors = {direction: ceilings.floor_ms(works) for direction, works in subject.work().items()}
+    timings = {
+        direction: {who: timing for who, (_, timing) in contest.items()}
+        for direction, contest in contests.items()
+    }
+    return Result(timings, floors, residuals)
+
+
+def _take_turns(contest: list[tuple[Callable[[], Any], Timing]], rounds: int) -> None:
+    for run, _ in contest:
+        run()  # warm
+    for number in range(rounds):
+        for run, timing in random.Random(number).sample(contest, len(contest)):
+            start = time.perf_counter()
+            run()
+            timing.seconds.append(time.perf_counter() - start)

@@ -1,0 +1,110 @@
+"""What a machine can do at best, and what a program has to do at least.
+
+Work is multiply-adds and bytes. A machine has two ceilings: how many multiply-adds a second a
+large product of matrices gets, and how many bytes a second go through memory. The floor of one
+piece of work is the time that the scarcer of the two takes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+class Work(NamedTuple):
+    """What cannot be left undone."""
+
+    multiply_adds: int
+    bytes: int
+
+
+class Ceilings(NamedTuple):
+    """What the machine does in a second, at best."""
+
+    multiply_adds: float
+    bytes: float
+
+    def floor_ms(self, works: Iterable[Work]) -> float:
+        """Of pieces of work that wait for each other."""
+        return 1e3 * sum(
+            max(work.multiply_adds / self.multiply_adds, work.bytes / self.bytes) for work in works
+        )
+
+
+def measured_ceilings(options: dict[str, str], size: int = 2048, calls: int = 9) -> Ceilings:
+    """From a product of two float32 matrices and from negating an array of two such in place.
+
+    Both are the best of some calls: a ceiling is not a typical time. The product is tried
+    without and with the compiler's options. In place, because a new array of some size comes in
+    pages that the system clears first, which can take longer than all the rest.
+    """
+    matrix = jnp.ones((size, size), jnp.float32)
+    products = (
+        jax.jit(jnp.matmul, compiler_options=o).lower(matrix, matrix).compile()
+        for o in ({}, options)
+    )
+    product_s = min(_best(product, (matrix, matrix), calls) for product in products)
+    array = jnp.ones((2, size, size), jnp.float32)
+    moved = 2 * array.nbytes
+    negated = jax.jit(jnp.negative, donate_argnums=0).lower(array).compile()
+    return Ceilings(size**3 / product_s, moved / _best(negated, (array,), calls, in_place=True))
+
+
+def _best(
+    run: Callable[..., Array], args: tuple[Array, ...], calls: int, *, in_place: bool = False
+) -> float:
+    seconds = []
+    for _ in range(calls + 1):  # the first warms up; it is never the best
+        start = time.perf_counter()
+        y = jax.block_until_ready(run(*args))
+        seconds.append(time.perf_counter() - start)
+        args = (y,) if in_place else args
+    return min(seconds)
+
+
+def array_bytes(tree: Any) -> int:
+    """Of all arrays in it, or of their shapes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def contractions(function: Callable[..., Any], *args: Any) -> list[Work]:
+    """The convolutions and matrix products of a function, in order, by themselves.
+
+    Each reads its two operands and writes its result. Borders count as if they were full, and
+    a spread input as if there were nothing between its numbers. What is inside a loop counts
+    once.
+    """
+    jaxpr = jax.make_jaxpr(function)(*args)
+    return [
+        Work(_multiply_adds(eqn), array_bytes([v.aval for v in (*eqn.invars, *eqn.outvars)]))
+        for eqn in _equations(jaxpr)
+        if eqn.primitive.name in ("conv_general_dilated", "dot_general")
+    ]
+
+
+def _multiply_adds(eqn: Any) -> int:
+    (x, w), y = (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval.shape
+    if eqn.primitive.name == "dot_general":
+        (contracted, _), _ = eqn.params["dimension_numbers"]
+        return math.prod(y) * math.prod(x[axis] for axis in contracted)
+    numbers = eqn.params["dimension_numbers"]
+    spread = math.prod(eqn.params["lhs_dilation"]) > 1
+    places, spec = (x, numbers.lhs_spec) if spread else (y, numbers.out_spec)
+    batch = y[numbers.out_spec[0]]
+    return batch * math.prod(places[axis] for axis in spec[2:]) * math.prod(w)
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    for eqn in jaxpr.eqns:
+        yield eqn
+        inner = jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr)
+        for one in filter(_is_jaxpr, inner):
+            yield from _equations(one)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(value, "eqns")

@@ -1,0 +1,225 @@
+"""The networks: each a step of plain SGD, parameters in, parameters out."""
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxconv
+import jaxconv.reference
+from jaxconv.bench.floors import Work, contractions
+from jaxconv.bench.pytorch import TorchOps, as_torch, waiting
+from jaxconv.bench.subject import Program
+from jaxconv.models import Model, Params, lenet, plain
+from jaxconv.models.model import layer
+
+RATE = 0.01
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and what it is trained on.
+
+    Attributes:
+        init: (key, image_shape, classes) to its parameters.
+        loss: (ops, params, images, labels) to the mean cross-entropy.
+        images: the shape of a batch.
+        in_torch: whether the loss can be had with `TorchOps`, too.
+    """
+
+    init: Callable[..., Any]
+    loss: Callable[..., Any]
+    images: tuple[int, int, int, int]
+    in_torch: bool = True
+
+    @classmethod
+    def of(cls, model: Model, images: tuple[int, int, int, int]) -> "Network":
+        """A model that takes its ops as an argument."""
+
+        def loss(ops: Any, params: Params, images: Any, labels: Any) -> Any:
+            return ops.softmax_cross_entropy(model.apply(params, images, ops=ops), labels)
+
+        return cls(model.init, loss, images)
+
+    def on_jax(self, ops: Any) -> dict[str, Program]:
+        """The step."""
+        loss = functools.partial(self.loss, ops)
+
+        def step(params: Any, images: Array, labels: Array) -> Any:
+            gradient = jax.grad(loss)(params, images, labels)
+            return jax.tree.map(lambda p, g: p - RATE * g, params, gradient)
+
+        return {"step": Program(step, (self.params(), *self.batch()))}
+
+    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+        """The same step from the same numbers; gives the list of parameters."""
+        if not self.in_torch:
+            return {}
+        torch: Any = importlib.import_module("torch")
+        images, labels = (as_torch(array, device) for array in self.batch())
+        leaves, tree = jax.tree.flatten(self.params())
+        held = [as_torch(w, device, kernel=w.ndim > 1).requires_grad_() for w in leaves]
+        params = jax.tree.unflatten(tree, held)
+        loss = functools.partial(self.loss, TorchOps())
+
+        def step() -> list[Any]:
+            gradient = torch.autograd.grad(loss(params, images, labels), held)
+            with torch.no_grad():
+                return [p - RATE * g for p, g in zip(held, gradient, strict=True)]
+
+        return {"step": waiting(step, device)}
+
+    def residual_bytes(self, ops: Any) -> None:
+        """No question: what the whole step holds is its temporary memory."""
+
+    def work(self) -> dict[str, list[Work]]:
+        """Its convolutions and dense layers, three contractions each; the images want no dx."""
+        shapes = jax.eval_shape(self.params)
+        loss = functools.partial(self.loss, jaxconv.reference)
+        first, *rest = contractions(loss, shapes, *self.batch())
+        works = [Work(3 * work.multiply_adds, 2 * work.bytes) for work in rest]
+        return {"step": [Work(2 * first.multiply_adds, 2 * first.bytes - 4 * self._size), *works]}
+
+    @property
+    def _size(self) -> int:
+        return int(np.prod(self.images))
+
+    def params(self) -> Any:
+        """As training begins."""
+        return self.init(jax.random.key(0), image_shape=self.images[1:], classes=CLASSES)
+
+    def batch(self) -> tuple[Array, Array]:
+        """Images and labels."""
+        images = np.random.default_rng(0).standard_normal(self.images)
+        labels = jnp.arange(self.images[0], dtype=jnp.int32) % CLASSES
+        return jnp.asarray(images, jnp.float32), labels
+
+
+Shapes = Iterator[tuple[str, tuple[int, ...]]]
+
+
+def _drawn(shapes: Callable[[int, int], Shapes]) -> Callable[..., Params]:
+    """`init` of a model that has layers of these names and shapes for so many channels, classes.
+
+    Kernels are followed by batch norm and have its scale and bias; the last layer is dense.
+    """
+
+    def init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -> Params:
+        params: Params = {}
+        for number, (name, shape) in enumerate(shapes(image_shape[2], classes)):
+            params[name] = layer(jax.random.fold_in(key, number), shape)
+            if len(shape) == 4:
+                bias = params[name].pop("b")
+                params[name] |= {"scale": jnp.ones_like(bias), "bias": bias}
+        return params
+
+    return init
+
+
+def _normalized(ops: Any, x: Any, p: dict[str, Any], *, padding: int = 1, **options: Any) -> Any:
+    """A convolution, 3 × 3 unless padding is 0, then batch norm."""
+    y = ops.conv(x, p["w"], padding=padding, **options)
+    return ops.batch_norm(y, p["scale"], p["bias"])[0]
+
+
+Blocks = tuple[tuple[int, int], ...]  # (channels, stride) of each
+
+
+def resnet(stem: int, blocks: Blocks) -> Model:
+    """Basic blocks of two 3 × 3 convolutions and a shortcut around them.
+
+    He, Zhang, Ren & Sun, "Deep residual learning for image recognition" (2015), section 4.2;
+    where a block changes the size, its shortcut is a 1 × 1 convolution of the same stride.
+    """
+
+    def shapes(channels: int, classes: int) -> Shapes:
+        yield "stem", (3, 3, channels, stem)
+        inputs = stem
+        for number, (outputs, stride) in enumerate(blocks):
+            yield f"first{number}", (3, 3, inputs, outputs)
+            yield f"second{number}", (3, 3, outputs, outputs)
+            if (outputs, stride) != (inputs, 1):
+                yield f"shortcut{number}", (1, 1, inputs, outputs)
+            inputs = outputs
+        yield "dense", (inputs, classes)
+
+    def apply(params: Params, x: Any, *, ops: Any = jaxconv) -> Any:
+        x = ops.relu(_normalized(ops, x, params["stem"]))
+        for number, (_, stride) in enumerate(blocks):
+            y = ops.relu(_normalized(ops, x, params[f"first{number}"], stride=stride))
+            y = _normalized(ops, y, params[f"second{number}"])
+            shortcut = params.get(f"shortcut{number}")
+            if shortcut is not None:
+                x = _normalized(ops, x, shortcut, padding=0, stride=stride)
+            x = ops.relu(x + y)
+        return ops.dense(ops.global_avg_pool(x), **params["dense"])
+
+    return Model(_drawn(shapes), apply)
+
+
+def mobilenet(stem: int, blocks: Blocks) -> Model:
+    """Depthwise 3 × 3 convolutions, each followed by a 1 × 1.
+
+    Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
+    applications" (2017), with ReLU6.
+    """
+
+    def shapes(channels: int, classes: int) -> Shapes:
+        yield "stem", (3, 3, channels, stem)
+        inputs = stem
+        for number, (outputs, _) in enumerate(blocks):
+            yield f"depthwise{number}", (3, 3, 1, inputs)
+            yield f"pointwise{number}", (1, 1, inputs, outputs)
+            inputs = outputs
+        yield "dense", (inputs, classes)
+
+    def apply(params: Params, x: Any, *, ops: Any = jaxconv) -> Any:
+        x = ops.relu6(_normalized(ops, x, params["stem"]))
+        groups = stem
+        for number, (outputs, stride) in enumerate(blocks):
+            depthwise = params[f"depthwise{number}"]
+            x = ops.relu6(_normalized(ops, x, depthwise, stride=stride, groups=groups))
+            x = ops.relu6(_normalized(ops, x, params[f"pointwise{number}"], padding=0))
+            groups = outputs
+        return ops.dense(ops.global_avg_pool(x), **params["dense"])
+
+    return Model(_drawn(shapes), apply)
+
+
+def _flax(**attributes: Any) -> Any:
+    return importlib.import_module("jaxconv.bench.flax_network").Network(**attributes)
+
+
+def _flax_init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -> Any:
+    return _flax(classes=classes).init(key, jnp.zeros((1, *image_shape), jnp.float32))
+
+
+def _flax_loss(ops: Any, params: Any, images: Array, labels: Array) -> Any:
+    """The convolutions are ours, or what Flax has if nobody asks; nothing else is another."""
+    stock = ops is jaxconv.reference
+    network = _flax() if stock else _flax(conv_general_dilated=ops.conv_general_dilated)
+    return jaxconv.reference.softmax_cross_entropy(network.apply(params, images), labels)
+
+
+NETWORKS = {
+    "LeNet step": Network.of(lenet, (128, 28, 28, 1)),
+    "LeNet-like step": Network.of(plain((((5, 32),), ((5, 64),)), hidden=()), (128, 28, 28, 1)),
+    "ResNet-20-like step": Network.of(
+        resnet(16, ((16, 1),) * 3 + ((32, 2), (32, 1), (32, 1)) + ((64, 2), (64, 1), (64, 1))),
+        (64, 32, 32, 3),
+    ),
+    "MobileNet-like step": Network.of(
+        mobilenet(32, ((64, 1), (128, 2), (128, 1), (128, 1), (256, 2))), (64, 32, 32, 3)
+    ),
+}
+
+if importlib.util.find_spec("flax") is not None:
+    NETWORKS["Flax step"] = Network(_flax_init, _flax_loss, (64, 32, 32, 3), in_torch=False)

@@ -1,0 +1,66 @@
+"""Who takes part, and in which order."""
+
+import jax.numpy as jnp
+import pytest
+
+import jaxconv
+from jaxconv.bench import contestants, pytorch
+from jaxconv.bench.contestants import AGAIN, Timing, compiled, measure
+from jaxconv.bench.floors import Ceilings, Work
+from jaxconv.bench.subject import Program
+
+NAMES = {"ours", "autodiff", "ours + options", "autodiff + options", AGAIN}
+
+
+class Doubling:
+    """A subject that is no work."""
+
+    def on_jax(self, ops):
+        return {"forward": Program(lambda x: x + x, (jnp.ones(3),))}
+
+    def on_torch(self, device):
+        return {"forward": lambda: device}
+
+    def residual_bytes(self, ops):
+        return 12 if ops is jaxconv else None
+
+    def work(self):
+        return {"forward": [Work(0, 24)]}
+
+
+@pytest.mark.parametrize("torch", [True, False])
+@pytest.mark.parametrize("options", [True, False])
+def test_everybody_takes_part(torch, options, monkeypatch):
+    monkeypatch.setattr(pytorch, "device_like", lambda platform: platform if torch else None)
+    if not options:
+        monkeypatch.setattr(jaxconv, "compiler_options", lambda platform: {})
+    result = measure(Doubling(), 3, "cpu", Ceilings(1, 24_000))
+    names = NAMES if options else {"ours", "autodiff", AGAIN}
+    assert set(result.timings["forward"]) == (names | {"PyTorch"} if torch else names)
+    assert all(len(timing.seconds) == 3 for timing in result.timings["forward"].values())
+    assert result.floor_ms == {"forward": pytest.approx(1)}
+    assert result.residual_bytes == {"ours": 12}
+
+
+def test_turns_of_every_round_are_in_an_order_of_its_own():
+    calls = []
+    contest = [(lambda name=name: calls.append(name), Timing()) for name in "abcd"]
+    contestants._take_turns(contest, 4)
+    warm, *rounds = ["".join(calls[i : i + 4]) for i in range(0, 20, 4)]
+    assert warm == "abcd"
+    assert all(sorted(one) == list("abcd") for one in rounds)
+    assert len(set(rounds)) > 2
+    assert [len(timing.seconds) for _, timing in contest] == [4] * 4
+
+
+def test_the_compiler_is_timed_and_asked():
+    program = Program(lambda x: x @ x.T, (jnp.ones((4, 4)),))
+    run, timing = compiled(program, {})
+    assert run().tolist() == [[4.0] * 4] * 4
+    assert timing.compile_s > 0
+    assert timing.temporary_bytes >= 0
+    assert timing.seconds == []
+
+
+def test_the_median():
+    assert Timing(seconds=[0.003, 0.001, 0.009]).median_ms == 3
