@@ -18,21 +18,8 @@ from jaxconv.arguments import (
     check_option,
 )
 from jaxconv.geometry import Windows, make_windows
-from jaxconv.pooling.selection import (
-    LARGEST,
-    SMALLEST,
-    Extreme,
-    add_up,
-    best,
-    find,
-    give,
-    how_many,
-    pack,
-    share_out,
-    stages,
-    tied,
-    unpack,
-)
+from jaxconv.pooling.selection import LARGEST, SMALLEST, Extreme, best, find, give, stages
+from jaxconv.pooling.ties import add_up, how_many, pack, share_out, tied, unpack
 
 
 def max_pool(
