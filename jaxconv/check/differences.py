@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import as_float64, root_mean_square
+
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
-ELEMENTWISE = 512
-"""Up to this many elements a gradient is differenced one element at a time."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Slope:
 class Differences:
     """Directional derivatives of Σ dy·f, in float64.
 
-    Five points, the outer ones twice as far: the error is of the fourth power of the step. The
-    step is the one at which halving it changes least; that change says how far to trust it.
+    Two pairs of points, one twice as far as the other, make an error of the fourth power of the
+    step; a third pair, half as far, makes the same with half the step. The step is the one at which
+    halving it changes least; that change says how far to trust it.
     """
 
     def __init__(self, bound: Callable[..., list[Any]]):
@@ -53,11 +54,9 @@ class Differences:
 
     def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
         """⟨gradient of the leaf, v⟩."""
-        x = np.asarray(arrays[leaf])
-        scale = float(np.sqrt(np.mean(x[np.isfinite(x)] ** 2))) if x.size else 1.0
         v = np.asarray(v, float)
         reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
-        unit = (scale or 1.0) / reach
+        unit = (root_mean_square(as_float64(arrays[leaf])) or 1.0) / reach
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
         values = self._along(arrays, dy, leaf, v, steps)
         best = Slope(float("nan"), float("inf"))
@@ -69,6 +68,15 @@ class Differences:
             if np.isfinite(error) and error / (h * unit) < best.error:
                 best = Slope(narrow / (h * unit), error / (h * unit))
         return best
+
+    def gradient(self, arrays: list[Any], dy: list[Any], leaf: int) -> np.ndarray:
+        """Of one argument, an element at a time."""
+        found = np.zeros(arrays[leaf].shape)
+        for index in np.ndindex(*found.shape):
+            v = np.zeros_like(found)
+            v[index] = 1
+            found[index] = self.slope(arrays, dy, leaf, v).value
+        return found
 
     def sides(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> Any:
         """The slopes to the left and to the right of one element."""

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves
 
-Arrays = list[Any]
 Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 # How many units in the last place two right answers may be apart, before the conditioning of the
@@ -112,7 +112,7 @@ class Trial:
         self.dtype = jnp.dtype(dtype)
         self.leaves = Leaves.of(args).cast(dtype)
         self.exact = self.leaves.cast(jnp.float64)
-        self.rule, self.reference = rule, reference
+        self.rule, self.reference, self._precedents = rule, reference, precedents
         self.bound = self.leaves.bind(rule)
         self.eager: Pullback = pullback(self.bound)
         self.rng = np.random.default_rng((seed, _STREAM))
@@ -160,6 +160,13 @@ class Trial:
         return jax.jit(pullback(self.leaves.bind(self.reference)))
 
     @cached_property
+    def differences(self) -> Differences:
+        """Those of the rule, in float64."""
+        if self._precedents is not None:
+            return self._precedents.differences(self.exact)
+        return Differences(self.exact.bind(self.rule))
+
+    @cached_property
     def noise(self) -> list[float]:
         """How far each gradient moves if its arguments move by a rounding error.
 
@@ -205,21 +212,3 @@ class Trial:
         relative = 16 * ULPS * float(jnp.finfo(self.dtype).eps)
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want))
-
-
-def root_mean_square(array: np.ndarray) -> float:
-    """Of the finite elements; 0 if there are none."""
-    finite = array[np.isfinite(array)]
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
-
-
-def widen(arrays: Sequence[Any]) -> Arrays:
-    """In float64."""
-    return [jnp.asarray(a).astype(jnp.float64) for a in arrays]
-
-
-def as_float64(array: Any) -> np.ndarray:
-    """A numpy array to compare with."""
-    if isinstance(array, np.ndarray) and array.dtype == np.float64:
-        return array
-    return np.asarray(jnp.asarray(array).astype(jnp.float64))

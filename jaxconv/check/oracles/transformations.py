@@ -1,11 +1,11 @@
 """The same gradient under the transformations of JAX: what came, what was expected, how near.
 
-Each function yields (leaf, got, want, allowed). What is expected is computed by the reference
+Each question yields (leaf, got, want, allowed). What is expected is computed by the reference
 without the transformation, one example or step at a time; or, where there is no reference, by the
 rule itself without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxconv.check.trial import Arrays, Trial, as_float64, pullback
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv.check.bench import Bench, first_line
+from jaxconv.check.compare import compare
+from jaxconv.check.trial import Trial, pullback
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 
@@ -135,8 +138,7 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
             g, w = as_float64(g), as_float64(w)
             w = np.where(np.isnan(w), g, w)
             finite = np.where(np.isfinite(w), w, 0)
-            size = np.sqrt(np.mean(finite**2)) if w.size else 0.0
-            allowed = relative * (np.abs(finite) + size + 1e-6)
+            allowed = relative * (np.abs(finite) + root_mean_square(w) + 1e-6)
             yield (names[i] if found is not got[1] else f"dy[{i}]"), g, w, allowed
 
 
@@ -179,3 +181,22 @@ ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
     "second_order": _second_order,
     "shard_map": _shard_map,
 }
+
+
+def under(bench: Bench, names: Sequence[str]) -> None:
+    """Ask each transformation by its name."""
+    trial = bench.exact
+    for name in names:
+        try:
+            outcomes = list(ASK[name](trial))
+        except Exception as error:
+            bench.fail("", "autodiff", trial, f"it fails: {first_line(error)}", transform=name)
+            continue
+        for leaf, got, want, allowed in outcomes:
+            bench.report.checks += 1
+            mismatch = compare(got, want, allowed)
+            if mismatch is not None:
+                path = leaf if isinstance(leaf, str) else trial.leaves.names[leaf]
+                what = f"d({path})"
+                bench.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
+                break
