@@ -11,6 +11,7 @@ import numpy as np
 from jaxconv.check.arrays import as_float64, root_mean_square
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+SHORT = STEPS[-1]
 OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 
 
@@ -54,9 +55,7 @@ class Differences:
 
     def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
         """⟨gradient of the leaf, v⟩."""
-        v = np.asarray(v, float)
-        reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
-        unit = (root_mean_square(as_float64(arrays[leaf])) or 1.0) / reach
+        unit = _unit(arrays[leaf], v)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
         values = self._along(arrays, dy, leaf, v, steps)
         best = Slope(float("nan"), float("inf"))
@@ -78,19 +77,27 @@ class Differences:
             found[index] = self.slope(arrays, dy, leaf, v).value
         return found
 
-    def sides(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> Any:
-        """The slopes to the left and to the right of one element."""
+    def bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> bool:
+        """Whether the slopes before and after this point differ, along v."""
+        return self._bends(arrays, dy, leaf, v, SHORT * _unit(arrays[leaf], v))
+
+    def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
+        """The same along one element."""
         x = np.asarray(arrays[leaf])
         v = np.zeros_like(x)
         v[index] = 1
-        h = 1e-5 * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
+        step = SHORT * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
+        return self._bends(arrays, dy, leaf, v, step)
+
+    def _bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, h: float) -> bool:
         f = self._along(arrays, dy, leaf, v, h * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
         left = (3 * f[2] - 4 * f[1] + f[0]) / (2 * h)
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)
-        return float(left), float(right)
-
-    def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
-        """Whether the slopes to the left and to the right of this element differ."""
-        left, right = self.sides(arrays, dy, leaf, index)
         size = max(abs(left), abs(right))
         return not abs(right - left) <= 1e-3 * size + 1e-6
+
+
+def _unit(x: Any, v: np.ndarray) -> float:
+    """The multiple of v that moves no element by more than their size."""
+    reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
+    return (root_mean_square(as_float64(x)) or 1.0) / reach

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxconv.check.bench import Bench
 from jaxconv.check.case import TRANSFORMS
@@ -34,6 +35,7 @@ def check_rule(
     finite_differences: bool = True,
     name: str | None = None,
     others: Sequence[Sequence[Any]] = (),
+    dtypes: Sequence[Any] = (),
     costs: bool = False,
 ) -> Report:
     """Put the gradient of `rule` at `args` on trial.
@@ -57,6 +59,7 @@ def check_rule(
         finite_differences: whether to ask them.
         name: what the report calls the rule.
         others: further arguments, of other shapes, on which a diagnosis must hold too.
+        dtypes: those in which it is judged beside float64 and the dtype of the arguments.
         costs: whether to say what rule and reference cost, in `Report.costs`.
 
     Returns:
@@ -73,11 +76,7 @@ def check_rule(
         bench = Bench(
             rule, reference, tuple(args), report, cotangents, seed_of(key), tolerance, others
         )
-        in_float64(bench, finite_differences)
-        if report.ok:
-            in_dtype(bench, bench.given)
-        if report.ok:
-            under(bench, transforms)
+        ask(bench, finite_differences, dtypes, transforms)
         if costs:
             report.costs = compared_costs(rule, reference, args)
     return report
@@ -105,24 +104,37 @@ def try_gradient(
     return bench.report
 
 
+def ask(
+    bench: Bench, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
+) -> None:
+    """All oracles; until something does not hold."""
+    in_float64(bench, finite_differences)
+    for dtype in dict.fromkeys(map(jnp.dtype, (bench.given, *dtypes))):
+        if bench.report.ok:
+            in_dtype(bench, dtype)
+    if bench.report.ok:
+        under(bench, transforms)
+
+
 def in_float64(bench: Bench, finite_differences: bool) -> None:
     """Value, gradients, differences, linearity, determinism; until something does not hold."""
     value(bench)
     if not bench.report.ok:
         return
     elsewhere = again(bench)
-    if elsewhere is None:
+    gradients = gradients_of(bench, bench.exact) if elsewhere is not None else None
+    if elsewhere is None or gradients is None:
         return
-    gradients = gradients_of(bench, bench.exact)
-    aside = gradients is not None and on_kinks(bench, gradients)
+    aside = on_kinks(bench, gradients)
     if aside:
-        step_aside(bench)
-        gradients = gradients_of(bench, bench.exact)
-    if gradients is None:
-        return
+        gradients = step_aside(bench)
     autodiff(bench, gradients)
     if bench.report.ok and finite_differences:
-        differences(bench, gradients)
+        told = differences(bench, gradients)
+        if bench.report.ok and not told and not aside:
+            aside, gradients = True, step_aside(bench)
+            autodiff(bench, gradients)
+            differences(bench, gradients)
     if bench.report.ok:
         linearity(bench, gradients)
         if not aside:

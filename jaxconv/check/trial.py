@@ -1,6 +1,7 @@
 """A rule in one dtype, beside the truth: what all oracles ask."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +46,7 @@ class Precedents:
         self.reference = reference
         self._compiled: dict[Any, Pullback] = {}
         self._differences: dict[Any, Differences] = {}
+        self._autodiff: dict[Any, Pullback] = {}
 
     def truth(self, exact: Leaves) -> Pullback:
         """The truth for these arguments, or others of their form."""
@@ -52,6 +54,13 @@ class Precedents:
         if form not in self._compiled:
             self._compiled[form] = _remembered(jax.jit(pullback(exact.bind(self.reference))))
         return self._compiled[form]
+
+    def autodiff(self, leaves: Leaves, dtype: Any) -> Pullback:
+        """The reference in this dtype."""
+        form = (_form(leaves), dtype)
+        if form not in self._autodiff:
+            self._autodiff[form] = jax.jit(pullback(leaves.bind(self.reference)))
+        return self._autodiff[form]
 
     def differences(self, exact: Leaves) -> Differences:
         """Those of the reference, whose value that of the rule has been held against."""
@@ -118,7 +127,6 @@ class Trial:
         self.rng = np.random.default_rng((seed, _STREAM))
         if precedents is not None:
             self.truth = precedents.truth(self.exact)
-            self.compiled = self.eager
         if truth is not None:
             self.truth = truth  # compiled already
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
@@ -139,7 +147,9 @@ class Trial:
         return jax.jit(self.eager)
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        """The pullback of the rule: compiled, as that is faster, if it can be."""
+        """The pullback of the rule: compiled, as that is faster, if it can be and is worth it."""
+        if self._precedents is not None:
+            return self.eager(arrays, dy)
         try:
             return self.compiled(arrays, dy)
         except Exception:
@@ -157,6 +167,8 @@ class Trial:
     def autodiff(self) -> Pullback:
         """The reference in the dtype of the trial."""
         assert self.reference is not None
+        if self._precedents is not None:
+            return self._precedents.autodiff(self.leaves, self.dtype)
         return jax.jit(pullback(self.leaves.bind(self.reference)))
 
     @cached_property
@@ -168,14 +180,24 @@ class Trial:
 
     @cached_property
     def noise(self) -> list[float]:
-        """How far each gradient moves if its arguments move by a rounding error.
+        """How far each gradient moves if its arguments move by a rounding error."""
+        return self._noise[len(self.shapes) :]
+
+    @cached_property
+    def noise_of_value(self) -> list[float]:
+        """The same of each array of the output."""
+        return self._noise[: len(self.shapes)]
+
+    @cached_property
+    def _noise(self) -> list[float]:
+        """Of all of them, the output's arrays first.
 
         At a kink or a tie it jumps, however small the move; that is no rounding, and 0 here. A
         jump is told from bad conditioning by a larger move, which makes it no larger.
         """
         assert self.truth is not None
         eps = float(jnp.finfo(self.dtype).eps)
-        _, want = self.truth(self.leaves.arrays, self.dys[0])
+        want = _joined(self.truth(self.leaves.arrays, self.dys[0]))
         near = np.max([self._moved(eps, want) for _ in range(2)], axis=0)
         further = self._moved(16 * eps, want)
         cotangents = np.concatenate([as_float64(d).ravel() for d in self.dys[0]])
@@ -187,7 +209,7 @@ class Trial:
         return found
 
     def _moved(self, by: float, want: Arrays) -> list[float]:
-        """The largest change of each gradient if all that it is made from moves by so much."""
+        """The largest change of each array if all that it is made from moves by so much."""
         assert self.truth is not None
         jittered = [
             [a * (1 + by * self.rng.uniform(-1, 1, a.shape)) for a in widen(group)]
@@ -195,7 +217,7 @@ class Trial:
         ]
         gaps = [
             np.abs(as_float64(a) - as_float64(b))
-            for a, b in zip(self.truth(*jittered)[1], want, strict=True)
+            for a, b in zip(_joined(self.truth(*jittered)), want, strict=True)
         ]
         return [float(np.max(gap[np.isfinite(gap)], initial=0.0)) for gap in gaps]
 
@@ -212,3 +234,18 @@ class Trial:
         relative = 16 * ULPS * float(jnp.finfo(self.dtype).eps)
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want))
+
+
+def _joined(answer: tuple[Arrays, Arrays]) -> Arrays:
+    return [*answer[0], *answer[1]]
+
+
+@contextmanager
+def quickly_compiled() -> Iterator[None]:
+    """Without optimizations: for what is small and runs a few times, compiling takes long."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)

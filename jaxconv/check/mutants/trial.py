@@ -17,6 +17,7 @@ from jaxconv.check.mutants.edits import Edit, edited, edits, spread, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
 from jaxconv.check.mutants.terms import tells
 from jaxconv.check.report import Report
+from jaxconv.check.trial import quickly_compiled
 
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
@@ -85,7 +86,7 @@ def try_op(name: str) -> OpTrial:
     """Put every mutant of the op on trial."""
     start = time.perf_counter()
     record = CATALOGUE[name]
-    with jax.enable_x64(True), _quickly_compiled():
+    with jax.enable_x64(True), quickly_compiled():
         scenes = [Scene(record, number) for number in telling(record, 3 * SAMPLES)]
         scenes = sorted(scenes, key=lambda scene: not tells(scene))[:SAMPLES]
         found = list(_changed(scenes[0]))
@@ -141,17 +142,6 @@ def _one_edit(
         return None
     report = _court(scene, _rebound(scene, op), diagnosed=False)
     return _verdict(edit.what, "edited", (), report, scene)
-
-
-@contextmanager
-def _quickly_compiled() -> Iterator[None]:
-    """Everything here is small and runs a few times: compiling it is what takes long."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @contextmanager
