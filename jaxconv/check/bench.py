@@ -30,7 +30,7 @@ class Bench:
         tolerance: relative, of gradients in float64; None is the court's own.
         others: arguments of other shapes, which a diagnosis must explain, too.
         precedents: what is shared with the trials of other rules against the same reference.
-        brief: whether an oracle is done with its first failure.
+        every_oracle: whether all are asked though one failed; each ends with its first failure.
         diagnosed: whether a wrong gradient is fitted against known mistakes.
         given: the dtype of the arguments.
         exact: the trial in float64; in the given dtype, if the rule takes no other.
@@ -45,7 +45,7 @@ class Bench:
     tolerance: float | None = None
     others: Sequence[Sequence[Any]] = ()
     precedents: Precedents | None = None
-    brief: bool = False
+    every_oracle: bool = False
     diagnosed: bool = True
     given: Any = field(init=False)
     exact: Trial = field(init=False)
@@ -77,6 +77,11 @@ class Bench:
             self.rule, self.reference, self.args, dtype, self.cotangents, self.seed,
             truth, self.precedents,
         )  # fmt: skip
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another oracle is asked."""
+        return self.report.ok or self.every_oracle
 
     def note(self, note: str) -> None:
         """What is no failure but good to know; once."""

@@ -21,7 +21,7 @@ from jaxconv.check.strangers import strangers
 from jaxconv.check.trial import Precedents, quickly_compiled
 
 DTYPES = ("float64", "float32", "bfloat16")
-REPEATED = 10
+REPEATED = 4
 """So many times a call is made before another is drawn: compiling it is what takes long."""
 
 TRANSFORMED = 0.1
@@ -82,13 +82,12 @@ def try_share(share: Share) -> Tally:
     start = time.perf_counter()
     alarms = []
     shared: dict[Any, Precedents] = {}
-    cases: list[Case] = []
     for number in range(share.count):
         rng = np.random.default_rng((share.seed, zlib.crc32(share.source.encode()), number))
-        if number % REPEATED == 0:
-            cases.append(_drawn(share.source, rng))
-        with quickly_compiled():
-            report = _tried(cases[-1], rng, shared)
+        with jax.enable_x64(True), quickly_compiled():
+            if number % REPEATED == 0:
+                case = _drawn(share.source, rng)
+            report = _tried(case, rng, shared)
         if not report.ok:
             line = f"python -m jaxconv.check {share.source} --random {number + 1}"
             report.reproduce = f"{line} --seed {share.seed}" if share.seed else line
@@ -113,10 +112,9 @@ def _tried(case: Case, rng: np.random.Generator, shared: dict[Any, Precedents]) 
     assert case.reference is not None
     precedents = shared.setdefault(case.reference, Precedents(case.reference))
     report = Report(f"{case.name}, in {dtype}, cotangents of seed {seed}")
-    with jax.enable_x64(True):
-        bench = Bench(
-            case.rule, case.reference, args, report, cotangents=2, seed=seed,
-            others=case.options.get("others", ()), precedents=precedents,
-        )  # fmt: skip
-        ask(bench, True, (dtype,), transforms)
+    bench = Bench(
+        case.rule, case.reference, args, report, cotangents=2, seed=seed,
+        others=case.options.get("others", ()), precedents=precedents,
+    )  # fmt: skip
+    ask(bench, True, (dtype,), transforms)
     return report

@@ -163,6 +163,11 @@ class Trial:
         compiled = jax.jit(pullback(self.exact.bind(self.reference)))
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
 
+    @property
+    def best(self) -> Pullback:
+        """The truth; without a reference, what the rule says itself."""
+        return self.truth or self.pull
+
     @cached_property
     def autodiff(self) -> Pullback:
         """The reference in the dtype of the trial."""
@@ -180,24 +185,13 @@ class Trial:
 
     @cached_property
     def noise(self) -> list[float]:
-        """How far each gradient moves if its arguments move by a rounding error."""
-        return self._noise[len(self.shapes) :]
-
-    @cached_property
-    def noise_of_value(self) -> list[float]:
-        """The same of each array of the output."""
-        return self._noise[: len(self.shapes)]
-
-    @cached_property
-    def _noise(self) -> list[float]:
-        """Of all of them, the output's arrays first.
+        """How far each gradient moves if its arguments move by a rounding error.
 
         At a kink or a tie it jumps, however small the move; that is no rounding, and 0 here. A
         jump is told from bad conditioning by a larger move, which makes it no larger.
         """
-        assert self.truth is not None
         eps = float(jnp.finfo(self.dtype).eps)
-        want = _joined(self.truth(self.leaves.arrays, self.dys[0]))
+        _, want = self.best(self.leaves.arrays, self.dys[0])
         near = np.max([self._moved(eps, want) for _ in range(2)], axis=0)
         further = self._moved(16 * eps, want)
         cotangents = np.concatenate([as_float64(d).ravel() for d in self.dys[0]])
@@ -209,15 +203,15 @@ class Trial:
         return found
 
     def _moved(self, by: float, want: Arrays) -> list[float]:
-        """The largest change of each array if all that it is made from moves by so much."""
-        assert self.truth is not None
+        """The largest change of each gradient if all that it is made from moves by so much."""
+        taken = self.dtype if self.truth is None else jnp.float64
         jittered = [
-            [a * (1 + by * self.rng.uniform(-1, 1, a.shape)) for a in widen(group)]
+            [(a * (1 + by * self.rng.uniform(-1, 1, a.shape))).astype(taken) for a in widen(group)]
             for group in (self.leaves.arrays, self.dys[0])
         ]
         gaps = [
             np.abs(as_float64(a) - as_float64(b))
-            for a, b in zip(_joined(self.truth(*jittered)), want, strict=True)
+            for a, b in zip(self.best(*jittered)[1], want, strict=True)
         ]
         return [float(np.max(gap[np.isfinite(gap)], initial=0.0)) for gap in gaps]
 
@@ -226,18 +220,13 @@ class Trial:
         relative = ULPS * float(jnp.finfo(self.dtype).eps) if tolerance is None else tolerance
         finite = np.where(np.isfinite(want), want, 0)
         typical = root_mean_square(want)
-        noise = self.noise[leaf] if self.truth is not None else 0.0
-        return relative * (np.abs(finite) + typical) + ULPS * noise
+        return relative * (np.abs(finite) + typical) + ULPS * self.noise[leaf]
 
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
         """The error each element of the value may have."""
         relative = 16 * ULPS * float(jnp.finfo(self.dtype).eps)
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want))
-
-
-def _joined(answer: tuple[Arrays, Arrays]) -> Arrays:
-    return [*answer[0], *answer[1]]
 
 
 @contextmanager

@@ -46,7 +46,9 @@ def test_an_edit_changes_the_copy_and_not_the_op():
 
 def test_the_matrix_fails_if_one_survives_or_too_few_are_named():
     def verdict(caught=True, named="wrong_sign"):
-        return Verdict("dx: sign", "changed", ("wrong_sign",), caught, False, "autodiff", named, 0)
+        return Verdict(
+            "dx: sign", "changed", ("wrong_sign",), caught, False, ("autodiff",), named, 0
+        )
 
     def ok(*verdicts):
         return Matrix([OpTrial("op", verdicts, 0, 0, 1.0)]).ok

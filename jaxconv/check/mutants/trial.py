@@ -39,7 +39,7 @@ class Verdict:
         expected: the diagnoses that are right; () where none is expected.
         caught: whether something failed.
         crashed: whether it was the backward pass itself.
-        oracle: which caught it first.
+        oracles: which caught it, in the order in which they were asked.
         named: the diagnosis that was made, or "".
         sample: the number of the sample that it was tried on.
     """
@@ -49,7 +49,7 @@ class Verdict:
     expected: tuple[str, ...]
     caught: bool
     crashed: bool
-    oracle: str
+    oracles: tuple[str, ...]
     named: str
     sample: int
 
@@ -137,7 +137,7 @@ def _one_edit(
         with _limit(PATIENCE):
             scene = _telling_scene(scenes, wanted, op)
     except TimeoutError:
-        return Verdict(edit.what, "edited", (), True, True, "never ends", "", -1)
+        return Verdict(edit.what, "edited", (), True, True, ("never ends",), "", -1)
     if scene is None:
         return None
     report = _court(scene, _rebound(scene, op), diagnosed=False)
@@ -207,14 +207,14 @@ def _verdict(
     what: str, kind: str, expected: tuple[str, ...], report: Report, scene: Scene
 ) -> Verdict:
     first = report.failures[0] if report.failures else None
-    oracle = first.oracle if first else ""
+    oracles = tuple(dict.fromkeys(failure.oracle for failure in report.failures))
     return Verdict(
         what,
         kind,
         expected,
         not report.ok,
-        kind == "edited" and oracle == "structure",
-        oracle,
+        kind == "edited" and oracles[:1] == ("structure",),
+        oracles,
         first.diagnosis.name if first and first.diagnosis else "",
         scene.number,
     )

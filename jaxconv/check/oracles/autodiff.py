@@ -34,7 +34,7 @@ def autodiff(bench: Bench, gradients: list[Arrays]) -> None:
             if mismatch is not None:
                 evidence = _evidence(bench, leaf, gradients) if bench.diagnosed else None
                 bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})", evidence=evidence)
-                if bench.brief:
+                if bench.every_oracle:
                     return
                 break
 

@@ -22,10 +22,6 @@ from jaxconv.check.trial import Trial, pullback
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _want(trial: Trial, arrays: Arrays, dy: Arrays) -> Arrays:
-    return (trial.truth or trial.pull)(arrays, dy)[1]
-
-
 def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
     for leaf, (g, w) in enumerate(zip(got, want, strict=True)):
         g, w = as_float64(g), as_float64(w)
@@ -36,7 +32,7 @@ def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
 def _jit(trial: Trial) -> Iterator[Outcome]:
     """Compiled, and without any compilation of ours."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    want = _want(trial, arrays, dy)
+    want = trial.best(arrays, dy)[1]
     for run in (trial.compiled, trial.eager):
         yield from _outcomes(trial, run(arrays, dy)[1], want)
 
@@ -44,7 +40,7 @@ def _jit(trial: Trial) -> Iterator[Outcome]:
 def _checkpoint(trial: Trial) -> Iterator[Outcome]:
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     _, got = jax.jit(pullback(jax.checkpoint(trial.bound)))(arrays, dy)
-    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+    yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 
 def _vmap(trial: Trial) -> Iterator[Outcome]:
@@ -75,7 +71,7 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
         for i in range(3):
             one = [a[i] if c else a for a, c in zip(args[0], chosen, strict=True)]
             its = [d[i] for d in args[1]] if with_dy else args[1]
-            yield from _outcomes(trial, [g[i] for g in got], _want(trial, one, its))
+            yield from _outcomes(trial, [g[i] for g in got], trial.best(one, its)[1])
 
 
 def _scan(trial: Trial) -> Iterator[Outcome]:
@@ -95,7 +91,7 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
     want = [np.zeros(a.shape) for a in arrays]
     for scale in scales:
         at = [a * scale.astype(a.dtype) for a in arrays]
-        for w, g in zip(want, _want(trial, at, dy), strict=True):
+        for w, g in zip(want, trial.best(at, dy)[1], strict=True):
             w += float(scale) * as_float64(g)
     yield from _outcomes(trial, got, want)
 
@@ -170,7 +166,7 @@ def _shard_map(trial: Trial) -> Iterator[Outcome]:
 
     shares = jnp.asarray(np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else [1.0])
     got = jax.jit(shared)(arrays, shares.astype(trial.dtype))
-    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+    yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 
 ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
