@@ -97,9 +97,12 @@ def try_share(share: Share) -> Tally:
 
 
 def _drawn(source: str, rng: np.random.Generator) -> Case:
-    if source in CATALOGUE:
-        return case_of(CATALOGUE[source], int(rng.integers(1 << 20)))
-    return strangers()[source](rng)
+    """Most of them not empty."""
+    if source not in CATALOGUE:
+        return strangers()[source](rng)
+    numbers = [int(n) for n in rng.integers(1 << 20, size=2)]
+    cases = [case_of(CATALOGUE[source], number) for number in numbers]
+    return cases[0] if all(map(np.size, cases[0].args)) else cases[1]
 
 
 def _tried(case: Case, rng: np.random.Generator, shared: dict[Any, Precedents]) -> Report:

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
+from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
-from jaxconv.check.leaves import Leaves
+from jaxconv.check.leaves import Leaves, is_float
 
 Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
@@ -221,6 +222,38 @@ class Trial:
         finite = np.where(np.isfinite(want), want, 0)
         typical = root_mean_square(want)
         return relative * (np.abs(finite) + typical) + ULPS * self.noise[leaf]
+
+    @cached_property
+    def _noise_of_saved(self) -> list[float]:
+        """How far each gradient moves if what is saved for it moves by a rounding error.
+
+        What a rule makes of its output is as uncertain as that: 1 − tanh² where tanh is near 1.
+        """
+        eps = float(jnp.finfo(self.dtype).eps)
+
+        def rounded(saved: Any) -> Any:
+            if not is_float(saved):
+                return saved
+            factor = 1 + eps * self.rng.uniform(-1, 1, saved.shape)
+            return (widen([saved])[0] * factor).astype(saved.dtype)
+
+        _, pull = jax.vjp(self.bound, *self.leaves.arrays)
+        pulled = [as_float64(g) for g in pull(self.dys[0])]
+        worst = [0.0] * len(pulled)
+        for _ in range(3):
+            for leaf, g in enumerate(jax.tree.map(rounded, pull)(self.dys[0])):
+                gap = np.abs(as_float64(g) - pulled[leaf])
+                worst[leaf] = max(worst[leaf], np.max(gap[np.isfinite(gap)], initial=0.0))
+        return worst
+
+    def off(
+        self, leaf: int, got: np.ndarray, want: np.ndarray, allowed: np.ndarray, ulps: float = ULPS
+    ) -> Mismatch | None:
+        """Where a gradient is off, by more than is allowed and than what is saved explains."""
+        mismatch = compare(got, want, allowed)
+        if mismatch is None:
+            return None
+        return compare(got, want, allowed + ulps * self._noise_of_saved[leaf])
 
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
         """The error each element of the value may have."""

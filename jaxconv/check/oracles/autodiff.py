@@ -30,7 +30,7 @@ def autodiff(bench: Bench, gradients: list[Arrays]) -> None:
                     " left to differences there"
                 )
                 w = np.where(np.isnan(w), g, w)
-            mismatch = compare(g, w, trial.allowed(leaf, w, bench.tolerance))
+            mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, bench.tolerance))
             if mismatch is not None:
                 evidence = _evidence(bench, leaf, gradients) if bench.diagnosed else None
                 bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})", evidence=evidence)

@@ -64,7 +64,7 @@ def beside(bench: Bench, moved: Arrays, got: Arrays) -> None:
     for leaf, name in enumerate(trial.leaves.names):
         bench.report.checks += 1
         w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
-        mismatch = compare(seen.got[leaf], w, 4 * trial.allowed(leaf, w, bench.tolerance))
+        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w, bench.tolerance))
         if mismatch is not None:
             evidence = Evidence(leaf, trial.leaves.names, [seen])
             bench.fail_where(

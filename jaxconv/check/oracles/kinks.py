@@ -5,7 +5,7 @@ import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
 from jaxconv.check.bench import Bench
-from jaxconv.check.compare import Mismatch, compare
+from jaxconv.check.compare import Mismatch
 from jaxconv.check.leaves import Leaves
 
 NUDGE = 0.02
@@ -24,7 +24,7 @@ def on_kinks(bench: Bench, gradients: list[Arrays]) -> bool:
     want = trial.truth(arrays, trial.dys[0])[1]
     pairs = zip(map(as_float64, gradients[0]), map(as_float64, want), strict=True)
     for leaf, (g, w) in enumerate(pairs):
-        mismatch = compare(g, w, trial.allowed(leaf, w, bench.tolerance))
+        mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, bench.tolerance))
         if mismatch is None:
             continue
         if not at_kinks(bench, arrays, trial.dys[0], leaf, mismatch):

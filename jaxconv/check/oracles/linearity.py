@@ -5,7 +5,6 @@ import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
 from jaxconv.check.bench import Bench
-from jaxconv.check.compare import compare
 from jaxconv.check.trial import ULPS
 
 
@@ -22,9 +21,8 @@ def linearity(bench: Bench, gradients: list[Arrays]) -> None:
         g, first, second = (as_float64(a[leaf]) for a in (got, *gradients[:2]))
         size = np.abs(2 * first) + np.abs(3 * second)
         # 2 and 3 are of the cotangents, and the noise is that of one of them.
-        noise = 5 * ULPS * trial.noise[leaf]
-        allowed = 1e3 * eps * (size + root_mean_square(size)) + noise
-        mismatch = compare(g, 2 * first - 3 * second, allowed)
+        allowed = 1e3 * eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
+        mismatch = trial.off(leaf, g, 2 * first - 3 * second, allowed, 5 * ULPS)
         if mismatch is not None:
             what = f"d({name}) of a sum of cotangents"
             bench.fail_where(mismatch, name, "linearity", trial, what)

@@ -190,9 +190,11 @@ def under(bench: Bench, names: Sequence[str]) -> None:
             continue
         for leaf, got, want, allowed in outcomes:
             bench.report.checks += 1
-            mismatch = compare(got, want, allowed)
+            if isinstance(leaf, str):
+                path, mismatch = leaf, compare(got, want, allowed)
+            else:
+                path, mismatch = trial.leaves.names[leaf], trial.off(leaf, got, want, allowed)
             if mismatch is not None:
-                path = leaf if isinstance(leaf, str) else trial.leaves.names[leaf]
                 what = f"d({path})"
                 bench.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
                 break
