@@ -64,7 +64,7 @@ class Steps:
 
 def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]], Any]) -> Steps:
     """Watch a differentiation of the op, run from its source anew: nothing is compiled yet."""
-    modules = tuple(_modules(inspect.unwrap(op).__module__))
+    modules = tuple(modules_of(inspect.unwrap(op).__module__))
     before: set[Where] = set()
     during: set[Where] = set()
     forward: set[Where] = set()
@@ -93,14 +93,14 @@ def _in_backward(frame: FrameType | None) -> bool:
 
 
 @cache
-def _modules(name: str) -> tuple[str, ...]:
+def modules_of(name: str) -> tuple[str, ...]:
     """The module and those of this package that it imports, dependencies first."""
     found: list[str] = []
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxconv."):
             for needed in _imported(node):
                 if ROOT in Path(str(sys.modules[needed].__file__)).parents:
-                    found += [m for m in _modules(needed) if m not in found]
+                    found += [m for m in modules_of(needed) if m not in found]
     return (*found, name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from jaxconv.check.console import show_table
 from jaxconv.check.mutants.trial import OpTrial, Verdict
 
-SHARE = 0.95
+SHARE = 0.99
 """So many of the mutants whose mistake has a name must be named right."""
 
 
