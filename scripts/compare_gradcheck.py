@@ -47,6 +47,12 @@ PAIRS = (
         (IMAGES, (4, 3, 3, 3), (4,)),
     ),
     Pair(
+        "conv, larger",
+        lambda ops: lambda x, w, b: ops.conv(x, w, b, stride=2, padding=1, layout=FIRST),
+        lambda x, w, b: functional.conv2d(x, w, b, stride=2, padding=1),
+        ((2, 3, 32, 32), (4, 3, 3, 3), (4,)),
+    ),
+    Pair(
         "conv_transpose",
         lambda ops: lambda x, w: ops.conv_transpose(x, w, stride=2, padding=1, layout=FIRST),
         lambda x, w: functional.conv_transpose2d(x, w, stride=2, padding=1),
@@ -77,6 +83,12 @@ PAIRS = (
         ((24, 9), (9,), (9,)),
     ),
     Pair("gelu", lambda ops: ops.gelu, lambda x: functional.gelu(x, approximate="tanh"), ((540,),)),
+    Pair(
+        "gelu, larger",
+        lambda ops: ops.gelu,
+        lambda x: functional.gelu(x, approximate="tanh"),
+        ((5400,),),
+    ),
     Pair(
         "softmax_cross_entropy",
         lambda ops: lambda x: ops.softmax_cross_entropy(x, LABELS),

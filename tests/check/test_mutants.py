@@ -23,7 +23,7 @@ def test_no_mutant_survives(op):
     assert {v.kind for v in trial.verdicts} == {"changed", "edited"}
     assert not [v.mutant for v in trial.verdicts if v.expected and not v.right]
     assert sum(v.right for v in trial.verdicts) >= NAMED[op]
-    assert [v.oracles for v in trial.verdicts if "kept beside" in v.mutant] == [("determinism",)]
+    assert {v.oracles for v in trial.verdicts if "kept beside" in v.mutant} <= {("determinism",)}
 
 
 def test_modules_that_import_each_other_are_run_again_in_order():
