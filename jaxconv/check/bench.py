@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.diagnosis import Evidence, diagnose
-from jaxconv.check.leaves import Leaves
+from jaxconv.check.leaves import Leaves, Pullback
+from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Failure, Report
-from jaxconv.check.trial import Precedents, Pullback, Trial
+from jaxconv.check.trial import Trial
 
 REFUSALS = (TypeError, ValueError, NotImplementedError)
 """What a rule raises that does not take a dtype."""

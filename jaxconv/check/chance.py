@@ -16,9 +16,10 @@ from jaxconv.check.catalogue.cases import case_of
 from jaxconv.check.jobs import ops_among
 from jaxconv.check.judge import ask
 from jaxconv.check.leaves import Leaves
+from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
 from jaxconv.check.strangers import strangers
-from jaxconv.check.trial import Precedents, quickly_compiled
+from jaxconv.check.trial import quickly_compiled
 
 DTYPES = ("float64", "float32", "bfloat16")
 REPEATED = 4

@@ -18,8 +18,8 @@ from jaxconv.check.oracles.linearity import linearity
 from jaxconv.check.oracles.structure import gradients_of
 from jaxconv.check.oracles.transformations import under
 from jaxconv.check.oracles.value import value
+from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
-from jaxconv.check.trial import Precedents
 from jaxconv.check.usage import check_usage, seed_of
 
 

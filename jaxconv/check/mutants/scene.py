@@ -13,7 +13,7 @@ from jaxconv.check.arrays import Arrays
 from jaxconv.check.catalogue import Record, Sample
 from jaxconv.check.catalogue.cases import Call, arguments, further
 from jaxconv.check.leaves import Leaves, is_float
-from jaxconv.check.trial import Precedents
+from jaxconv.check.precedents import Precedents
 
 Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
 

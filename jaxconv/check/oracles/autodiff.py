@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, widen
@@ -51,7 +50,7 @@ def _evidence(bench: Bench, leaf: int, gradients: list[Arrays]) -> Evidence:
             observations.append(seen)
         if len(observations) == len(trial.dys) + 2:
             break
-    exact = max(1e-9, 100 * float(jnp.finfo(trial.dtype).eps))
+    exact = max(1e-9, 100 * trial.eps)
     return Evidence(leaf, trial.leaves.names, observations, exact)
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import as_float64, root_mean_square, widen
@@ -29,7 +28,7 @@ def in_dtype(bench: Bench, dtype: Any) -> None:
     if gradients is None:
         return
     assert trial.truth is not None
-    arrays, eps = trial.leaves.arrays, float(jnp.finfo(dtype).eps)
+    arrays = trial.leaves.arrays
     for dy, got in zip(trial.dys, gradients, strict=True):
         right, rounded = trial.truth(arrays, dy)[1], trial.autodiff(arrays, dy)[1]
         for leaf, name in enumerate(trial.leaves.names):
@@ -38,7 +37,7 @@ def in_dtype(bench: Bench, dtype: Any) -> None:
             w = np.where(np.isnan(w), g, w)
             error = np.abs(theirs - w)
             size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
-            allowed = ULPS * (eps * size + trial.noise[leaf])
+            allowed = ULPS * (trial.eps * size + trial.noise[leaf])
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
             mismatch = trial.off(leaf, g, w, allowed, ULPS)
             # Rounding may send a maximum the other way; a narrow dtype makes ties.

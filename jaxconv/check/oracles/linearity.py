@@ -1,6 +1,5 @@
 """Linearity: a pullback is a matrix times the cotangent."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
@@ -15,13 +14,12 @@ def linearity(bench: Bench, gradients: list[Arrays]) -> None:
         return
     mixed = [2 * a - 3 * b for a, b in zip(*trial.dys[:2], strict=True)]
     got = trial.pull(trial.leaves.arrays, mixed)[1]
-    eps = float(jnp.finfo(trial.dtype).eps)
     for leaf, name in enumerate(trial.leaves.names):
         bench.report.checks += 1
         g, first, second = (as_float64(a[leaf]) for a in (got, *gradients[:2]))
         size = np.abs(2 * first) + np.abs(3 * second)
         # 2 and 3 are of the cotangents, and the noise is that of one of them.
-        allowed = 1e3 * eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
+        allowed = 1e3 * trial.eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
         mismatch = trial.off(leaf, g, 2 * first - 3 * second, allowed, 5 * ULPS)
         if mismatch is not None:
             what = f"d({name}) of a sum of cotangents"

@@ -17,7 +17,8 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
 from jaxconv.check.bench import Bench, first_line
 from jaxconv.check.compare import compare
-from jaxconv.check.trial import Trial, pullback
+from jaxconv.check.leaves import pullback
+from jaxconv.check.trial import Trial
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 
