@@ -248,11 +248,11 @@ def test_functions_of_jax(rule):
 
 
 def test_layers_of_flax_and_losses_of_optax():
-    import flax.linen
-    import optax
+    linen = pytest.importorskip("flax.linen", reason="Flax comes with the extra test")
+    optax = pytest.importorskip("optax", reason="optax comes with the extra train")
 
     with jax.numpy_dtype_promotion("standard"):
-        layer = flax.linen.Dense(5)
+        layer = linen.Dense(5)
         params = layer.init(jax.random.key(0), X)
         assert quick(layer.apply, (params, X)).ok
         labels = np.array([0, 2, 1, 1])
