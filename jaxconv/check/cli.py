@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from jaxconv.command import Parser, count, new_file
 from jaxconv.files import write_json
 
+FLOATS = ("float64", "float32", "bfloat16", "float16")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
+        if options.random is not None:
+            sys.exit(_random(options))
         sys.exit(_mutants(options) if options.mutants else _trials(options))
     except KeyboardInterrupt:
         print("check: interrupted", file=sys.stderr)
@@ -50,6 +53,13 @@ def _parser() -> Parser:
         help="break every rule in many ways, and count which breaks are caught and named",
     )
     parser.add_argument(
+        "--random",
+        type=count(1),
+        metavar="N",
+        help="draw so many right calls, of ops and of functions of JAX, optax and Flax, in any"
+        " dtype, and count those that are called wrong",
+    )
+    parser.add_argument(
         "--costs", action="store_true", help="say what rule and reference cost, beside the verdict"
     )
     parser.add_argument(
@@ -60,9 +70,25 @@ def _parser() -> Parser:
     )
     parser.add_argument("--samples", type=count(1), metavar="N", help="how many, from the seed on")
     parser.add_argument(
+        "--dtypes",
+        type=_dtypes,
+        metavar="NAMES",
+        help="also judge in these, float64 aside (default: float32,bfloat16 for ops, and that of"
+        " its arguments for a Case)",
+    )
+    parser.add_argument(
         "-j", "--jobs", type=count(1), default=1, metavar="N", help="processes (default: 1)"
     )
     return parser
+
+
+def _dtypes(text: str) -> tuple[str, ...]:
+    for name in text.split(","):
+        if name not in FLOATS:
+            raise argparse.ArgumentTypeError(
+                f"must be of {', '.join(FLOATS)}, with commas, but {text!r} came"
+            )
+    return tuple(dict.fromkeys(text.split(",")))
 
 
 def _trials(options: argparse.Namespace) -> int:
@@ -70,7 +96,9 @@ def _trials(options: argparse.Namespace) -> int:
     from jaxconv.check.jobs import UsageError, do, jobs_for
 
     try:
-        jobs = jobs_for(options.targets, options.seed, options.samples, options.costs)
+        jobs = jobs_for(
+            options.targets, options.seed, options.samples, options.dtypes, options.costs
+        )
     except UsageError as error:
         _stop(error)
     reports, unusable = [], []
@@ -95,6 +123,29 @@ def _trials(options: argparse.Namespace) -> int:
     if unusable:
         _stop("; ".join(dict.fromkeys(unusable)))
     return 1 if failed else 0
+
+
+def _random(options: argparse.Namespace) -> int:
+    from jaxconv.check.chance import shares, try_share
+    from jaxconv.check.console import Progress
+    from jaxconv.check.jobs import UsageError
+
+    try:
+        drawn = shares(options.targets, options.random, options.seed or 0)
+    except UsageError as error:
+        _stop(error)
+    alarms: list[Any] = []
+    tried = 0
+    with Progress(len(drawn)) as progress:
+        for tally in spread(try_share, drawn, options.jobs):
+            tried += tally.tried
+            alarms += tally.alarms
+            progress.step("\n".join([tally.line, *map(str, tally.alarms)]))
+    print(f"{tried:,} right calls drawn at random, {len(alarms)} called wrong")
+    if options.json is not None:
+        found = [report.to_dict() for report in alarms]
+        write_json(options.json, {"ok": not alarms, "tried": tried, "alarms": found})
+    return 1 if alarms else 0
 
 
 def _mutants(options: argparse.Namespace) -> int:

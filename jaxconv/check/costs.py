@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.leaves import Leaves
+from jaxconv.check.leaves import Leaves, pullback
 from jaxconv.check.report import Costs
-from jaxconv.check.trial import pullback
 
 
 def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:

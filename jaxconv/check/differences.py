@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import as_float64, root_mean_square
+
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+SHORT = STEPS[-1]
 OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
-ELEMENTWISE = 512
-"""Up to this many elements a gradient is differenced one element at a time."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Slope:
 class Differences:
     """Directional derivatives of Σ dy·f, in float64.
 
-    Five points, the outer ones twice as far: the error is of the fourth power of the step. The
-    step is the one at which halving it changes least; that change says how far to trust it.
+    Two pairs of points, one twice as far as the other, make an error of the fourth power of the
+    step; a third pair, half as far, makes the same with half the step. The step is the one at which
+    halving it changes least; that change says how far to trust it.
     """
 
     def __init__(self, bound: Callable[..., list[Any]]):
@@ -53,11 +55,7 @@ class Differences:
 
     def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
         """⟨gradient of the leaf, v⟩."""
-        x = np.asarray(arrays[leaf])
-        scale = float(np.sqrt(np.mean(x[np.isfinite(x)] ** 2))) if x.size else 1.0
-        v = np.asarray(v, float)
-        reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
-        unit = (scale or 1.0) / reach
+        unit = _unit(arrays[leaf], v)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
         values = self._along(arrays, dy, leaf, v, steps)
         best = Slope(float("nan"), float("inf"))
@@ -70,19 +68,36 @@ class Differences:
                 best = Slope(narrow / (h * unit), error / (h * unit))
         return best
 
-    def sides(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> Any:
-        """The slopes to the left and to the right of one element."""
+    def gradient(self, arrays: list[Any], dy: list[Any], leaf: int) -> np.ndarray:
+        """Of one argument, an element at a time."""
+        found = np.zeros(arrays[leaf].shape)
+        for index in np.ndindex(*found.shape):
+            v = np.zeros_like(found)
+            v[index] = 1
+            found[index] = self.slope(arrays, dy, leaf, v).value
+        return found
+
+    def bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> bool:
+        """Whether the slopes before and after this point differ, along v."""
+        return self._bends(arrays, dy, leaf, v, SHORT * _unit(arrays[leaf], v))
+
+    def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
+        """The same along one element."""
         x = np.asarray(arrays[leaf])
         v = np.zeros_like(x)
         v[index] = 1
-        h = 1e-5 * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
+        step = SHORT * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
+        return self._bends(arrays, dy, leaf, v, step)
+
+    def _bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, h: float) -> bool:
         f = self._along(arrays, dy, leaf, v, h * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
         left = (3 * f[2] - 4 * f[1] + f[0]) / (2 * h)
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)
-        return float(left), float(right)
-
-    def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
-        """Whether the slopes to the left and to the right of this element differ."""
-        left, right = self.sides(arrays, dy, leaf, index)
         size = max(abs(left), abs(right))
         return not abs(right - left) <= 1e-3 * size + 1e-6
+
+
+def _unit(x: Any, v: np.ndarray) -> float:
+    """The multiple of v that moves no element by more than their size."""
+    reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
+    return (root_mean_square(as_float64(x)) or 1.0) / reach

@@ -18,6 +18,9 @@ from jaxconv.check.shrink import run, smallest_batch, smallest_sample
 SAMPLES = 2
 """How many samples of an op are tried unless told otherwise."""
 
+DTYPES = ("float32", "bfloat16")
+"""In which an op is judged beside float64, unless told otherwise."""
+
 
 class UsageError(ValueError):
     """What was asked for cannot be meant; the message is for the person who asked."""
@@ -31,12 +34,14 @@ class Job:
         target: an op of the catalogue or module:attribute.
         number: of the sample, or of the case in the list.
         key: the seed of the cotangents.
+        dtypes: in which it is judged, beside float64 and that of its arguments.
         costs: whether to say what it costs.
     """
 
     target: str
     number: int
     key: int = 0
+    dtypes: tuple[str, ...] = ()
     costs: bool = False
 
 
@@ -58,23 +63,30 @@ class Outcome:
 
 
 def jobs_for(
-    targets: Sequence[str], seed: int | None, samples: int | None, costs: bool
+    targets: Sequence[str],
+    seed: int | None = None,
+    samples: int | None = None,
+    dtypes: tuple[str, ...] | None = None,
+    costs: bool = False,
 ) -> list[Job]:
     """All calls that were asked for; raises `UsageError` if one does not exist."""
     jobs = []
     for target in targets or CATALOGUE:
         if ":" in target:
             keys = range(seed or 0, (seed or 0) + (samples or 1))
-            count = len(cases_in(target))
-            jobs += [Job(target, number, key, costs) for number in range(count) for key in keys]
+            numbers: Sequence[int] = range(len(cases_in(target)))
+            jobs += [
+                Job(target, number, key, dtypes or (), costs) for number in numbers for key in keys
+            ]
             continue
         if target not in CATALOGUE:
             raise UsageError(_unknown(target))
         if seed is None and samples is None:
-            numbers: Sequence[int] = telling(CATALOGUE[target], SAMPLES)
+            numbers = telling(CATALOGUE[target], SAMPLES)
         else:
             numbers = range(seed or 0, (seed or 0) + (samples or SAMPLES))
-        jobs += [Job(target, number, costs=costs) for number in numbers]
+        chosen = DTYPES if dtypes is None else dtypes
+        jobs += [Job(target, number, dtypes=chosen, costs=costs) for number in numbers]
     return jobs
 
 
@@ -135,16 +147,21 @@ def do(job: Job) -> Outcome:
 
 def _of_op(job: Job) -> Report:
     record = CATALOGUE[job.target]
-    report = run(case_of(record, job.number), costs=job.costs, key=job.key)
+    case = case_of(record, job.number)
+    report = run(case, costs=job.costs, key=job.key, dtypes=job.dtypes)
     if not report.ok:
         number = smallest_sample(record, job.number, report)
         report.reproduce = f"python -m jaxconv.check {job.target} --seed {number} --samples 1"
+        if job.dtypes != DTYPES:
+            report.reproduce += f" --dtypes {','.join(job.dtypes)}"
     return report
 
 
 def _of_case(job: Job) -> Report:
     case = cases_in(job.target)[job.number]
-    options = {"costs": job.costs, **({"key": job.key} if job.key else {})}
+    options: dict[str, Any] = {"costs": job.costs}
+    options |= {"key": job.key} if job.key else {}
+    options |= {"dtypes": job.dtypes} if job.dtypes else {}
     report = run(case, **options)
     if not report.ok:
         line = f"python -m jaxconv.check {job.target}"

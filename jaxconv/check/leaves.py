@@ -8,6 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import Arrays
+
+Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+
 
 def is_float(leaf: Any) -> bool:
     """Whether this leaf of a tree is differentiated: an array of real floats."""
@@ -66,3 +70,13 @@ class Leaves:
             return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
 
         return bound
+
+
+def pullback(function: Callable[..., Arrays]) -> Pullback:
+    """(arrays, cotangents) → (value, gradients)."""
+
+    def run(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
+        y, pull = jax.vjp(function, *arrays)
+        return y, list(pull(dy))
+
+    return run

@@ -64,6 +64,7 @@ def _fails(case: Case, like: Report) -> bool:
     first = like.failures[0]
     options: dict[str, Any] = {k: v for k, v in case.options.items() if k != "costs"}
     options["transforms"] = (first.transform,) if first.transform else ()
+    options["dtypes"] = (first.dtype,)
     try:
         found = run(case, **options)
     except Exception:  # what the rule does not take is no smaller failure

@@ -1,6 +1,7 @@
 """A rule in one dtype, beside the truth: what all oracles ask."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -8,87 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
+from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
-from jaxconv.check.leaves import Leaves
-
-Arrays = list[Any]
-Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
+from jaxconv.check.leaves import Leaves, Pullback, is_float, pullback
+from jaxconv.check.precedents import Precedents
 
 # How many units in the last place two right answers may be apart, before the conditioning of the
 # problem (`Trial.noise`) is counted: sums in another order, a factor more or less.
 ULPS = 64
 
-
-def pullback(function: Callable[..., Arrays]) -> Pullback:
-    """(arrays, cotangents) → (value, gradients)."""
-
-    def run(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        y, pull = jax.vjp(function, *arrays)
-        return y, list(pull(dy))
-
-    return run
-
-
 # Whoever draws arguments from the same seed must not get them back as cotangents: where dy = x,
 # much cancels that should not, a normalization's whole gradient for one.
 _STREAM = 57
-
-
-class Precedents:
-    """What the trials of many rules share that are held against one reference.
-
-    Its gradients are compiled once for each form of the arguments, and no question is answered
-    twice. Rules are run step by step then: what is compiled for one of them serves no other.
-    """
-
-    def __init__(self, reference: Callable[..., Any]):
-        self.reference = reference
-        self._compiled: dict[Any, Pullback] = {}
-        self._differences: dict[Any, Differences] = {}
-
-    def truth(self, exact: Leaves) -> Pullback:
-        """The truth for these arguments, or others of their form."""
-        form = _form(exact)
-        if form not in self._compiled:
-            self._compiled[form] = _remembered(jax.jit(pullback(exact.bind(self.reference))))
-        return self._compiled[form]
-
-    def differences(self, exact: Leaves) -> Differences:
-        """Those of the reference, whose value that of the rule has been held against."""
-        form = _form(exact)
-        if form not in self._differences:
-            self._differences[form] = Differences(exact.bind(self.reference))
-        return self._differences[form]
-
-
-def _form(exact: Leaves) -> Any:
-    """Shapes of what is differentiated; and all of the rest, which is compiled in."""
-    rest = [leaf for i, leaf in enumerate(exact.leaves) if i not in exact.wanted]
-    return (
-        exact.tree,
-        tuple(np.shape(a) for a in exact.arrays),
-        tuple(leaf if isinstance(leaf, Hashable) else _content(leaf) for leaf in rest),
-    )
-
-
-def _content(array: Any) -> tuple[tuple[int, ...], bytes]:
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
-    return np.shape(array), np.asarray(array).tobytes()
-
-
-def _remembered(compiled: Pullback) -> Pullback:
-    answers: dict[tuple[bytes, ...], tuple[Arrays, Arrays]] = {}
-
-    def truth(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        given = [[np.asarray(a, np.float64) for a in group] for group in (arrays, dy)]
-        question = tuple(a.tobytes() for group in given for a in group)
-        if question not in answers:
-            y, gradients = compiled(*given)
-            answers[question] = list(map(np.asarray, y)), list(map(np.asarray, gradients))
-        return answers[question]
-
-    return truth
 
 
 class Trial:
@@ -110,15 +43,15 @@ class Trial:
         precedents: Precedents | None = None,
     ):
         self.dtype = jnp.dtype(dtype)
+        self.eps = float(jnp.finfo(dtype).eps)
         self.leaves = Leaves.of(args).cast(dtype)
         self.exact = self.leaves.cast(jnp.float64)
-        self.rule, self.reference = rule, reference
+        self.rule, self.reference, self._precedents = rule, reference, precedents
         self.bound = self.leaves.bind(rule)
         self.eager: Pullback = pullback(self.bound)
         self.rng = np.random.default_rng((seed, _STREAM))
         if precedents is not None:
             self.truth = precedents.truth(self.exact)
-            self.compiled = self.eager
         if truth is not None:
             self.truth = truth  # compiled already
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
@@ -139,7 +72,9 @@ class Trial:
         return jax.jit(self.eager)
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        """The pullback of the rule: compiled, as that is faster, if it can be."""
+        """The pullback of the rule: compiled, as that is faster, if it can be and is worth it."""
+        if self._precedents is not None:
+            return self.eager(arrays, dy)
         try:
             return self.compiled(arrays, dy)
         except Exception:
@@ -153,73 +88,121 @@ class Trial:
         compiled = jax.jit(pullback(self.exact.bind(self.reference)))
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
 
+    @property
+    def best(self) -> Pullback:
+        """The truth; without a reference, what the rule says itself."""
+        return self.truth or self.pull
+
     @cached_property
     def autodiff(self) -> Pullback:
         """The reference in the dtype of the trial."""
         assert self.reference is not None
+        if self._precedents is not None:
+            return self._precedents.autodiff(self.leaves, self.dtype)
         return jax.jit(pullback(self.leaves.bind(self.reference)))
 
     @cached_property
+    def differences(self) -> Differences:
+        """Those of the rule, in float64."""
+        if self._precedents is not None:
+            return self._precedents.differences(self.exact)
+        return Differences(self.exact.bind(self.rule))
+
+    @cached_property
     def noise(self) -> list[float]:
-        """How far each gradient moves if its arguments move by a rounding error.
+        """How far each gradient moves if its arguments move by a rounding error."""
+        _, want = self.best(self.leaves.arrays, self.dys[0])
+        near = self._largest([self._moved(self.eps, want) for _ in range(2)])
+        further = self._largest([self._moved(16 * self.eps, want) for _ in range(2)])
+        rounding = [1e5 * self.eps * size for size in self._sizes(want)]
+        return [
+            float(np.max(_smooth(*gaps), initial=0.0))
+            for gaps in zip(near, further, rounding, strict=True)
+        ]
 
-        At a kink or a tie it jumps, however small the move; that is no rounding, and 0 here. A
-        jump is told from bad conditioning by a larger move, which makes it no larger.
+    @cached_property
+    def _noise_of_saved(self) -> Arrays:
+        """How far each element moves if what is saved for it moves by a rounding error.
+
+        What a rule makes of its output is as uncertain as that: 1 − tanh² where tanh is near 1.
         """
-        assert self.truth is not None
-        eps = float(jnp.finfo(self.dtype).eps)
-        _, want = self.truth(self.leaves.arrays, self.dys[0])
-        near = np.max([self._moved(eps, want) for _ in range(2)], axis=0)
-        further = self._moved(16 * eps, want)
-        cotangents = np.concatenate([as_float64(d).ravel() for d in self.dys[0]])
-        driven = np.sqrt(np.mean(cotangents**2)) if cotangents.size else 0.0
-        found = []
-        for small, large, w in zip(near, further, map(as_float64, want), strict=True):
-            rounding = 1e5 * eps * (root_mean_square(w) + driven)
-            found.append(float(small) if small <= rounding or large >= 4 * small else 0.0)
-        return found
+        _, pull = jax.vjp(self.bound, *self.leaves.arrays)
+        want = list(pull(self.dys[0]))
 
-    def _moved(self, by: float, want: Arrays) -> list[float]:
-        """The largest change of each gradient if all that it is made from moves by so much."""
-        assert self.truth is not None
-        jittered = [
-            [a * (1 + by * self.rng.uniform(-1, 1, a.shape)) for a in widen(group)]
+        def moved(by: float) -> Arrays:
+            def move(saved: Any) -> Any:
+                return self._jittered(saved, by).astype(saved.dtype) if is_float(saved) else saved
+
+            return _gaps(jax.tree.map(move, pull)(self.dys[0]), want)
+
+        near = self._largest([moved(self.eps) for _ in range(3)])
+        further = self._largest([moved(16 * self.eps) for _ in range(3)])
+        rounding = [min(1e5 * self.eps, 1e-2) * size for size in self._sizes(want)]
+        return [_smooth(*gaps) for gaps in zip(near, further, rounding, strict=True)]
+
+    def _moved(self, by: float, want: Arrays) -> Arrays:
+        """The change of each gradient if all that it is made from moves by so much."""
+        taken = self.dtype if self.truth is None else jnp.float64
+        arrays, dy = (
+            [self._jittered(a, by).astype(taken) for a in group]
             for group in (self.leaves.arrays, self.dys[0])
-        ]
-        gaps = [
-            np.abs(as_float64(a) - as_float64(b))
-            for a, b in zip(self.truth(*jittered)[1], want, strict=True)
-        ]
-        return [float(np.max(gap[np.isfinite(gap)], initial=0.0)) for gap in gaps]
+        )
+        return _gaps(self.best(arrays, dy)[1], want)
+
+    def _jittered(self, array: Any, by: float) -> Any:
+        return widen([array])[0] * (1 + by * self.rng.uniform(-1, 1, array.shape))
+
+    def _sizes(self, gradients: Arrays) -> list[float]:
+        """Of what each gradient is added up from, which may be more than what is left."""
+        driven = root_mean_square(np.concatenate([as_float64(d).ravel() for d in self.dys[0]]))
+        return [root_mean_square(as_float64(g)) + driven for g in gradients]
+
+    @staticmethod
+    def _largest(tries: Sequence[Arrays]) -> Arrays:
+        return [np.max(gaps, axis=0) for gaps in zip(*tries, strict=True)]
 
     def allowed(self, leaf: int, want: np.ndarray, tolerance: float | None) -> np.ndarray:
         """The error each element of a gradient may have."""
-        relative = ULPS * float(jnp.finfo(self.dtype).eps) if tolerance is None else tolerance
+        relative = ULPS * self.eps if tolerance is None else tolerance
         finite = np.where(np.isfinite(want), want, 0)
-        typical = root_mean_square(want)
-        noise = self.noise[leaf] if self.truth is not None else 0.0
-        return relative * (np.abs(finite) + typical) + ULPS * noise
+        return relative * (np.abs(finite) + root_mean_square(want)) + ULPS * self.noise[leaf]
+
+    def off(
+        self, leaf: int, got: np.ndarray, want: np.ndarray, allowed: np.ndarray, ulps: float = ULPS
+    ) -> Mismatch | None:
+        """Where a gradient is off, by more than is allowed and than what is saved explains."""
+        mismatch = compare(got, want, allowed)
+        if mismatch is None:
+            return None
+        return compare(got, want, allowed + ulps * self._noise_of_saved[leaf])
 
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
         """The error each element of the value may have."""
-        relative = 16 * ULPS * float(jnp.finfo(self.dtype).eps)
+        relative = 16 * ULPS * self.eps
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want))
 
 
-def root_mean_square(array: np.ndarray) -> float:
-    """Of the finite elements; 0 if there are none."""
-    finite = array[np.isfinite(array)]
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+def _gaps(got: Sequence[Any], want: Sequence[Any]) -> Arrays:
+    """How far they are apart; 0 where that is no number."""
+    gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]
+    return [np.where(np.isfinite(gap), gap, 0.0) for gap in gaps]
 
 
-def widen(arrays: Sequence[Any]) -> Arrays:
-    """In float64."""
-    return [jnp.asarray(a).astype(jnp.float64) for a in arrays]
+def _smooth(near: np.ndarray, further: np.ndarray, rounding: float) -> np.ndarray:
+    """What moves with the arguments. A jump does not, at a kink or a tie, and is 0 here.
+
+    Any move brings it about, so a larger one makes it no larger; unlike bad conditioning.
+    """
+    return np.where((near <= rounding) | (further >= 4 * near), near, 0.0)
 
 
-def as_float64(array: Any) -> np.ndarray:
-    """A numpy array to compare with."""
-    if isinstance(array, np.ndarray) and array.dtype == np.float64:
-        return array
-    return np.asarray(jnp.asarray(array).astype(jnp.float64))
+@contextmanager
+def quickly_compiled() -> Iterator[None]:
+    """Without optimizations: for what is small and runs a few times, compiling takes long."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)

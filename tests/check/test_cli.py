@@ -2,17 +2,23 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import jax
 import pytest
 
 import jaxconv
+import jaxconv.reference
 from jaxconv.check.cli import main
+from jaxconv.check.console import show_table
 
 CASES = textwrap.dedent("""
+    import os
+    import signal
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -36,6 +42,14 @@ CASES = textwrap.dedent("""
     narrow = Case("narrow", op, args, lambda x: x)
     words = Case("words", lambda x, w: "a word", args, op)
     raises = Case("raises", lambda x, w: {}["x"], args, op)
+    stops = [Case("stops", lambda x, w: os.kill(os.getppid(), signal.SIGINT) or x, args)] * 2
+
+    @jax.custom_vjp
+    def averaged(x):
+        return x * x
+
+    averaged.defvjp(lambda x: (x * x, x), lambda x, dy: (2 * x * dy / len(x),))
+    many = Case("averaged", averaged, (rng.standard_normal(8),), jnp.square, {"transforms": ()})
 """)
 
 
@@ -73,13 +87,85 @@ def test_cases_of_ones_own(module, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.glob("*.json*")) == ["out.json"]
 
 
-def test_processes_answer_in_order(module, tmp_path):
-    command = [sys.executable, "-m", "jaxconv.check", f"{module}:both", f"{module}:right", "-j2"]
-    package = Path(jaxconv.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(package)}
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+def in_a_process_of_its_own(folder, *arguments):
+    command = [sys.executable, "-m", "jaxconv.check", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(jaxconv.__file__).parents[1])}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, check=False
     )
+
+
+def test_the_line_that_is_offered_fails_the_same_way(monkeypatch, capsys):
+    """The smallest of a few samples, in a line to paste."""
+    right = jaxconv.tanh
+
+    @jax.custom_vjp
+    def wrong(x):
+        return right(x)
+
+    wrong.defvjp(lambda x: (right(x), x), lambda x, dy: (dy,))
+    monkeypatch.setattr(jaxconv, "tanh", wrong)
+    assert exits("tanh", "--seed", "2", "--samples", "1", "--dtypes", "float64") == 1
+    first = capsys.readouterr().out
+    (line,) = (
+        line.partition("smallest failing call: ")[2]
+        for line in first.splitlines()
+        if "smallest failing call" in line
+    )
+    assert line.startswith("python -m jaxconv.check tanh --seed ")
+    assert exits(*line.split()[3:]) == 1
+    assert "[autodiff, float64] d(args[0])" in capsys.readouterr().out
+
+
+def test_of_a_case_the_fewest_examples_that_fail(module, capsys):
+    """A mean over the batch is right for a batch of one."""
+    assert exits(f"{module}:many", "--seed", "2") == 1
+    offered = f"{module}:many --seed 2 (the first 2 of 8 examples are enough)"
+    assert f"python -m jaxconv.check {offered}\n" in capsys.readouterr().out
+
+
+def test_dtypes_are_tried_as_asked(capsys):
+    assert exits("relu", "--seed", "3", "--samples", "1", "--dtypes", "float16") == 0
+    assert exits("relu", "--seed", "3", "--samples", "1", "--dtypes", "float64") == 0
+    counts = [int(n) for n in re.findall(r"\((\d+) comparisons", capsys.readouterr().out)]
+    assert counts[0] > counts[1]
+
+
+def test_right_calls_at_random(tmp_path, capsys):
+    file = tmp_path / "random.json"
+    for _ in range(2):
+        asked = ["tanh", "jax.nn.softmax", "--random", "3", "--seed", "1"]
+        assert exits(*asked, "--json", str(file)) == 0
+        assert capsys.readouterr().out.endswith("3 right calls drawn at random, 0 called wrong\n")
+        assert json.loads(file.read_text()) == {"ok": True, "tried": 3, "alarms": []}
+
+
+def test_wrong_calls_at_random(monkeypatch, capsys):
+    wrong = jax.custom_vjp(jaxconv.tanh)
+    wrong.defvjp(lambda x: (jaxconv.reference.tanh(x), x), lambda x, dy: (dy,))
+    monkeypatch.setattr(jaxconv, "tanh", wrong)
+    assert exits("tanh", "--random", "2") == 1
+    out = capsys.readouterr().out
+    assert "smallest failing call: python -m jaxconv.check tanh --random 1\n" in out
+
+
+def test_an_interrupt_ends_all_processes_in_one_line(module, tmp_path):
+    done = in_a_process_of_its_own(tmp_path, f"{module}:stops", "-j2")
+    assert (done.returncode, done.stderr) == (130, "check: interrupted\n")
+
+
+def test_tables_are_drawn_on_a_terminal_and_plain_elsewhere(monkeypatch, capsys):
+    table = ("Mutants", ("op", "caught"), [("relu [x]", 3)])
+    show_table(*table)
+    assert capsys.readouterr().out == "\nMutants\nop        caught\nrelu [x]       3\n"
+    pytest.importorskip("rich", reason="the tables are plain without it")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show_table(*table)
+    assert re.search(r"│ relu \[x\] │ +3 │", capsys.readouterr().out)
+
+
+def test_processes_answer_in_order(module, tmp_path):
+    done = in_a_process_of_its_own(tmp_path, f"{module}:both", f"{module}:right", "-j2")
     assert done.returncode == 1, done.stderr
     heads = [line.split(":")[0] for line in done.stdout.splitlines() if "comparisons" in line]
     assert heads == ["right", "wrong", "right"]
@@ -102,6 +188,9 @@ def test_processes_answer_in_order(module, tmp_path):
         (["rules_of_mine:narrow"], "rules_of_mine:narrow: the reference cannot be called"),
         (["rules_of_mine:words"], "rules_of_mine:words: "),
         (["rules_of_mine:raises"], "rules_of_mine:raises: "),
+        (["--random", "0"], "argument --random: must be 1 or more, but '0' came"),
+        (["max_pol", "--random", "2"], "no op is called 'max_pol'; did you mean 'max_pool'?"),
+        (["relu", "--dtypes", "f32"], "argument --dtypes: must be of float64, float32,"),
         (["--speed"], "unrecognized arguments: --speed"),
     ],
 )

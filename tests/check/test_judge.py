@@ -104,6 +104,40 @@ def test_a_scale_error_of_a_thousandth_in_float32_alone():
     assert wrong.failures[0].dtype == "float32"
 
 
+def test_a_mistake_in_one_narrow_dtype():
+    def backward(args, dy):
+        factor = {"float32": 1.001, "bfloat16": 2.0}.get(dy.dtype.name, 1.0)
+        return (jnp.asarray(factor, dy.dtype) * jnp.cos(args[0]) * dy,)
+
+    x, rule = array(4, 300, dtype=np.float64), rule_of(jnp.sin, backward)
+    assert quick(rule, (x,), jnp.sin).ok
+    for dtype in ("float32", "bfloat16"):
+        report = quick(rule, (x,), jnp.sin, dtypes=(dtype,))
+        assert {f.dtype for f in report.failures} == {dtype}
+    assert quick(jnp.sin, (x,), jnp.sin, dtypes=("float32", "bfloat16")).ok
+
+
+@pytest.mark.parametrize("reference", [True, False])
+def test_where_nothing_but_rounding_is_left_nothing_is_wrong(reference):
+    """x/|x| of single numbers is ±1: its gradient cancels, to 1e-16 but not to 0."""
+
+    def direction(x):
+        return x / jnp.sqrt(jnp.sum(x * x, axis=-1, keepdims=True))
+
+    assert quick(direction, (array(6, 9, 1),), direction if reference else None).ok
+
+
+def test_at_a_kink_differences_are_asked_beside_it():
+    """Of max(x, 0) at 0 they say ½, as exactly as anywhere."""
+    x = np.array([[0.0, 1.0, -2.0], [0.0, 0.5, 0.0]])
+    report = quick(jax.nn.relu, (x,), jax.nn.relu)
+    assert report.ok
+    assert report.notes == ["differences cannot tell d(args[0]): it is at a kink or a tie"]
+    twice = rule_of(jax.nn.relu, lambda args, dy: (jnp.where(args[0] > 0, 2 * dy, 0),))
+    (failure,) = quick(twice, (x,)).failures
+    assert failure.diagnosis.name == "constant_factor"
+
+
 def test_a_kink_is_noted_and_no_failure():
     x = np.array([0.0, 1.0, -2.0], np.float32)
     report = quick(jaxconv.relu, (x,), lambda x: jnp.maximum(x, 0))  # whose slope at 0 is ½
@@ -214,17 +248,30 @@ def test_functions_of_jax(rule):
 
 
 def test_layers_of_flax_and_losses_of_optax():
-    import flax.linen
-    import optax
+    linen = pytest.importorskip("flax.linen", reason="Flax comes with the extra test")
+    optax = pytest.importorskip("optax", reason="optax comes with the extra train")
 
     with jax.numpy_dtype_promotion("standard"):
-        layer = flax.linen.Dense(5)
+        layer = linen.Dense(5)
         params = layer.init(jax.random.key(0), X)
         assert quick(layer.apply, (params, X)).ok
         labels = np.array([0, 2, 1, 1])
         loss = optax.softmax_cross_entropy_with_integer_labels
         assert quick(loss, (X, labels), lambda x, t: jaxconv.softmax_cross_entropy(
             x, t, reduction="none")).ok  # fmt: skip
+
+
+def test_layers_of_equinox():
+    equinox = pytest.importorskip("equinox", reason="no extra brings Equinox")
+    with jax.numpy_dtype_promotion("standard"):
+        layer = equinox.nn.MLP(3, 2, 4, 1, key=jax.random.key(0))
+        arrays, rest = equinox.partition(layer, equinox.is_array)
+
+        def called(arrays, x):
+            return jax.vmap(equinox.combine(arrays, rest))(x)
+
+        report = quick(called, (arrays, X), called)
+    assert report.ok
 
 
 def test_shard_map_on_request():

@@ -6,14 +6,12 @@ added by writing its function, its rule, its twin, its derivation and its record
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import jaxconv
 import jaxconv.reference
 
 Arrays = Mapping[str, Any]
-NONE: Arrays = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +130,3 @@ class Record:
     def twin(self) -> Callable[..., Any]:
         """The same op, differentiated by JAX."""
         return getattr(jaxconv.reference, self.name)
-
-    def of(self, ops: ModuleType) -> Callable[..., Any]:
-        """The op of this name in `ops`."""
-        return getattr(ops, self.name)

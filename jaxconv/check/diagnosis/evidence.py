@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxconv.check.trial import Arrays, Trial, as_float64
+from jaxconv.check.arrays import Arrays, as_float64
+from jaxconv.check.trial import Trial
 
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from jaxconv.check.arrays import root_mean_square
 from jaxconv.check.diagnosis import hypotheses  # noqa: F401  (registers them)
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import HYPOTHESES, Guess
@@ -54,12 +55,7 @@ def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:
     same = (got == values) | (np.isnan(got) & np.isnan(values)) | ~claimed
     gap = np.where(same, 0.0, np.abs(got - values))
     worst = float(np.max(np.where(np.isnan(gap), np.inf, gap)))
-    return worst / (_size(got) or _size(want) or 1.0)
-
-
-def _size(a: np.ndarray) -> float:
-    finite = a[np.isfinite(a)]
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+    return worst / (root_mean_square(got) or root_mean_square(want) or 1.0)
 
 
 def _left(evidence: Evidence, guess: Guess, predicted: np.ndarray) -> float:

@@ -124,7 +124,10 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
         )
         spatial = spatial_axes(scene, 0)
         if spatial and len(seen.y) == 1 and seen.y[0].ndim == seen.arrays[0].ndim:
-            yield "last window alone", (), _last_window(spatial)
+            last = _last_window(spatial)
+            # It may lie on padding, and reach nothing.
+            nothing = () if np.any(last(seen)[0]) else ("argument_constant",)
+            yield "last window alone", ("last_window_only", *nothing), last
             if np.prod([seen.y[0].shape[axis] for axis in spatial]) <= WINDOWS:
                 yield "windows assigned, not added", ("last_window_only",), _assigned(spatial)
     yield (

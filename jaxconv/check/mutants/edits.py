@@ -64,7 +64,7 @@ class Steps:
 
 def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]], Any]) -> Steps:
     """Watch a differentiation of the op, run from its source anew: nothing is compiled yet."""
-    modules = tuple(_modules(inspect.unwrap(op).__module__))
+    modules = tuple(modules_of(inspect.unwrap(op).__module__))
     before: set[Where] = set()
     during: set[Where] = set()
     forward: set[Where] = set()
@@ -93,20 +93,27 @@ def _in_backward(frame: FrameType | None) -> bool:
 
 
 @cache
-def _modules(name: str) -> tuple[str, ...]:
+def modules_of(name: str) -> tuple[str, ...]:
     """The module and those of this package that it imports, dependencies first."""
     found: list[str] = []
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxconv."):
-            module = sys.modules[str(node.module)]
-            if ROOT in Path(str(module.__file__)).parents:
-                found += [m for m in _modules(str(node.module)) if m not in found]
+            for needed in _imported(node):
+                if ROOT in Path(str(sys.modules[needed].__file__)).parents:
+                    found += [m for m in modules_of(needed) if m not in found]
     return (*found, name)
+
+
+def _imported(node: ast.ImportFrom) -> Iterator[str]:
+    """A module of a package that is imported by name, not the package: that may import this one."""
+    for alias in node.names:
+        inner = f"{node.module}.{alias.name}"
+        yield inner if inner in sys.modules else str(node.module)
 
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(inspect.getsource(sys.modules[module]))
+    return ast.parse(Path(str(sys.modules[module].__file__)).read_text())
 
 
 @cache
@@ -133,26 +140,33 @@ def rerun(
     modules: Sequence[str], edit: Edit | None, watch: Callable[[str, int], None] | None = None
 ) -> dict[str, ModuleType]:
     """The modules run from their source again, one of them with an edit, or watched."""
-    fresh: dict[str, ModuleType] = {}
     with _eager(), mock.patch.dict(sys.modules):
-        for name in modules:
-            original = sys.modules[name]
+        fresh = {name: _empty(sys.modules[name]) for name in modules}
+        sys.modules.update(fresh)
+        for name, module in fresh.items():
+            package, _, inner = name.rpartition(".")
+            if package in fresh:
+                setattr(fresh[package], inner, module)
+        for name, module in fresh.items():
             tree = _tree(name)
             if edit is not None and edit.where[0] == name:
                 tree = _edited(tree, edit)
             if watch is not None:
                 tree = _watched(tree, name)
-            module = ModuleType(name)
-            module.__file__ = original.__file__
-            module.__package__ = original.__package__
-            if hasattr(original, "__path__"):
-                module.__path__ = original.__path__
             module.__dict__[STALE] = _stale
             module.__dict__[WATCH] = watch
-            sys.modules[name] = module
-            exec(compile(tree, str(original.__file__), "exec"), module.__dict__)
-            fresh[name] = module
+            exec(compile(tree, str(module.__file__), "exec"), module.__dict__)
     return fresh
+
+
+def _empty(original: ModuleType) -> ModuleType:
+    """A module of this name and place, in which nothing has run yet."""
+    module = ModuleType(original.__name__)
+    module.__file__ = original.__file__
+    module.__package__ = original.__package__
+    if hasattr(original, "__path__"):
+        module.__path__ = original.__path__
+    return module
 
 
 def _watched(tree: ast.Module, name: str) -> ast.Module:

@@ -7,7 +7,7 @@ from typing import Any
 from jaxconv.check.console import show_table
 from jaxconv.check.mutants.trial import OpTrial, Verdict
 
-SHARE = 0.95
+SHARE = 0.99
 """So many of the mutants whose mistake has a name must be named right."""
 
 
@@ -71,9 +71,12 @@ class Matrix:
             "not tried",
         )
         show_table("Mutants", header, rows)
-        oracles = Counter(v.oracle for v in self.verdicts if v.caught)
-        show_table("Caught first by", ("oracle", "mutants"), oracles.most_common())
-        show_table("Named", ("mistake", "mutants", "named"), self._by_name())
+        oracles = self._oracles()
+        show_table(
+            "Mistakes",
+            ("mistake", "mutants", "caught", "named", *oracles),
+            [_caught(what, verdicts, oracles) for what, verdicts in self._by_mistake().items()],
+        )
         crashed = sum(v.crashed for v in self.verdicts)
         print(
             f"\n{len(self.verdicts) - len(self.survivors)} of {len(self.verdicts)} mutants caught,"
@@ -82,11 +85,19 @@ class Matrix:
             f" at least {SHARE:.0%} must be)"
         )
 
-    def _by_name(self) -> list[tuple[str, int, int]]:
-        by_name: dict[str, list[Verdict]] = {}
-        for verdict in self.known:
-            by_name.setdefault(verdict.expected[0], []).append(verdict)
-        return [(name, len(vs), sum(v.right for v in vs)) for name, vs in sorted(by_name.items())]
+    def _oracles(self) -> list[str]:
+        """Those that caught any, those that caught most first."""
+        return [
+            name for name, _ in Counter(o for v in self.verdicts for o in v.oracles).most_common()
+        ]
+
+    def _by_mistake(self) -> dict[str, list[Verdict]]:
+        """Those whose mistake has a name by that name, the others by how they were made."""
+        found: dict[str, list[Verdict]] = {}
+        for verdict in sorted(self.verdicts, key=lambda v: (not v.expected, v.expected, v.kind)):
+            name = verdict.expected[0] if verdict.expected else f"({verdict.kind}, no name)"
+            found.setdefault(name, []).append(verdict)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The matrix for machines."""
@@ -98,6 +109,7 @@ class Matrix:
             "caught": len(self.verdicts) - len(self.survivors),
             "known": len(self.known),
             "named": self.named,
+            "oracles": {o: sum(o in v.oracles for v in self.verdicts) for o in self._oracles()},
             "ops": [trial.to_dict() for trial in self.trials],
         }
 
@@ -114,3 +126,9 @@ def _row(op: str, verdicts: Sequence[Verdict], equivalent: int, left_out: int) -
         equivalent,
         left_out,
     )
+
+
+def _caught(what: str, verdicts: Sequence[Verdict], oracles: Sequence[str]) -> tuple[Any, ...]:
+    named = sum(v.right for v in verdicts) if verdicts[0].expected else ""
+    by = [sum(oracle in v.oracles for v in verdicts) or "" for oracle in oracles]
+    return (what, len(verdicts), sum(v.caught for v in verdicts), named, *by)

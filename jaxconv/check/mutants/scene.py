@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import Arrays
 from jaxconv.check.catalogue import Record, Sample
 from jaxconv.check.catalogue.cases import Call, arguments, further
 from jaxconv.check.leaves import Leaves, is_float
-from jaxconv.check.trial import Arrays, Precedents
+from jaxconv.check.precedents import Precedents
 
 Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
 

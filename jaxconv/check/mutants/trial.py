@@ -17,6 +17,7 @@ from jaxconv.check.mutants.edits import Edit, edited, edits, spread, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
 from jaxconv.check.mutants.terms import tells
 from jaxconv.check.report import Report
+from jaxconv.check.trial import quickly_compiled
 
 SAMPLES = 3
 """An edit that shows in none of so many samples is taken for no mistake."""
@@ -38,7 +39,7 @@ class Verdict:
         expected: the diagnoses that are right; () where none is expected.
         caught: whether something failed.
         crashed: whether it was the backward pass itself.
-        oracle: which caught it first.
+        oracles: which caught it, in the order in which they were asked.
         named: the diagnosis that was made, or "".
         sample: the number of the sample that it was tried on.
     """
@@ -48,7 +49,7 @@ class Verdict:
     expected: tuple[str, ...]
     caught: bool
     crashed: bool
-    oracle: str
+    oracles: tuple[str, ...]
     named: str
     sample: int
 
@@ -85,7 +86,7 @@ def try_op(name: str) -> OpTrial:
     """Put every mutant of the op on trial."""
     start = time.perf_counter()
     record = CATALOGUE[name]
-    with jax.enable_x64(True), _quickly_compiled():
+    with jax.enable_x64(True), quickly_compiled():
         scenes = [Scene(record, number) for number in telling(record, 3 * SAMPLES)]
         scenes = sorted(scenes, key=lambda scene: not tells(scene))[:SAMPLES]
         found = list(_changed(scenes[0]))
@@ -136,22 +137,11 @@ def _one_edit(
         with _limit(PATIENCE):
             scene = _telling_scene(scenes, wanted, op)
     except TimeoutError:
-        return Verdict(edit.what, "edited", (), True, True, "never ends", "", -1)
+        return Verdict(edit.what, "edited", (), True, True, ("never ends",), "", -1)
     if scene is None:
         return None
     report = _court(scene, _rebound(scene, op), diagnosed=False)
     return _verdict(edit.what, "edited", (), report, scene)
-
-
-@contextmanager
-def _quickly_compiled() -> Iterator[None]:
-    """Everything here is small and runs a few times: compiling it is what takes long."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @contextmanager
@@ -217,14 +207,14 @@ def _verdict(
     what: str, kind: str, expected: tuple[str, ...], report: Report, scene: Scene
 ) -> Verdict:
     first = report.failures[0] if report.failures else None
-    oracle = first.oracle if first else ""
+    oracles = tuple(dict.fromkeys(failure.oracle for failure in report.failures))
     return Verdict(
         what,
         kind,
         expected,
         not report.ok,
-        kind == "edited" and oracle == "structure",
-        oracle,
+        kind == "edited" and oracles[:1] == ("structure",),
+        oracles,
         first.diagnosis.name if first and first.diagnosis else "",
         scene.number,
     )

@@ -9,6 +9,7 @@ from itertools import combinations, product
 import numpy as np
 
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
+from jaxconv.check.diagnosis.hypotheses.arrangement import with_cotangent
 from jaxconv.check.diagnosis.hypothesis import Guess, Predict, register
 from jaxconv.check.diagnosis.numbers import axis_words
 
@@ -165,6 +166,27 @@ def last_window_only(evidence: Evidence) -> Iterator[Guess]:
                 f" {axis_words(axes)} of y that reach an element, only the {which} counts",
                 predict,
             )
+
+    for which, index in (("last", -1), ("first", 0)):
+        for count in range(1, rank):
+            for start in range(1, rank - count + 1):
+                axes = tuple(range(start, start + count))
+
+                def only(
+                    d: np.ndarray, axes: tuple[int, ...] = axes, index: int = index
+                ) -> np.ndarray | None:
+                    if d.ndim <= max(axes) or not d.size:
+                        return None
+                    here = tuple(index if axis in axes else slice(None) for axis in range(d.ndim))
+                    kept = np.zeros_like(d)
+                    kept[here] = d[here]
+                    return kept
+
+                yield Guess(
+                    f"d({evidence.name}) is assigned, not added up: of the outputs along"
+                    f" {axis_words(axes)} of y, only the {which} counts",
+                    with_cotangent(evidence, only),
+                )
 
 
 def _one_of(

@@ -1,11 +1,11 @@
 """The same gradient under the transformations of JAX: what came, what was expected, how near.
 
-Each function yields (leaf, got, want, allowed). What is expected is computed by the reference
+Each question yields (leaf, got, want, allowed). What is expected is computed by the reference
 without the transformation, one example or step at a time; or, where there is no reference, by the
 rule itself without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxconv.check.trial import Arrays, Trial, as_float64, pullback
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv.check.bench import Bench, first_line
+from jaxconv.check.compare import compare
+from jaxconv.check.leaves import pullback
+from jaxconv.check.trial import Trial
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _want(trial: Trial, arrays: Arrays, dy: Arrays) -> Arrays:
-    return (trial.truth or trial.pull)(arrays, dy)[1]
 
 
 def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
@@ -33,7 +33,7 @@ def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
 def _jit(trial: Trial) -> Iterator[Outcome]:
     """Compiled, and without any compilation of ours."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    want = _want(trial, arrays, dy)
+    want = trial.best(arrays, dy)[1]
     for run in (trial.compiled, trial.eager):
         yield from _outcomes(trial, run(arrays, dy)[1], want)
 
@@ -41,7 +41,7 @@ def _jit(trial: Trial) -> Iterator[Outcome]:
 def _checkpoint(trial: Trial) -> Iterator[Outcome]:
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     _, got = jax.jit(pullback(jax.checkpoint(trial.bound)))(arrays, dy)
-    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+    yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 
 def _vmap(trial: Trial) -> Iterator[Outcome]:
@@ -72,7 +72,7 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
         for i in range(3):
             one = [a[i] if c else a for a, c in zip(args[0], chosen, strict=True)]
             its = [d[i] for d in args[1]] if with_dy else args[1]
-            yield from _outcomes(trial, [g[i] for g in got], _want(trial, one, its))
+            yield from _outcomes(trial, [g[i] for g in got], trial.best(one, its)[1])
 
 
 def _scan(trial: Trial) -> Iterator[Outcome]:
@@ -92,7 +92,7 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
     want = [np.zeros(a.shape) for a in arrays]
     for scale in scales:
         at = [a * scale.astype(a.dtype) for a in arrays]
-        for w, g in zip(want, _want(trial, at, dy), strict=True):
+        for w, g in zip(want, trial.best(at, dy)[1], strict=True):
             w += float(scale) * as_float64(g)
     yield from _outcomes(trial, got, want)
 
@@ -135,8 +135,7 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
             g, w = as_float64(g), as_float64(w)
             w = np.where(np.isnan(w), g, w)
             finite = np.where(np.isfinite(w), w, 0)
-            size = np.sqrt(np.mean(finite**2)) if w.size else 0.0
-            allowed = relative * (np.abs(finite) + size + 1e-6)
+            allowed = relative * (np.abs(finite) + root_mean_square(w) + 1e-6)
             yield (names[i] if found is not got[1] else f"dy[{i}]"), g, w, allowed
 
 
@@ -168,7 +167,7 @@ def _shard_map(trial: Trial) -> Iterator[Outcome]:
 
     shares = jnp.asarray(np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else [1.0])
     got = jax.jit(shared)(arrays, shares.astype(trial.dtype))
-    yield from _outcomes(trial, got, _want(trial, arrays, dy))
+    yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 
 ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
@@ -179,3 +178,24 @@ ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
     "second_order": _second_order,
     "shard_map": _shard_map,
 }
+
+
+def under(bench: Bench, names: Sequence[str]) -> None:
+    """Ask each transformation by its name."""
+    trial = bench.exact
+    for name in names:
+        try:
+            outcomes = list(ASK[name](trial))
+        except Exception as error:
+            bench.fail("", "autodiff", trial, f"it fails: {first_line(error)}", transform=name)
+            continue
+        for leaf, got, want, allowed in outcomes:
+            bench.report.checks += 1
+            if isinstance(leaf, str):
+                path, mismatch = leaf, compare(got, want, allowed)
+            else:
+                path, mismatch = trial.leaves.names[leaf], trial.off(leaf, got, want, allowed)
+            if mismatch is not None:
+                what = f"d({path})"
+                bench.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
+                break

@@ -1,0 +1,147 @@
+"""The bench: what is on trial, how it is to be tried, and the report that comes of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxconv.check.compare import Mismatch
+from jaxconv.check.diagnosis import Evidence, diagnose
+from jaxconv.check.leaves import Leaves, Pullback
+from jaxconv.check.precedents import Precedents
+from jaxconv.check.report import Failure, Report
+from jaxconv.check.trial import Trial
+
+REFUSALS = (TypeError, ValueError, NotImplementedError)
+"""What a rule raises that does not take a dtype."""
+
+
+@dataclass(eq=False)
+class Bench:
+    """What all oracles share. They are handed the bench, and say to it what they find.
+
+    Attributes:
+        rule: what is on trial.
+        reference: what it is held against, or None.
+        args: what both are called with; moved aside if that is on a kink.
+        report: what has been found so far.
+        cotangents: how many are drawn.
+        seed: from which all random numbers come.
+        tolerance: relative, of gradients in float64; None is the court's own.
+        others: arguments of other shapes, which a diagnosis must explain, too.
+        precedents: what is shared with the trials of other rules against the same reference.
+        every_oracle: whether all are asked though one failed; each ends with its first failure.
+        diagnosed: whether a wrong gradient is fitted against known mistakes.
+        given: the dtype of the arguments.
+        exact: the trial in float64; in the given dtype, if the rule takes no other.
+    """
+
+    rule: Callable[..., Any]
+    reference: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    report: Report
+    cotangents: int = 3
+    seed: int = 0
+    tolerance: float | None = None
+    others: Sequence[Sequence[Any]] = ()
+    precedents: Precedents | None = None
+    every_oracle: bool = False
+    diagnosed: bool = True
+    given: Any = field(init=False)
+    exact: Trial = field(init=False)
+
+    def __post_init__(self) -> None:
+        given = {jnp.dtype(leaf.dtype) for leaf in Leaves.of(self.args).arrays}
+        self.given = given.pop() if len(given) == 1 else jnp.dtype(jnp.float32)
+        try:
+            self.exact = self._tried(jnp.float64, None)
+        except REFUSALS:
+            try:
+                self.exact = self._tried(self.given, None)
+            except Exception as error:
+                raise ValueError(
+                    f"check_rule: {self.report.name} cannot be called with these arguments: {error}"
+                ) from error
+            if self.given != jnp.float64:
+                self.note(f"the rule does not take float64; tried in {self.given} alone")
+
+    def trial(self, dtype: Any) -> Trial | None:
+        """In this dtype, against the truth that is compiled already; None if it is not taken."""
+        try:
+            return self._tried(dtype, self.exact.truth)
+        except REFUSALS:
+            return None
+
+    def _tried(self, dtype: Any, truth: Pullback | None) -> Trial:
+        return Trial(
+            self.rule, self.reference, self.args, dtype, self.cotangents, self.seed,
+            truth, self.precedents,
+        )  # fmt: skip
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another oracle is asked."""
+        return self.report.ok or self.every_oracle
+
+    def note(self, note: str) -> None:
+        """What is no failure but good to know; once."""
+        if note not in self.report.notes:
+            self.report.notes.append(note)
+
+    def fail(
+        self,
+        argument: str,
+        oracle: str,
+        trial: Trial,
+        what: str,
+        *,
+        transform: str = "",
+        **numbers: float,
+    ) -> None:
+        """Report what does not hold, in words; `numbers` are fields of the `Failure`."""
+        message = _head(oracle, trial, transform) + what
+        self._add(argument, oracle, message, transform, trial, **numbers)
+
+    def fail_where(
+        self,
+        mismatch: Mismatch,
+        argument: str,
+        oracle: str,
+        trial: Trial,
+        what: str,
+        *,
+        transform: str = "",
+        evidence: Evidence | None = None,
+    ) -> None:
+        """Report which elements are off, and by which mistake if there is evidence of one."""
+        worst = mismatch
+        size, off = worst.off.size, int(worst.off.sum())
+        message = (
+            f"{_head(oracle, trial, transform)}{what}{list(worst.index)} is {worst.got:.8g},"
+            f" expected {worst.expected:.8g} (error {worst.error:.2g}, relative"
+            f" {worst.relative:.2g}); {off:,} of {size:,} off: {worst.where}"
+        )
+        self._add(
+            argument, oracle, message, transform, trial,
+            index=worst.index, got=worst.got, expected=worst.expected, error=worst.error,
+            relative=worst.relative, off=off, size=size, where=worst.where,
+            diagnosis=diagnose(evidence) if evidence is not None and self.diagnosed else None,
+        )  # fmt: skip
+
+    def _add(
+        self, argument: str, oracle: str, message: str, transform: str, trial: Trial, **rest: Any
+    ) -> None:
+        self.report.failures.append(
+            Failure(argument, oracle, message, transform=transform, dtype=trial.dtype.name, **rest)
+        )
+
+
+def _head(oracle: str, trial: Trial, transform: str) -> str:
+    under = f" under {transform}" if transform else ""
+    return f"[{oracle}, {trial.dtype.name}{under}] "
+
+
+def first_line(error: Exception) -> str:
+    """An error, for a message."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"

@@ -1,0 +1,73 @@
+"""Autodiff of the reference, element by element; and evidence of which mistake was made."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxconv.check.arrays import Arrays, as_float64, widen
+from jaxconv.check.bench import Bench
+from jaxconv.check.compare import compare
+from jaxconv.check.diagnosis import Evidence, Observation, smaller
+from jaxconv.check.trial import Trial
+
+
+def autodiff(bench: Bench, gradients: list[Arrays]) -> None:
+    """Hold every gradient against the truth, for every cotangent."""
+    trial = bench.exact
+    if trial.truth is None:
+        return
+    arrays = widen(trial.leaves.arrays)
+    want = [trial.truth(arrays, dy)[1] for dy in trial.dys]
+    for leaf, name in enumerate(trial.leaves.names):
+        for got_all, want_all in zip(gradients, want, strict=True):
+            bench.report.checks += 1
+            g, w = as_float64(got_all[leaf]), as_float64(want_all[leaf])
+            if np.isnan(w).any() and not np.isnan(g).all():
+                bench.note(
+                    f"autodiff of the reference is NaN in parts of d({name});"
+                    " left to differences there"
+                )
+                w = np.where(np.isnan(w), g, w)
+            mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, bench.tolerance))
+            if mismatch is not None:
+                evidence = _evidence(bench, leaf, gradients) if bench.diagnosed else None
+                bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})", evidence=evidence)
+                if bench.every_oracle:
+                    return
+                break
+
+
+def _evidence(bench: Bench, leaf: int, gradients: list[Arrays]) -> Evidence:
+    """What the mistake can be told from: several cotangents, several shapes."""
+    trial = bench.exact
+    observations = [
+        Observation.of(trial, dy, got) for dy, got in zip(trial.dys, gradients, strict=True)
+    ]
+    for args in bench.others or smaller(bench.args):
+        seen = _observed(bench, args)
+        if seen is not None and len(seen.arrays) == len(trial.leaves.names):
+            observations.append(seen)
+        if len(observations) == len(trial.dys) + 2:
+            break
+    exact = max(1e-9, 100 * trial.eps)
+    return Evidence(leaf, trial.leaves.names, observations, exact)
+
+
+def _observed(bench: Bench, args: Sequence[Any]) -> Observation | None:
+    """The rule and the truth at other arguments; None where they do not mean the same."""
+    try:
+        other = Trial(
+            bench.rule, bench.reference, args, bench.exact.dtype, 1, bench.seed + 7,
+            None, bench.precedents,
+        )  # fmt: skip
+        assert other.truth is not None
+        dy = other.dys[0]
+        seen = Observation.of(other, dy, other.pull(other.leaves.arrays, dy)[1])
+        right = other.truth(other.leaves.arrays, dy)[0]
+    except Exception:
+        return None
+    for y, r in zip(seen.y, map(as_float64, right), strict=True):
+        if compare(y, r, other.allowed_value(r)) is not None or not y.size:
+            return None
+    return seen

@@ -1,0 +1,72 @@
+"""The same call twice, and another call in between: what is saved belongs to one call."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.arrays import Arrays, as_float64, widen
+from jaxconv.check.bench import Bench
+from jaxconv.check.compare import compare
+from jaxconv.check.diagnosis import Evidence, Observation
+from jaxconv.check.oracles.structure import backward_fails
+
+
+def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
+    """The same bits twice, also if another call came between forward and backward pass.
+
+    Asked before anything is compiled: what a rule keeps beside JAX would be a tracer then.
+
+    Returns:
+        The other call's arguments and gradients, or None after a failure.
+    """
+    trial = bench.exact
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+    # By a factor of its own for each element: one for all would be told as that factor.
+    rng = np.random.default_rng(bench.seed + 3)
+    moved = [a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
+    try:
+        _, once = trial.eager(arrays, dy)
+        _, pull = jax.vjp(trial.bound, *arrays)
+        _, pull_moved = jax.vjp(trial.bound, *moved)
+        second, beside = list(pull(dy)), list(pull_moved(dy))
+    except Exception as error:
+        backward_fails(bench, trial, error)
+        return None
+    for leaf, name in enumerate(trial.leaves.names):
+        bench.report.checks += 1
+        g, first = as_float64(second[leaf]), as_float64(once[leaf])
+        if g.shape != first.shape:
+            continue  # a form that changes is told elsewhere
+        mismatch = compare(g, first, np.zeros_like(first))
+        if mismatch is None:
+            continue
+        evidence = None
+        if trial.truth is not None:
+            seen = replace(Observation.of(trial, dy, second), earlier=widen(moved))
+            evidence = Evidence(leaf, trial.leaves.names, [seen])
+        bench.fail_where(
+            mismatch, name, "determinism", trial, f"d({name}), asked again,", evidence=evidence
+        )
+    return None if bench.report.failures else (moved, beside)
+
+
+def beside(bench: Bench, moved: Arrays, got: Arrays) -> None:
+    """The call after the first one, elsewhere: what is saved must not be the first one's."""
+    trial = bench.exact
+    if trial.truth is None:
+        return
+    dy, y = trial.dys[0], trial.bound(*moved)
+    want = [as_float64(w) for w in trial.truth(moved, dy)[1]]
+    arrays, dy, y, got = ([as_float64(a) for a in group] for group in (moved, dy, y, got))
+    seen = Observation(arrays, dy, y, got, want, trial.truth, widen(trial.leaves.arrays))
+    for leaf, name in enumerate(trial.leaves.names):
+        bench.report.checks += 1
+        w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
+        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w, bench.tolerance))
+        if mismatch is not None:
+            evidence = Evidence(leaf, trial.leaves.names, [seen])
+            bench.fail_where(
+                mismatch, name, "determinism", trial, f"d({name}) beside", evidence=evidence
+            )

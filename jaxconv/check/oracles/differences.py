@@ -1,0 +1,79 @@
+"""Central differences: whether the gradient is that of the rule's own value."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv.check.bench import Bench
+from jaxconv.check.compare import compare
+from jaxconv.check.diagnosis import Evidence, Observation
+
+ELEMENTWISE = 512
+"""Up to this many elements a gradient is differenced one element at a time."""
+
+DIRECTIONS = 2
+
+
+def differences(bench: Bench, gradients: list[Arrays]) -> bool:
+    """Along random directions; if that is wrong and nobody else can say where, by element.
+
+    Returns:
+        Whether they could tell: at a kink they are the mean of both slopes, and say nothing.
+    """
+    trial = bench.exact
+    if trial.dtype != jnp.float64:
+        bench.note("differences need float64, which the rule does not take")
+        return True
+    arrays, dy, got = trial.leaves.arrays, trial.dys[0], gradients[0]
+    told = True
+    for leaf, name in enumerate(trial.leaves.names):
+        x, g = as_float64(arrays[leaf]), as_float64(got[leaf])
+        if not x.size or not np.isfinite(g).all():
+            continue
+        for _ in range(DIRECTIONS):
+            v = trial.rng.standard_normal(x.shape)
+            slope = trial.differences.slope(arrays, dy, leaf, v)
+            bench.report.checks += 1
+            size = float(np.sqrt(np.sum((g * v) ** 2))) + abs(slope.value)
+            trusted = 20 * slope.error + 1e-7 * size
+            if not np.isfinite(slope.error) or slope.error > 0.01 * size + 1e-9:
+                bench.note(f"differences cannot tell d({name}): a kink is near")
+                break
+            if abs(float(np.sum(g * v)) - slope.value) <= trusted:
+                continue
+            if trial.differences.bends(arrays, dy, leaf, v):
+                bench.note(f"differences cannot tell d({name}): it is at a kink or a tie")
+                told = False
+            else:
+                _fail(bench, leaf, gradients, v, slope.value)
+                if bench.every_oracle:
+                    return told
+            break
+    return told
+
+
+def _fail(bench: Bench, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
+    """Element by element where that is affordable; else along the direction."""
+    trial = bench.exact
+    name, arrays = trial.leaves.names[leaf], trial.leaves.arrays
+    got = as_float64(gradients[0][leaf])
+    if got.size > ELEMENTWISE or trial.truth is not None:
+        along = float(np.sum(got * v))
+        bench.fail(
+            name, "differences", trial,
+            f"d({name}) along a random direction is {along:.8g}, differences say {slope:.8g}",
+            error=abs(along - slope), got=along, expected=slope,
+        )  # fmt: skip
+        return
+    observations = []
+    for dy, all_got in zip(trial.dys, gradients, strict=True):
+        want = [as_float64(g) for g in all_got]
+        for other in range(len(want)):
+            if want[other].size <= ELEMENTWISE:
+                want[other] = trial.differences.gradient(arrays, dy, other)
+        observations.append(Observation.with_want(trial, dy, all_got, want))
+    slopes = observations[0].want[leaf]
+    mismatch = compare(got, slopes, 1e-6 * (np.abs(slopes) + root_mean_square(slopes)))
+    if mismatch is not None:
+        evidence = Evidence(leaf, trial.leaves.names, observations, exact=1e-5)
+        bench.fail_where(mismatch, name, "differences", trial, f"d({name})", evidence=evidence)

@@ -1,0 +1,46 @@
+"""Narrower dtypes: no further from the float64 truth than a few roundings."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxconv.check.arrays import as_float64, root_mean_square, widen
+from jaxconv.check.bench import Bench
+from jaxconv.check.oracles.kinks import at_kinks
+from jaxconv.check.oracles.structure import gradients_of
+
+MOST = 8
+"""So many failures are enough."""
+
+ULPS = 16
+"""Units in the last place that two right answers may be apart, before conditioning is counted."""
+
+
+def in_dtype(bench: Bench, dtype: Any) -> None:
+    """Each gradient within what rounding and conditioning do, or what autodiff does there."""
+    if dtype == bench.exact.dtype or bench.exact.truth is None:
+        return
+    trial = bench.trial(dtype)
+    if trial is None:
+        bench.note(f"the rule does not take {dtype}")
+        return
+    gradients = gradients_of(bench, trial)
+    if gradients is None:
+        return
+    assert trial.truth is not None
+    arrays = trial.leaves.arrays
+    for dy, got in zip(trial.dys, gradients, strict=True):
+        right, rounded = trial.truth(arrays, dy)[1], trial.autodiff(arrays, dy)[1]
+        for leaf, name in enumerate(trial.leaves.names):
+            bench.report.checks += 1
+            g, w, theirs = (as_float64(a[leaf]) for a in (got, right, rounded))
+            w = np.where(np.isnan(w), g, w)
+            error = np.abs(theirs - w)
+            size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
+            allowed = ULPS * (trial.eps * size + trial.noise[leaf])
+            allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
+            mismatch = trial.off(leaf, g, w, allowed, ULPS)
+            # Rounding may send a maximum the other way; a narrow dtype makes ties.
+            if mismatch is not None and not at_kinks(bench, widen(arrays), dy, leaf, mismatch):
+                bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})")
+    del bench.report.failures[MOST:]

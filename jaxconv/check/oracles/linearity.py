@@ -1,0 +1,28 @@
+"""Linearity: a pullback is a matrix times the cotangent."""
+
+import numpy as np
+
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv.check.bench import Bench
+from jaxconv.check.trial import ULPS
+
+
+def linearity(bench: Bench, gradients: list[Arrays]) -> None:
+    """pull(2·dy₁ − 3·dy₂) = 2·pull(dy₁) − 3·pull(dy₂)."""
+    trial = bench.exact
+    if len(trial.dys) < 2:
+        return
+    mixed = [2 * a - 3 * b for a, b in zip(*trial.dys[:2], strict=True)]
+    got = trial.pull(trial.leaves.arrays, mixed)[1]
+    for leaf, name in enumerate(trial.leaves.names):
+        bench.report.checks += 1
+        g, first, second = (as_float64(a[leaf]) for a in (got, *gradients[:2]))
+        size = np.abs(2 * first) + np.abs(3 * second)
+        # 2 and 3 are of the cotangents, and the noise is that of one of them.
+        allowed = 1e3 * trial.eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
+        mismatch = trial.off(leaf, g, 2 * first - 3 * second, allowed, 5 * ULPS)
+        if mismatch is not None:
+            what = f"d({name}) of a sum of cotangents"
+            bench.fail_where(mismatch, name, "linearity", trial, what)
+            if bench.every_oracle:
+                return

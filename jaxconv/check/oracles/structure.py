@@ -1,0 +1,29 @@
+"""The gradients themselves: that there are any, and that they have the form of their arguments."""
+
+from jaxconv.check.arrays import Arrays
+from jaxconv.check.bench import Bench, first_line
+from jaxconv.check.trial import Trial
+
+
+def gradients_of(bench: Bench, trial: Trial) -> list[Arrays] | None:
+    """The gradients of the rule for every cotangent, or None after a failure."""
+    try:
+        found = [trial.pull(trial.leaves.arrays, dy)[1] for dy in trial.dys]
+    except Exception as error:
+        backward_fails(bench, trial, error)
+        return None
+    for name, leaf, got in zip(trial.leaves.names, trial.leaves.arrays, found[0], strict=True):
+        bench.report.checks += 1
+        if got.shape != leaf.shape or got.dtype != leaf.dtype:
+            bench.fail(
+                name, "structure", trial,
+                f"the gradient is {got.dtype}{list(got.shape)},"
+                f" the argument {leaf.dtype}{list(leaf.shape)}",
+            )  # fmt: skip
+            return None
+    return found
+
+
+def backward_fails(bench: Bench, trial: Trial, error: Exception) -> None:
+    """Report that there is no gradient at all."""
+    bench.fail("", "structure", trial, f"the backward pass fails: {first_line(error)}")

@@ -1,0 +1,47 @@
+"""The value: structure, shapes, dtypes and numbers of rule and reference."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.bench import Bench
+from jaxconv.check.compare import compare
+from jaxconv.check.leaves import is_float
+
+
+def value(bench: Bench) -> None:
+    """Hold the value of the rule against that of the reference."""
+    if bench.reference is None:
+        return
+    trial = bench.exact
+    args = trial.leaves.args(trial.leaves.arrays)
+    got = bench.rule(*args)
+    try:
+        want = bench.reference(*args)
+    except Exception as error:
+        raise ValueError(
+            f"check_rule: the reference cannot be called with these arguments: {error}"
+        ) from error
+    bench.report.checks += 1
+    forms = [
+        jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf).name), y)
+        for y in (got, want)
+    ]
+    if forms[0] != forms[1]:
+        bench.fail("", "value", trial, f"the value has the form {forms[0]}, not {forms[1]}")
+        return
+    leaves = [list(map(_plain, jax.tree.leaves(y))) for y in (got, want)]
+    for number, (g, w) in enumerate(zip(*leaves, strict=True)):
+        mismatch = compare(g, w, trial.allowed_value(w))
+        if mismatch is not None:
+            which = "" if len(leaves[0]) == 1 else f" {number}"
+            bench.fail_where(mismatch, "", "value", trial, f"value{which}")
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    leaf = jnp.asarray(leaf)
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf.astype(jnp.float64) if is_float(leaf) else leaf).astype(float)

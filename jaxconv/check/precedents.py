@@ -1,0 +1,77 @@
+"""What is shared by the trials of many rules against one reference."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.arrays import Arrays
+from jaxconv.check.differences import Differences
+from jaxconv.check.leaves import Leaves, Pullback, pullback
+
+
+class Precedents:
+    """What the trials of many rules share that are held against one reference.
+
+    Its gradients are compiled once for each form of the arguments, and no question is answered
+    twice. Rules are run step by step then: what is compiled for one of them serves no other.
+    """
+
+    def __init__(self, reference: Callable[..., Any]):
+        self.reference = reference
+        self._compiled: dict[Any, Pullback] = {}
+        self._differences: dict[Any, Differences] = {}
+        self._autodiff: dict[Any, Pullback] = {}
+
+    def truth(self, exact: Leaves) -> Pullback:
+        """The truth for these arguments, or others of their form."""
+        form = _form(exact)
+        if form not in self._compiled:
+            self._compiled[form] = _remembered(jax.jit(pullback(exact.bind(self.reference))))
+        return self._compiled[form]
+
+    def autodiff(self, leaves: Leaves, dtype: Any) -> Pullback:
+        """The reference in this dtype."""
+        form = (_form(leaves), dtype)
+        if form not in self._autodiff:
+            self._autodiff[form] = jax.jit(pullback(leaves.bind(self.reference)))
+        return self._autodiff[form]
+
+    def differences(self, exact: Leaves) -> Differences:
+        """Those of the reference, whose value that of the rule has been held against."""
+        form = _form(exact)
+        if form not in self._differences:
+            self._differences[form] = Differences(exact.bind(self.reference))
+        return self._differences[form]
+
+
+def _form(exact: Leaves) -> Any:
+    """Shapes of what is differentiated; and all of the rest, which is compiled in."""
+    rest = [leaf for i, leaf in enumerate(exact.leaves) if i not in exact.wanted]
+    return (
+        exact.tree,
+        tuple(np.shape(a) for a in exact.arrays),
+        tuple(leaf if isinstance(leaf, Hashable) else _content(leaf) for leaf in rest),
+    )
+
+
+def _content(array: Any) -> tuple[tuple[int, ...], bytes]:
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    return np.shape(array), np.asarray(array).tobytes()
+
+
+def _remembered(compiled: Pullback) -> Pullback:
+    answers: dict[tuple[bytes, ...], tuple[Arrays, Arrays]] = {}
+
+    def truth(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
+        given = [[np.asarray(a, np.float64) for a in group] for group in (arrays, dy)]
+        question = tuple(a.tobytes() for group in given for a in group)
+        if question not in answers:
+            y, gradients = compiled(*given)
+            answers[question] = list(map(np.asarray, y)), list(map(np.asarray, gradients))
+        return answers[question]
+
+    return truth
