@@ -31,48 +31,55 @@ LEAST = 4
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """dw, block after block."""
-    rows, *others = g.output
-    row = max(1, math.prod(others))
-    most = max(LEAST, ROW // row)
-    # A number that divides the batch, if one is near; else examples of zeros fill the last block.
-    images = next((m for m in range(most, most // 2, -1) if len(x) % m == 0), most)
-    more = -len(x) % images
-    parts = max(2, -(-images * row * rows // TERMS))
-    height = -(-rows // parts)
-    x = lax.pad(
-        x,
-        jnp.zeros((), x.dtype),
-        ((0, more, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0)),
-    )
-    dy = jnp.pad(dy, ((0, more), *((0, 0),) * (g.dims + 1)))
+    images, height = _block(g, len(x))
+    total = accumulator(x.dtype)
+    border = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
     exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
-    batch_last = (*range(1, g.dims + 1), 0, g.dims + 1)
+    examples_last = (*range(1, g.dims + 1), 0, g.dims + 1)
     channels_last = (0, g.dims + 1, *range(1, g.dims + 1))
     correlate = partial(
         lax.conv_general_dilated,
         window_strides=g.dilation,
-        padding="VALID",
         rhs_dilation=g.stride,
         dimension_numbers=lax.ConvDimensionNumbers(
             channels_last, (g.dims + 1, g.dims, *range(g.dims)), channels_last
         ),
         precision=g.precision,
-        preferred_element_type=accumulator(x.dtype),
+        preferred_element_type=total,
     )
 
     def add_block(dw: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
         x, dy = block
-        for top in range(0, rows, height):
+        x = lax.pad(x, jnp.zeros((), x.dtype), border)
+        for top in range(0, g.output[0], height):
             some = dy[:, top : top + height]
             first = top * g.stride[0]
             reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
             seen = x[:, first : first + reach]
-            dw = dw + correlate(seen.transpose(exchange), some.transpose(batch_last))
+            dw = dw + correlate(
+                seen.transpose(exchange), some.transpose(examples_last), padding="VALID"
+            )
         return dw, None
 
-    zeros = jnp.zeros((x.shape[-1], *g.window, dy.shape[-1]), accumulator(x.dtype))
+    zeros = jnp.zeros((x.shape[-1], *g.window, dy.shape[-1]), total)
     x, dy, zeros = aligned(x, dy, zeros)
-    count = len(x) // images
-    blocks = (x.reshape(count, images, *x.shape[1:]), dy.reshape(count, images, *dy.shape[1:]))
-    dw, _ = lax.scan(add_block, zeros, blocks)
+    dw, _ = lax.scan(add_block, zeros, (_blocks(x, images), _blocks(dy, images)))
     return jnp.moveaxis(dw, 0, -2)
+
+
+def _block(g: ConvGeometry, examples: int) -> tuple[int, int]:
+    """How many images a block holds, and how many rows of windows it is high."""
+    rows, *others = g.output
+    row = max(1, math.prod(others))
+    most = max(LEAST, ROW // row)
+    # A number that divides the batch, if one is near.
+    images = next((m for m in range(most, most // 2, -1) if examples % m == 0), most)
+    parts = max(2, -(-images * row * rows // TERMS))
+    return images, -(-rows // parts)
+
+
+def _blocks(array: Array, images: int) -> Array:
+    """So many examples each; examples of zeros fill up the last one."""
+    if more := -len(array) % images:
+        array = jnp.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))
+    return array.reshape(len(array) // images, images, *array.shape[1:])
