@@ -27,13 +27,15 @@ from jaxconv.geometry import ConvGeometry
 ROW = 128
 TERMS = 2048
 LEAST = 4
+# With fewer channels a block is padded before it is copied; with more, that is left to the
+# correlation. 64 of them: 55 ms so, 33 so; 16 of them: 4.5, 7.3.
+MANY_CHANNELS = 64
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """dw, block after block."""
     images, height = _block(g, len(x))
     total = accumulator(x.dtype)
-    border = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
     exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
     examples_last = (*range(1, g.dims + 1), 0, g.dims + 1)
     channels_last = (0, g.dims + 1, *range(1, g.dims + 1))
@@ -50,14 +52,21 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
 
     def add_block(dw: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
         x, dy = block
-        x = lax.pad(x, jnp.zeros((), x.dtype), border)
+        # Here, and not before the loop: no padded copy of all of x is ever made.
+        if x.shape[-1] < MANY_CHANNELS:
+            border = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
+            x, padding = lax.pad(x, jnp.zeros((), x.dtype), border), ((0, 0),) * g.dims
+        else:
+            padding = g.covering
         for top in range(0, g.output[0], height):
             some = dy[:, top : top + height]
-            first = top * g.stride[0]
+            first = g.stride[0] * top - padding[0][0]
             reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
-            seen = x[:, first : first + reach]
+            seen, outside = _rows(x, first, reach)
             dw = dw + correlate(
-                seen.transpose(exchange), some.transpose(examples_last), padding="VALID"
+                seen.transpose(exchange),
+                some.transpose(examples_last),
+                padding=(outside, *padding[1:]),
             )
         return dw, None
 
@@ -76,6 +85,13 @@ def _block(g: ConvGeometry, examples: int) -> tuple[int, int]:
     images = next((m for m in range(most, most // 2, -1) if examples % m == 0), most)
     parts = max(2, -(-images * row * rows // TERMS))
     return images, -(-rows // parts)
+
+
+def _rows(x: Array, first: int, count: int) -> tuple[Array, tuple[int, int]]:
+    """So many rows from the first, those that x has; and how many it lacks before and after."""
+    start, stop = (min(max(row, 0), x.shape[1]) for row in (first, first + count))
+    before = min(max(-first, 0), count)
+    return x[:, start:stop], (before, count - before - (stop - start))
 
 
 def _blocks(array: Array, images: int) -> Array:

@@ -98,11 +98,11 @@ def test_matrix(seed):
     check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
-@pytest.mark.parametrize("blocks", [(128, 2048), (3, 5)])
+@pytest.mark.parametrize("blocks", [(128, 2048, 64), (3, 5, 0), (3, 5, 64)], ids=str)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_exchanged(seed, blocks, monkeypatch):
-    monkeypatch.setattr(exchanged, "ROW", blocks[0])
-    monkeypatch.setattr(exchanged, "TERMS", blocks[1])
+    for name, value in zip(("ROW", "TERMS", "MANY_CHANNELS"), blocks, strict=True):
+        monkeypatch.setattr(exchanged, name, value)
     both.clear_cache()
     g, x, _, dy = without_groups(seed)
     check(exchanged.kernel_gradient, plain.kernel_gradient, g, x, dy)
