@@ -16,6 +16,7 @@ from jaxconv.arguments import (
     check_option,
 )
 from jaxconv.loss.labels import as_labels, check_labels, check_scores, fit_weights, widened
+from jaxconv.loss.picked import picked
 from jaxconv.loss.reduction import divide, reduce_weighted, sum_to, tamed
 
 
@@ -91,8 +92,20 @@ def softmax_cross_entropy(
         raise ValueError(f"{op}: label_smoothing must be in [0, 1], but {label_smoothing!r} came")
     ignore_index = check_labels(op, "logits", logits, labels, ignore_index)
     weights = fit_weights(op, "logits", logits, weights)
+    if _is_picked(logits, labels, weights, label_smoothing):
+        return picked(ignore_index, reduction, *aligned(logits, labels))
     terms = _Terms(label_smoothing, ignore_index, reduction)
     return _cross_entropy_compiled(terms, *aligned(logits, labels, weights))
+
+
+def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float) -> bool:
+    """Whether one log-probability an example says it all, and may be picked.
+
+    On a mesh of Explicit axes JAX wants to be told where what is picked lies.
+    """
+    integers = jnp.issubdtype(labels.dtype, jnp.integer)
+    explicit = any(jax.typeof(array).sharding.mesh.explicit_axes for array in (z, labels))
+    return integers and weights is None and not smoothing and not explicit
 
 
 @dataclass(frozen=True)
