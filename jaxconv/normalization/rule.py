@@ -78,18 +78,24 @@ def _normalize_backward(
     wide = x.astype(accumulator(x.dtype))
     dy, d_mean, d_var = jax.tree.map(lambda d: d.astype(wide.dtype), cotangents)
     x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
+    s = _fit(g, x, scale)
+    d_hat = _times(dy, s)
     # All gradients are made of these two sums, taken as far as scale is constant in a group.
     alike = tuple(axis for axis in g.axes if axis not in g.affine)
     total = jnp.sum(dy, alike, keepdims=True)
     along = jnp.sum(dy * x_hat, alike, keepdims=True)
+    if alike or s is None:
+        total_hat, along_hat = _times(total, s), _times(along, s)
+    else:
+        # Sums of nothing, as large as x. Multiplied once more from the start they share nothing
+        # with those for scale, and XLA has no reason to keep them in memory.
+        total_hat, along_hat = d_hat, d_hat * x_hat
 
-    s = _fit(g, x, scale)
     share = 1 / _count(g, x)
-    slope = rstd * _mean(g, x, _times(along, s))
-    slope = slope - 2 * share * _of_all_devices(g, d_var) / rstd
-    dx = _times(dy, s) * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
+    slope = rstd * _mean(g, x, along_hat) - 2 * share * _of_all_devices(g, d_var) / rstd
+    dx = d_hat * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
     if g.centred:
-        level = rstd * _mean(g, x, _times(total, s)) - share * _of_all_devices(g, d_mean)
+        level = rstd * _mean(g, x, total_hat) - share * _of_all_devices(g, d_mean)
         dx = dx - _spread(g, x, level)
 
     others = tuple(axis for axis in range(x.ndim) if axis not in g.affine)
