@@ -30,12 +30,12 @@ _MANY = 25
 def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     """y[n, i, c] = Σ_a x[n, s·i + d·a − low, c] · w[a, 0, c], one a after the other."""
     total = accumulator(x.dtype)
-    image = _covered(g, x).astype(total)
+    image = covered(g, x).astype(total)
     image = jnp.repeat(image, w.shape[-1] // g.groups, axis=-1)
     terms = (
         lax.slice(image, (0, *start, 0), (len(x), *stop, image.shape[-1]), (1, *g.stride, 1))
         * w[(*a, 0)].astype(total)
-        for a, start, stop in _shifts(g, g.output)
+        for a, start, stop in shifts(g, g.output)
     )
     return sum(terms, next(terms))
 
@@ -72,14 +72,14 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
         x, dy = (array[None].astype(total) for array in image)
         # Here, and not before the loop: no padded copy of all of x is ever made.
         x = lax.pad(
-            _covered(g, x)[0],
+            covered(g, x)[0],
             jnp.zeros((), total),
             ((0, more * g.stride[0], 0), *((0, 0, 0),) * g.dims),
         )
         x = jnp.repeat(x, channels // g.groups, axis=-1)
         dy = jnp.pad(dy[0], ((0, more), *((0, 0),) * g.dims))
         added = []
-        for rest, (_, start, stop) in zip(sums, _shifts(g, (height, *others)), strict=True):
+        for rest, (_, start, stop) in zip(sums, shifts(g, (height, *others)), strict=True):
             for number in range(parts):
                 row = number * height
                 down = row * g.stride[0]
@@ -99,13 +99,13 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     return dw.reshape(*g.window, 1, channels)
 
 
-def _covered(g: ConvGeometry, x: Array) -> Array:
+def covered(g: ConvGeometry, x: Array) -> Array:
     """x with its zeros, from the first window's start to the last one's end."""
     edges = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
     return lax.pad(x, jnp.zeros((), x.dtype), edges)
 
 
-def _shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+def shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Every a of the window, and where the positions s·i + d·a of `output` start and stop."""
     for a in itertools.product(*map(range, g.window)):
         start = tuple(d * k for d, k in zip(g.dilation, a, strict=True))

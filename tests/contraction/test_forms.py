@@ -12,7 +12,7 @@ import pytest
 from rules import integers
 
 from jaxconv.check.catalogue.geometries import conv_case
-from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, phases, plain
+from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, outer, phases, plain
 from jaxconv.geometry import make_conv_geometry
 
 SEEDS = range(200, 212)  # every number of dimensions; one case has no examples
@@ -96,6 +96,12 @@ def test_matrix(seed):
     g, x, w, dy = without_groups(seed, ones=True)
     check(matrix.correlate, plain.correlate, g, x, w)
     check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_outer(seed):
+    g, x, w, _ = without_groups(seed)
+    check(outer.correlate, plain.correlate, g, x, w)
 
 
 @pytest.mark.parametrize("blocks", [(128, 2048, 64), (3, 5, 0), (3, 5, 64)], ids=str)
