@@ -1,9 +1,11 @@
 """Which form a contraction takes: the one place that decides.
 
-By platform, dtype and static shape. Every rule below is a measurement; docs/benchmarks.md has the
-numbers, and those of the forms that lost. GPU and TPU take the plain form, whose library is
-good. The branch that is not taken is dropped when the platform is known, before the compiler
-sees it (`lax.platform_dependent`).
+By platform, dtype and static shape. Every form below was measured, and of the limits those that
+say so; docs/benchmarks.md has the numbers, and those of the forms that lost. GPU and TPU take the
+plain form, whose library is good. The branch that is not taken is dropped when the platform is
+known, before the compiler sees it (`lax.platform_dependent`). The depthwise kernel gradient takes
+one image after the other: of a batch that is sharded on an automatic mesh of CPUs, XLA then gathers
+all of it on each.
 """
 
 import math
@@ -40,8 +42,9 @@ MOST_GROUPS = 8
 MOST_TAPS = 49
 # Outer products: y of 1→32 with 5×5 1.3 / 2.7, of 3→32 with 3×3 2.2 / 5.5.
 FEW_CHANNELS = 4
-# Of fewer terms in the sum of a kernel gradient, over examples and positions, the plain form is as
-# fast: 64 · 8 · 8 of them 3.3 / 3.7 (plain), 64 · 16 · 16 7.2 / 4.5 (few images each).
+# Of fewer terms in the sum of a kernel gradient, examples · positions, the plain form is as fast.
+# This form / the plain one: 64 · 8 · 8 terms 3.7 / 3.3, 64 · 16 · 16 terms 4.5 / 7.2. In one
+# dimension it always was: 32 · 1024 terms 9 / 9.
 MANY_TERMS = 2**13
 
 

@@ -22,6 +22,7 @@ Sums = tuple[Array, ...]
 # Into how many parts the rows of an image are cut and added up in registers before anything is
 # written: fewer make the loop write more often, more make it longer to compile. Measured, ms and
 # seconds to compile: 3×3, 8 parts 6.0 and 0.27, 16 parts 3.7 and 0.32; 7×7, 20 and 1.0, 24 and 1.4.
+# Windows between these two were not measured.
 _PARTS = 16
 _PARTS_OF_MANY = 8
 _MANY = 25
@@ -64,32 +65,25 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     rows, *others = g.output
     most = _PARTS if math.prod(g.window) <= _MANY else _PARTS_OF_MANY
     height = -(-rows // most)
-    parts = -(-rows // height)
-    # Rows of zeros fill up the last part, of dy and of the x they meet.
-    more = height * parts - rows
 
     def add_image(sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
         x, dy = (array[None].astype(total) for array in image)
         # Here, and not before the loop: no padded copy of all of x is ever made.
-        x = lax.pad(
-            covered(g, x)[0],
-            jnp.zeros((), total),
-            ((0, more * g.stride[0], 0), *((0, 0, 0),) * g.dims),
-        )
-        x = jnp.repeat(x, channels // g.groups, axis=-1)
-        dy = jnp.pad(dy[0], ((0, more), *((0, 0),) * g.dims))
+        x = jnp.repeat(covered(g, x)[0], channels // g.groups, axis=-1)
         added = []
-        for rest, (_, start, stop) in zip(sums, shifts(g, (height, *others)), strict=True):
-            for number in range(parts):
-                row = number * height
-                down = row * g.stride[0]
+        for rest, (_, start, stop) in zip(sums, shifts(g, g.output), strict=True):
+            for row in range(0, rows, height):
+                some = min(height, rows - row)
+                first = start[0] + row * g.stride[0]
                 part = lax.slice(
                     x,
-                    (start[0] + down, *start[1:], 0),
-                    (stop[0] + down, *stop[1:], channels),
+                    (first, *start[1:], 0),
+                    (first + g.stride[0] * (some - 1) + 1, *stop[1:], channels),
                     (*g.stride, 1),
                 )
-                rest = rest + part * dy[row : row + height]
+                product = part * dy[0, row : row + some]
+                # The product is filled up, not its factors: 0 · ∞ would be NaN.
+                rest = rest + jnp.pad(product, ((0, height - some), *((0, 0),) * g.dims))
             added.append(rest)
         return tuple(added), None
 

@@ -50,7 +50,7 @@ def softmax_cross_entropy(
     the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
     adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
 
-    Saved for the backward pass: logits, labels, weights, and two numbers an example, m = max z
+    Saved for the backward pass: logits, labels, weights if any, two numbers an example, m = max z
     and log Σ exp(z − m). They are not added: log p = (z − m) − log Σ exp(z − m) keeps its digits
     however large the logits, z − (m + log Σ exp(z − m)) does not.
 

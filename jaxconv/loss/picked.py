@@ -24,7 +24,7 @@ def _picked(ignore_index: int | None, reduction: Reduction, z: Array, labels: Ar
 def _picked_forward(
     ignore_index: int | None, reduction: Reduction, z: Array, labels: Array
 ) -> tuple[Array, Any]:
-    r"""ℓ = −log p_t = log Σ exp(z − m) − (z_t − m)."""
+    """ℓ = −log p_t = log Σ exp(z − m) − (z_t − m); NaN where z has a +∞, as with all classes."""
     wide = z.astype(accumulator(z.dtype))
     # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
     shift = jax.lax.stop_gradient(jnp.max(wide, axis=-1))

@@ -114,3 +114,27 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()
     assert elsewhere.count("stablehlo.convolution") == 3
     assert "stablehlo.while" not in elsewhere
+
+
+def test_each_device_adds_up_its_own_examples():
+    """Few images at a time: of a batch that is split over devices, none is gathered."""
+    mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
+    split = NamedSharding(mesh, PartitionSpec("batch"))
+    x, dy = (jax.device_put(normal(seed, (64, 6, 7, 3)), split) for seed in (0, 1))
+    loss = lambda w: jnp.sum(dy * jaxconv.conv(x, w))  # noqa: E731
+    compiled = jax.jit(jax.grad(loss)).lower(normal(2, (3, 3, 3, 3))).compile().as_text()
+    assert "while(" in compiled
+    assert "all-gather" not in compiled
+
+
+def test_few_terms_and_other_dimensions_take_the_plain_form(monkeypatch):
+    monkeypatch.setattr(choice, "MANY_TERMS", 16 * 6 * 7)
+
+    def loops(*shape):
+        x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), 3, 3))
+        gradient = jax.jit(jax.grad(lambda w: jnp.sum(jnp.sin(jaxconv.conv(x, w)))))
+        return gradient.lower(w).as_text().count("stablehlo.while")
+
+    assert loops(16, 6, 7, 3) == 1
+    assert loops(15, 6, 7, 3) == 0
+    assert loops(16 * 6 * 7, 4, 3) == 0

@@ -68,6 +68,19 @@ def test_depthwise(seed, each):
     check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
+def test_depthwise_infinity_stays_where_it_is_seen():
+    """The rows of 17 windows are cut into parts of two: what fills up the last meets no x."""
+    x, w = integers(0, (2, 19, 4, 3)), integers(1, (3, 3, 1, 3))
+    x[0, 18, 1, 0] = np.inf
+    g, *_ = make_conv_geometry(
+        "conv", x, w, None, stride=1, padding="VALID", dilation=1, groups=3, padding_mode="zeros",
+        flip_kernel=False, layout="channels_last", precision=None,
+    )  # fmt: skip
+    dy = integers(2, (2, *g.output, 3))
+    check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    assert np.isfinite(both((depthwise.kernel_gradient,) * 2, g, x, dy)[0][:2]).all()
+
+
 @pytest.mark.parametrize("seed", [s for s in SEEDS if conv_case(s).keywords["groups"] > 1])
 def test_groups(seed):
     g, x, w, dy = problem(seed)

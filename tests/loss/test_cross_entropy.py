@@ -228,3 +228,33 @@ def test_only_a_weighted_mean_keeps_its_value():
     labels = np.full((4, 3), 1 / 3)
     w = np.ones(3)
     assert kept(labels, reduction="none") < kept(labels) < kept(labels, weights=w)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("ignore_index", [None, 1])
+def test_picked_labels_are_labels_of_weight_one(ignore_index, reduction):
+    """Two ways to the same loss: one log-probability an example, and sums over the classes."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(12, 5)) * 10
+    z[0, 2], z[1, 3], z[2] = -np.inf, np.inf, np.nan
+    labels = np.array([2, 0, 1, 1, 4, 0, 3, 0, 1, 2, 1, 0], np.int32)
+    if reduction != "mean":  # of which nothing is left then, if the weights are no numbers
+        labels[7:9] = 5, -1
+
+    def loss(z, **weights):
+        loss = jaxconv.softmax_cross_entropy(
+            z, labels, ignore_index=ignore_index, reduction=reduction, **weights
+        )
+        return loss, jnp.sum(jnp.cos(jnp.arange(loss.size)).reshape(loss.shape) * loss)
+
+    def both(**weights):
+        (_, value), gradient = jax.value_and_grad(lambda z: loss(z, **weights)[::-1], has_aux=True)(
+            jnp.asarray(z)
+        )
+        return value, gradient
+
+    picked, summed = both(), both(weights=jnp.ones(5, z.dtype))
+    assert np.isnan(picked[1]).any()
+    assert reduction == "mean" or np.isfinite(picked[1]).any()
+    for got, want in zip(picked, summed, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
