@@ -6,7 +6,6 @@ from typing import Any
 
 TRANSFORMS = ("jit", "vmap", "scan", "checkpoint", "second_order")
 ON_REQUEST = ("shard_map",)
-FLOATS = ("float64", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from jaxconv.check.case import FLOATS
 from jaxconv.command import Parser, count, new_file
 from jaxconv.files import write_json
 
+FLOATS = ("float64", "float32", "bfloat16", "float16")
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -68,9 +68,9 @@ def check_rule(
     Raises:
         TypeError: rule or reference cannot be called, or args, transforms or dtypes are no
             sequence (a string is none).
-        ValueError: nothing to differentiate, an unknown transformation, a dtype that is not
-            float64, float32, bfloat16 or float16, or a rule and a reference that cannot be called
-            with these arguments.
+        ValueError: nothing to differentiate, an unknown transformation, a dtype that is unknown or
+            not floating-point, or a rule and a reference that cannot be called with these
+            arguments.
     """
     check_usage(rule, reference, args, cotangents, transforms, dtypes)
     report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.case import FLOATS, ON_REQUEST, TRANSFORMS
+from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.leaves import is_float
 
 
@@ -26,28 +26,28 @@ def check_usage(
         raise ValueError(
             f"check_rule: cotangents must be an int of 1 or more, but {cotangents!r} came"
         )
-    _check_each("transforms", transforms, (*TRANSFORMS, *ON_REQUEST), lambda name: name)
-    _check_each("dtypes", dtypes, FLOATS, _name_of_dtype)
+    known = (*TRANSFORMS, *ON_REQUEST)
+    expected = ", ".join(map(repr, known))
+    _check_each("transforms", transforms, f"of {expected}", lambda name: name in known)
+    _check_each("dtypes", dtypes, "floating-point dtypes of JAX", _is_dtype)
 
 
-def _check_each(
-    what: str, given: Any, known: tuple[str, ...], name_of: Callable[[Any], Any]
-) -> None:
+def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
     # A string is a sequence, too: of its letters, none of which was meant.
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f"check_rule: {what} must be a tuple or a list, but {given!r:.60} came")
-    expected = ", ".join(map(repr, known))
     for one in given:
-        if name_of(one) not in known:
-            raise ValueError(f"check_rule: {what} must be of {expected}, but {one!r:.60} came")
+        if not meant(one):
+            raise ValueError(f"check_rule: {what} must be {expected}, but {one!r:.60} came")
 
 
-def _name_of_dtype(dtype: Any) -> str | None:
-    """None if it is none; None itself is float64 to NumPy, which nobody means here."""
+def _is_dtype(dtype: Any) -> bool:
+    """Not None, which is float64 to NumPy, nor what NumPy has beyond float64."""
     try:
-        return None if dtype is None else jnp.dtype(dtype).name
+        found = jnp.dtype(dtype)
     except TypeError:
-        return None
+        return False
+    return dtype is not None and jnp.issubdtype(found, jnp.floating) and found.itemsize <= 8
 
 
 def seed_of(key: Any) -> int:
