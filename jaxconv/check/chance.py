@@ -1,5 +1,6 @@
 """Right calls drawn at random: how often does the court call one of them wrong?"""
 
+import shlex
 import time
 import zlib
 from collections.abc import Sequence
@@ -90,7 +91,8 @@ def try_share(share: Share) -> Tally:
                 case = _drawn(share.source, rng)
             report = _tried(case, rng, shared)
         if not report.ok:
-            line = f"python -m jaxconv.check {share.source} --random {number + 1}"
+            source = shlex.quote(share.source)
+            line = f"python -m jaxconv.check {source} --random {number + 1}"
             report.reproduce = f"{line} --seed {share.seed}" if share.seed else line
             alarms.append(report)
     jax.clear_caches()  # nothing of it serves another function

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Exits with 0 if all holds, 1 if something failed, 2 for bad usage, 130 if interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -31,6 +31,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("check: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; bad usage if one of them means nothing beside another."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    idle = []
+    if options.mutants:
+        mode, idle = "--mutants", ["seed", "samples", "dtypes", "costs"]
+    elif options.random is not None:
+        mode, idle = "--random", ["samples", "dtypes", "costs"]
+    for name in idle:
+        if getattr(options, name) is not parser.get_default(name):
+            parser.error(f"argument --{name}: not allowed with argument {mode}")
+    return options
 
 
 def _parser() -> Parser:
@@ -47,12 +62,13 @@ def _parser() -> Parser:
         metavar="OP | module:attribute",
         help="ops of the catalogue, or a Case (or list of them) of your own; all ops if none",
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--mutants",
         action="store_true",
         help="break every rule in many ways, and count which breaks are caught and named",
     )
-    parser.add_argument(
+    instead.add_argument(
         "--random",
         type=count(1),
         metavar="N",

@@ -66,11 +66,13 @@ def check_rule(
         A `Report`: `.ok`, `.failures`, `.raise_if_failed()`.
 
     Raises:
-        TypeError: rule or reference cannot be called, or args is no sequence.
-        ValueError: nothing to differentiate, an unknown transformation, or a rule and a reference
-            that cannot be called with these arguments.
+        TypeError: rule or reference cannot be called, or args, transforms or dtypes are no
+            sequence (a string is none).
+        ValueError: nothing to differentiate, an unknown transformation, a dtype that is unknown or
+            not floating-point, or a rule and a reference that cannot be called with these
+            arguments.
     """
-    check_usage(rule, reference, args, cotangents, transforms)
+    check_usage(rule, reference, args, cotangents, transforms, dtypes)
     report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))
     with jax.enable_x64(True):
         bench = Bench(

@@ -19,6 +19,10 @@ from jaxconv.check.precedents import Precedents
 # problem (`Trial.noise`) is counted: sums in another order, a factor more or less.
 ULPS = 64
 
+# A move of the arguments by a rounding error changes a gradient by less than this part of its size,
+# or it jumped (`_smooth`). In 16 bits a multiple of eps would be more than the gradient itself.
+JUMP = 1e-2
+
 # Whoever draws arguments from the same seed must not get them back as cotangents: where dy = x,
 # much cancels that should not, a normalization's whole gradient for one.
 _STREAM = 57
@@ -114,7 +118,7 @@ class Trial:
         _, want = self.best(self.leaves.arrays, self.dys[0])
         near = self._largest([self._moved(self.eps, want) for _ in range(2)])
         further = self._largest([self._moved(16 * self.eps, want) for _ in range(2)])
-        rounding = [1e5 * self.eps * size for size in self._sizes(want)]
+        rounding = [min(1e5 * self.eps, JUMP) * size for size in self._sizes(want)]
         return [
             float(np.max(_smooth(*gaps), initial=0.0))
             for gaps in zip(near, further, rounding, strict=True)
@@ -137,7 +141,7 @@ class Trial:
 
         near = self._largest([moved(self.eps) for _ in range(3)])
         further = self._largest([moved(16 * self.eps) for _ in range(3)])
-        rounding = [min(1e5 * self.eps, 1e-2) * size for size in self._sizes(want)]
+        rounding = [min(1e5 * self.eps, JUMP) * size for size in self._sizes(want)]
         return [_smooth(*gaps) for gaps in zip(near, further, rounding, strict=True)]
 
     def _moved(self, by: float, want: Arrays) -> Arrays:

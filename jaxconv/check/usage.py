@@ -1,6 +1,6 @@
 """What `check_rule` can be called with, and what it answers to anything else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from jaxconv.check.leaves import is_float
 
 
 def check_usage(
-    rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Sequence[str]
+    rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any
 ) -> None:
     """Raise `TypeError` or `ValueError` for what cannot be meant."""
     for what, function in (("rule", rule), ("reference", reference)):
@@ -27,10 +27,27 @@ def check_usage(
             f"check_rule: cotangents must be an int of 1 or more, but {cotangents!r} came"
         )
     known = (*TRANSFORMS, *ON_REQUEST)
-    for name in transforms:
-        if name not in known:
-            expected = ", ".join(map(repr, known))
-            raise ValueError(f"check_rule: transforms must be of {expected}, but {name!r} came")
+    expected = ", ".join(map(repr, known))
+    _check_each("transforms", transforms, f"of {expected}", lambda name: name in known)
+    _check_each("dtypes", dtypes, "floating-point dtypes of JAX", _is_dtype)
+
+
+def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
+    # A string is a sequence, too: of its letters, none of which was meant.
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"check_rule: {what} must be a tuple or a list, but {given!r:.60} came")
+    for one in given:
+        if not meant(one):
+            raise ValueError(f"check_rule: {what} must be {expected}, but {one!r:.60} came")
+
+
+def _is_dtype(dtype: Any) -> bool:
+    """Not None, which is float64 to NumPy, nor what NumPy has beyond float64."""
+    try:
+        found = jnp.dtype(dtype)
+    except TypeError:
+        return False
+    return dtype is not None and jnp.issubdtype(found, jnp.floating) and found.itemsize <= 8
 
 
 def seed_of(key: Any) -> int:

@@ -191,6 +191,11 @@ def test_processes_answer_in_order(module, tmp_path):
         (["--random", "0"], "argument --random: must be 1 or more, but '0' came"),
         (["max_pol", "--random", "2"], "no op is called 'max_pol'; did you mean 'max_pool'?"),
         (["relu", "--dtypes", "f32"], "argument --dtypes: must be of float64, float32,"),
+        (["--mutants", "--random", "2"], "argument --random: not allowed with argument --mutants"),
+        (["--random", "2", "--dtypes", "float32"], "argument --dtypes: not allowed with argument"),
+        (["--random", "2", "--samples", "1"], "argument --samples: not allowed with argument"),
+        (["--mutants", "--costs"], "argument --costs: not allowed with argument --mutants"),
+        (["--mutants", "--seed", "0"], "argument --seed: not allowed with argument --mutants"),
         (["--speed"], "unrecognized arguments: --speed"),
     ],
 )

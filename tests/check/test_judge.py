@@ -117,6 +117,20 @@ def test_a_mistake_in_one_narrow_dtype():
     assert quick(jnp.sin, (x,), jnp.sin, dtypes=("float32", "bfloat16")).ok
 
 
+def test_a_mistake_in_a_narrow_dtype_where_gradients_jump():
+    """The maximum of a window is another one after a rounding error, which excuses no factor."""
+    pool = partial(jaxconv.max_pool, window=3, stride=2)
+
+    def backward(args, dy):
+        (dx,) = jax.vjp(pool, *args)[1](dy)
+        return ((2 if dy.dtype == jnp.bfloat16 else 1) * dx,)
+
+    x, reference = array(7, 2, 12, 12, 3), partial(jaxconv.reference.max_pool, window=3, stride=2)
+    report = quick(rule_of(pool, backward), (x,), reference, dtypes=("bfloat16",))
+    assert {f.dtype for f in report.failures} == {"bfloat16"}
+    assert quick(pool, (x,), reference, dtypes=("bfloat16", "float16")).ok
+
+
 @pytest.mark.parametrize("reference", [True, False])
 def test_where_nothing_but_rounding_is_left_nothing_is_wrong(reference):
     """x/|x| of single numbers is ±1: its gradient cancels, to 1e-16 but not to 0."""
@@ -287,6 +301,13 @@ def test_shard_map_on_request():
         ((jnp.sin, (np.arange(3),)), {}, ValueError, "args hold no floating-point array"),
         ((jnp.sin, (X,)), {"cotangents": 0}, ValueError, "cotangents must be an int of 1 or more"),
         ((jnp.sin, (X,)), {"transforms": ("pmap",)}, ValueError, "transforms must be of 'jit'"),
+        ((jnp.sin, (X,)), {"transforms": "jit"}, TypeError, "transforms must be a tuple or a list"),
+        ((jnp.sin, (X,)), {"transforms": 3}, TypeError, "transforms must be .* but 3 came"),
+        ((jnp.sin, (X,)), {"dtypes": "float32"}, TypeError, "dtypes must be .* but 'float32' came"),
+        ((jnp.sin, (X,)), {"dtypes": jnp.float32}, TypeError, "dtypes must be a tuple or a list"),
+        ((jnp.sin, (X,)), {"dtypes": ("f33",)}, ValueError, "dtypes must be .* but 'f33' came"),
+        ((jnp.sin, (X,)), {"dtypes": (np.int32,)}, ValueError, "must be floating-point dtypes"),
+        ((jnp.sin, (X,)), {"dtypes": [None]}, ValueError, "dtypes must be .* but None came"),
         ((product, (X,)), {}, ValueError, "product cannot be called with these arguments"),
         ((jnp.sin, (X,), product), {}, ValueError, "the reference cannot be called"),
     ],

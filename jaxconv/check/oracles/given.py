@@ -12,7 +12,7 @@ from jaxconv.check.oracles.structure import gradients_of
 MOST = 8
 """So many failures are enough."""
 
-ULPS = 16
+NARROW_ULPS = 16
 """Units in the last place that two right answers may be apart, before conditioning is counted."""
 
 
@@ -37,9 +37,9 @@ def in_dtype(bench: Bench, dtype: Any) -> None:
             w = np.where(np.isnan(w), g, w)
             error = np.abs(theirs - w)
             size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
-            allowed = ULPS * (trial.eps * size + trial.noise[leaf])
+            allowed = NARROW_ULPS * (trial.eps * size + trial.noise[leaf])
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
-            mismatch = trial.off(leaf, g, w, allowed, ULPS)
+            mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS)
             # Rounding may send a maximum the other way; a narrow dtype makes ties.
             if mismatch is not None and not at_kinks(bench, widen(arrays), dy, leaf, mismatch):
                 bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})")
