@@ -126,7 +126,8 @@ def _trials(options: argparse.Namespace) -> int:
                 progress.step(f"{outcome.job.target}: cannot be tried")
                 continue
             reports.append(report)
-            progress.step(f"{report}  [{outcome.seconds:.1f} s]" if report.ok else str(report))
+            took = f"  [{outcome.seconds:.1f} s]" if report.ok else ""
+            progress.tell(report, f"{report}{took}")
     failed = [report for report in reports if not report.ok]
     print(f"{len(reports) - len(failed)} of {len(reports)} hold")
     if options.json is not None:

@@ -26,6 +26,10 @@ class Diagnosis:
     residual: float
     page: str = ""
 
+    def __str__(self) -> str:
+        page = f" ({self.page})" if self.page else ""
+        return f"{self.name}: {self.sentence}{page}"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -119,21 +123,27 @@ class Report:
         """The report for machines."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
+    @property
+    def head(self) -> str:
+        """The verdict in a line."""
+        return f"{self.name}: {'holds' if self.ok else 'does not hold'} ({self.checks} comparisons)"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What there is to say beside what failed."""
+        lines = [f"note: {note}" for note in self.notes]
+        if self.reproduce:
+            lines.append(f"smallest failing call: {self.reproduce}")
+        return lines + [f"{name}: {_costs(costs)}" for name, costs in self.costs.items()]
+
     def __str__(self) -> str:
         """The report as plain text."""
-        head = f"{self.name}: {'holds' if self.ok else 'does not hold'} ({self.checks} comparisons)"
-        lines = [head]
+        lines = [self.head]
         for failure in self.failures:
             lines.append(f"  {failure.message}")
             if failure.diagnosis is not None:
-                page = f" ({failure.diagnosis.page})" if failure.diagnosis.page else ""
-                lines.append(f"    {failure.diagnosis.name}: {failure.diagnosis.sentence}{page}")
-        lines += [f"  note: {note}" for note in self.notes]
-        if self.reproduce:
-            lines.append(f"  smallest failing call: {self.reproduce}")
-        for name, costs in self.costs.items():
-            lines.append(f"  {name}: {_costs(costs)}")
-        return "\n".join(lines)
+                lines.append(f"    {failure.diagnosis}")
+        return "\n".join(lines + [f"  {remark}" for remark in self.remarks])
 
 
 def _costs(costs: Costs) -> str:

@@ -14,7 +14,8 @@ import pytest
 import jaxconv
 import jaxconv.reference
 from jaxconv.check.cli import main
-from jaxconv.check.console import show_table
+from jaxconv.check.console import Progress, show_table
+from jaxconv.check.report import Diagnosis, Failure, Report
 
 CASES = textwrap.dedent("""
     import os
@@ -162,6 +163,31 @@ def test_tables_are_drawn_on_a_terminal_and_plain_elsewhere(monkeypatch, capsys)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     show_table(*table)
     assert re.search(r"│ relu \[x\] │ +3 │", capsys.readouterr().out)
+
+
+def test_on_a_terminal_what_failed_is_a_table(monkeypatch, capsys):
+    wrong = Failure(
+        "args[1]", "autodiff", "[autodiff, float64] d(args[1])[2, 0] is …", (2, 0), 1.5, 0.75, 0.75,
+        1.0, 3, 1200, "one channel", "vmap", "float64",
+        Diagnosis("constant_factor", "2 times [what] it should be", 0.0, "docs/diagnoses.md"),
+    )  # fmt: skip
+    crash = Failure("", "structure", "[structure, float64] the backward pass fails: TypeError")
+    report = Report("mine", [wrong, crash], ["a kink"], 7, reproduce="python -m jaxconv.check mine")
+    with Progress(1) as progress:
+        progress.tell(report, str(report))
+    assert capsys.readouterr().out == f"{report}\n"
+    pytest.importorskip("rich", reason="reports are plain without it")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    with Progress(1) as progress:
+        progress.tell(report, str(report))
+    shown = capsys.readouterr().out
+    cells = r"args\[1\] +│ autodiff, float64, vmap +│ \[2, 0\] +│ +1\.5 │ +0\.75 │ +0\.75 │ +1 │"
+    assert re.search(cells + r" 3 of 1,200 │ one channel", shown)
+    assert re.search(r"value +│ structure.*│ the backward pass fails: TypeError", shown)
+    assert "args[1]: constant_factor: 2 times [what] it should be (docs/diagnoses.md)" in shown
+    assert "note: a kink" in shown
+    assert "smallest failing call: python -m jaxconv.check" in shown
 
 
 def test_processes_answer_in_order(module, tmp_path):
