@@ -24,23 +24,24 @@ Contraction = Callable[[ConvGeometry, Array, Array], Array]
 Role = Literal["image", "kernel"]
 
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
-#   depthwise 3×3, 32×32×32×64    y 4 / 48, dx 4 / 52, dw 11 / 83; stride 2 dx 2 / 168
-#   groups apart, 4 of 16         y 16 / 50, dw 26 / 1300
-#   1×1 64→128                    y 9 / 23, dx 11 / 20, dw 21 / 119
-#   depth folded, 3×3×3 32→32     y 10 / 47, dx 10 / 44, dw 24 / 76
-#   phases, 3×3 stride 2 64→128   dx 29 / 39
-#   exchanged, a few images each  dw 3×3 64→64 36 / 139, 5×5 1→32 2.3 / 6.3, stride 2 22 / 48
+#   depthwise 3×3, 32×32×32×64    y 2.0 / 48, dx 2.0 / 49, dw 4.8 / 69; stride 2 dx 1.1 / 87
+#   groups apart, 4 of 16         y 9 / 47, dx 9 / 47, dw 12 / 570
+#   1×1 64→128                    y 13 / 25, dx 5.5 / 28, dw 11 / 62
+#   depth folded, 3×3×3 32→32     y 9 / 23, dx 8 / 23, dw 7 / 39
+#   phases, 3×3 stride 2 64→128   dx 29 / 29, with `compiler_options()` 14 / 33
+#   exchanged, a few images each  dw 3×3 64→64 35 / 155, 5×5 1→32 2.3 / 4.6, stride 2 18 / 45
+#   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5
 # 16-bit floats were not measured and take the plain form.
 
-# The limits below are caution, not measurements: they bound what there is to compile.
-# Fewer multiply-adds than this are over in a fraction of a millisecond in any form.
+# Caution, not measurements: fewer multiply-adds than this are over in a fraction of a millisecond
+# in any form; each phase of a stride is a convolution of its own to compile, and so is each group.
 LEAST_WORK = 2**21
-# Each phase of a stride is a convolution of its own, and so is each group.
 MOST_PHASES = 8
 MOST_GROUPS = 8
-# Shifted multiply-adds grow with the window. 7×7: y 10 / 192, dw 50 / 849.
+# Shifted multiply-adds grow with the window. The largest that was measured is 7×7: y 6 / 168,
+# dw 21 / 570.
 MOST_TAPS = 49
-# Outer products: y of 1→32 with 5×5 1.3 / 2.7, of 3→32 with 3×3 2.2 / 5.5.
+# Outer products: of so many channels, and with MOST_TAPS taps · channels at most. 3×3 of 4 1.2 / 2.2.
 FEW_CHANNELS = 4
 # Of fewer terms in the sum of a kernel gradient, examples · positions, the plain form is as fast.
 # This form / the plain one: 64 · 8 · 8 terms 3.7 / 3.3, 64 · 16 · 16 terms 4.5 / 7.2. In one
