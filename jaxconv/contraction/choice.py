@@ -41,7 +41,8 @@ MOST_GROUPS = 8
 # Shifted multiply-adds grow with the window. The largest that was measured is 7×7: y 6 / 168,
 # dw 21 / 570.
 MOST_TAPS = 49
-# Outer products: of so many channels, and with MOST_TAPS taps · channels at most. 3×3 of 4 1.2 / 2.2.
+# Outer products: of so many channels, and with MOST_TAPS taps · channels at most. y of 3×3 4→16
+# 1.2 / 2.2.
 FEW_CHANNELS = 4
 # Of fewer terms in the sum of a kernel gradient, examples · positions, the plain form is as fast.
 # This form / the plain one: 64 · 8 · 8 terms 3.7 / 3.3, 64 · 16 · 16 terms 4.5 / 7.2. In one
