@@ -17,7 +17,7 @@ from jaxconv.arguments import (
 )
 from jaxconv.loss.labels import as_labels, check_labels, check_scores, fit_weights, widened
 from jaxconv.loss.picked import picked
-from jaxconv.loss.reduction import divide, reduce_weighted, sum_to, tamed
+from jaxconv.loss.reduction import reduce_weighted, spread_weighted, sum_to, tamed
 
 
 def softmax_cross_entropy(
@@ -139,11 +139,9 @@ def _cross_entropy_forward(
 def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
     z, labels, weights, shift, log_total, weight, mean = residuals
     z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
-    d_each = dy.astype(z_wide.dtype)
+    d_each = spread_weighted(dy.astype(z_wide.dtype), weight)
     if terms.reduction == "none":
         d_each = d_each[..., None]
-    if terms.reduction == "mean":
-        d_each = divide(d_each, weight)
 
     tau = _smooth(terms, t, counted)
     q = w * tau

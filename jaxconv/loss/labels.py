@@ -96,8 +96,13 @@ def widened(
 
 def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
     """1 for the label and 0 for other classes; NaN if the label is none of the classes."""
-    # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
-    label = labels[..., None]
-    label = label.astype(jnp.int32) if label.dtype.itemsize < 4 else label
+    label, valid = (array[..., None] for array in as_classes(labels, classes))
     t = (label == jnp.arange(classes, dtype=label.dtype)).astype(dtype)
-    return jnp.where((label >= 0) & (label < classes), t, jnp.nan)
+    return jnp.where(valid, t, jnp.nan)
+
+
+def as_classes(labels: Array, classes: int) -> tuple[Array, Array]:
+    """The labels in a dtype that holds all classes, and which of them are one."""
+    # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
+    label = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+    return label, (label >= 0) & (label < classes)

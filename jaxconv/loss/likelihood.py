@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxconv.arguments import Reduction, aligned, as_array, check_option
 from jaxconv.loss.labels import as_labels, check_labels, check_scores, fit_weights, widened
-from jaxconv.loss.reduction import divide, reduce_weighted, sum_to, tamed
+from jaxconv.loss.reduction import reduce_weighted, spread_weighted, sum_to, tamed
 
 
 def nll_loss(
@@ -112,11 +112,9 @@ def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any,
     if x is None:
         x = jnp.zeros((*labels.shape, terms.classes), dy.dtype)  # of which the shape is read
     x_wide, t, w, _ = widened(terms.ignore_index, x, labels, weights)
-    d_each = dy.astype(x_wide.dtype)
+    d_each = spread_weighted(dy.astype(x_wide.dtype), weight)
     if terms.reduction == "none":
         d_each = d_each[..., None]
-    if terms.reduction == "mean":
-        d_each = divide(d_each, weight)
 
     q = w * t
     dx = jnp.broadcast_to(-d_each * q, x.shape)

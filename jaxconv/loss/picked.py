@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from jaxconv.arguments import Reduction, accumulator
-from jaxconv.loss.reduction import divide, reduce_weighted
+from jaxconv.loss.labels import as_classes
+from jaxconv.loss.reduction import reduce_weighted, spread_weighted
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -43,10 +43,8 @@ def _picked_backward(
     """dz_c = dℓ · (p_c − [c = t])."""
     z, labels, shift, log_total, weight = residuals
     wide = z.astype(accumulator(z.dtype))
-    d_each = dy.astype(wide.dtype)
-    if reduction == "mean":
-        d_each = divide(d_each, weight)
     label, counts, valid = _read(ignore_index, z.shape[-1], labels)
+    d_each = spread_weighted(dy.astype(wide.dtype), weight)
     d_each = jnp.where(valid, d_each, jnp.nan)[..., None]
     p = jnp.exp(wide - shift[..., None] - log_total[..., None])
     at_label = label[..., None] == jnp.arange(z.shape[-1], dtype=label.dtype)
@@ -63,6 +61,5 @@ def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array,
     counts = (
         labels != ignore_index if ignore_index is not None else jnp.full_like(labels, True, bool)
     )
-    # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
-    label = labels.astype(np.int32) if labels.dtype.itemsize < 4 else labels
-    return label, counts, (label >= 0) & (label < classes)
+    label, valid = as_classes(labels, classes)
+    return label, counts, valid

@@ -55,6 +55,11 @@ def reduce_weighted(
     return divide(total, weight), weight
 
 
+def spread_weighted(dy: Array, weight: Array | None) -> Array:
+    """The cotangent of each of the terms that `reduce_weighted` reduced to a mean by this W."""
+    return dy if weight is None else divide(dy, weight)
+
+
 def divide(total: Array, weight: Array) -> Array:
     """total / weight, and 0 where nothing counted."""
     return jnp.where(weight == 0, 0, total / jnp.where(weight == 0, 1, weight))
