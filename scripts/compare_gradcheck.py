@@ -20,7 +20,10 @@ import jaxconv
 import jaxconv.reference
 from jaxconv.check import check_rule
 
-torch: Any = importlib.import_module("torch")
+try:
+    torch: Any = importlib.import_module("torch")
+except ModuleNotFoundError:
+    raise SystemExit("compare_gradcheck: torch is not installed: pip install torch") from None
 functional: Any = torch.nn.functional
 Op = Callable[..., Any]
 
