@@ -178,6 +178,7 @@ def test_on_a_terminal_what_failed_is_a_table(monkeypatch, capsys):
     assert capsys.readouterr().out == f"{report}\n"
     pytest.importorskip("rich", reason="reports are plain without it")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has 80 columns, whatever is said
     monkeypatch.setenv("COLUMNS", "200")
     with Progress(1) as progress:
         progress.tell(report, str(report))
