@@ -12,6 +12,7 @@ def _rich() -> Any:
     if not sys.stdout.isatty():
         return None
     try:
+        import rich.console
         import rich.markup
         import rich.progress
         import rich.table
@@ -27,7 +28,8 @@ class Progress:
         rich = _rich()
         self._bar = None
         if rich is not None:
-            self._bar = rich.progress.Progress(transient=True)
+            console = rich.console.Console()  # as wide as the terminal is now
+            self._bar = rich.progress.Progress(transient=True, console=console)
             self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> "Progress":
@@ -104,7 +106,7 @@ def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object
             table.add_column(name, justify="right" if number else "left")
         for row in cells:
             table.add_row(*map(rich.markup.escape, row))
-        rich.print(table)
+        rich.console.Console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     print(f"\n{title}")
