@@ -38,11 +38,11 @@ def compiler_options(platform: str | None = None) -> dict[str, str]:
     if platform is not None and not isinstance(platform, str):
         raise TypeError(f"compiler_options: platform must be a name or None, but {platform!r} came")
     name = (platform or jax.default_backend()).lower()
-    return dict(_CPU) if name == "cpu" and _is_taken(tuple(_CPU.items())) else {}
+    return dict(_CPU) if name == "cpu" and is_taken(tuple(_CPU.items())) else {}
 
 
 @functools.cache
-def _is_taken(options: tuple[tuple[str, str], ...]) -> bool:
+def is_taken(options: tuple[tuple[str, str | int], ...]) -> bool:
     """Whether a CPU is there whose compiler knows these options."""
     identity: Callable[[float], float] = lambda x: x  # noqa: E731
     try:

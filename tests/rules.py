@@ -7,6 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.catalogue import Record, Sample
+from jaxconv.compiler import is_taken
+
+# Without optimization, in a third of the time: whether a rule is right does not hang on how fast it
+# runs. As users compile them the ops run in tests/test_precision.py. Not every JAX takes both.
+_QUICK = (("xla_backend_optimization_level", 0), ("xla_cpu_use_fusion_emitters", False))
+jit = functools.partial(
+    jax.jit, compiler_options=dict(option for option in _QUICK if is_taken((option,)))
+)
 
 
 def assert_close(got, want, what="", tolerance=1e-10):
@@ -24,7 +32,7 @@ def assert_trees_close(got, want, what="", tolerance=1e-10):
             assert_close(g, w, f"{what}{jax.tree_util.keystr(path)}", tolerance)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit, static_argnums=0)
 def value_and_pullback(op, args, dy):
     """y and the cotangents of all args; one compilation for both."""
     y, pull = jax.vjp(op, *args)
@@ -82,18 +90,21 @@ def cotangent_of(op, sample: Sample, seed):
     )
 
 
-def value_and_cotangents(op, sample: Sample, dy):
+def value_and_cotangents(op, sample: Sample, dy, *, optimized=False):
     """y and a gradient for each of the sample's arrays."""
     floats, rebuild = _without_float0(dy)
-    return _value_and_cotangents(
-        _Bound(op, sample), rebuild, tuple(sample.arrays.values()), dict(sample.fixed), floats
-    )
+    compiled = _as_users_have_it if optimized else _quickly
+    arrays, fixed = tuple(sample.arrays.values()), dict(sample.fixed)
+    return compiled(_Bound(op, sample), rebuild, arrays, fixed, floats)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def _value_and_cotangents(call, rebuild, arrays, fixed, dy):
     y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
     return y, pull(rebuild(dy))
+
+
+_quickly = jit(_value_and_cotangents, static_argnums=(0, 1))
+_as_users_have_it = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
 
 
 def judged(op, sample: Sample, dy, nudge=None):
@@ -109,7 +120,7 @@ def judged(op, sample: Sample, dy, nudge=None):
     return y, gradients, dict(zip(sample.arrays, slopes, strict=True))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jit, static_argnums=(0, 1, 2))
 def _judged(call, rebuild, differences, arrays, fixed, dy, steps):
     y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
     gradients = pull(rebuild(dy))
@@ -197,4 +208,4 @@ class Call:
 
     @functools.cached_property
     def twin_gradient(self):
-        return jax.jit(jax.grad(self.twin))
+        return jit(jax.grad(self.twin))

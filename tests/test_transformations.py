@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import Call, assert_trees_close, normal
+from rules import Call, assert_trees_close, jit, normal
 
 from jaxconv.check.catalogue import CATALOGUE
 
@@ -40,7 +40,7 @@ def test_every_op_is_transformed_where_there_is_something_to_see():
 def both(call, transform, *args):
     """The transformed loss of rule and twin, each compiled once."""
     assert_trees_close(
-        jax.jit(transform(call.hand))(*args), jax.jit(transform(call.twin))(*args), tolerance=1e-9
+        jit(transform(call.hand))(*args), jit(transform(call.twin))(*args), tolerance=1e-9
     )
 
 
@@ -49,8 +49,8 @@ def test_gradient_without_jit_with_jit_inside_and_under_checkpoint(name):
     call = call_of(name)
     want = call.twin_gradient(call.arrays)
     assert_trees_close(jax.grad(call.hand)(call.arrays), want, "without jit")
-    assert_trees_close(jax.jit(jax.grad(jax.jit(call.hand)))(call.arrays), want, "jit")
-    again = jax.jit(jax.grad(jax.checkpoint(call.hand)))
+    assert_trees_close(jit(jax.grad(jax.jit(call.hand)))(call.arrays), want, "jit")
+    again = jit(jax.grad(jax.checkpoint(call.hand)))
     assert_trees_close(again(call.arrays), want, "checkpoint")
 
 
@@ -84,7 +84,7 @@ def test_vmap_of_each_argument_and_of_all(name):
             continue
         args = tuple(s if c else a for s, c, a in zip(stacks, chosen, call.arrays, strict=True))
         axes = (tuple(0 if c else None for c in chosen),)
-        hand = jax.jit(jax.vmap(jax.grad(call.hand), in_axes=axes))(args)
+        hand = jit(jax.vmap(jax.grad(call.hand), in_axes=axes))(args)
         for i in range(3):
             alone = tuple(a[i] if c else a for a, c in zip(args, chosen, strict=True))
             assert_trees_close(jax.tree.map(lambda h, i=i: h[i], hand), call.twin_gradient(alone))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import assert_close, integers
+from rules import assert_close, integers, jit
 
 from jaxconv.check.catalogue.geometries import pool_case
 from jaxconv.geometry import make_windows
@@ -17,7 +17,7 @@ def test_transposes(seed):
     x = integers(0, case.x)
     g = make_windows("op", jnp.asarray(x), case.window, **case.keywords)
 
-    @jax.jit
+    @jit
     def apply(x, parts):
         return list(views(g, x, 0)), overlap_add(g, parts), sum_back(g, parts[0])
 

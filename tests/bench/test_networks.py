@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import TINY, parameters
-from rules import assert_trees_close
+from rules import assert_trees_close, jit
 
 import jaxconv
 import jaxconv.reference
@@ -21,7 +21,6 @@ SMALL = {
     "resnet": Network.of(resnet(4, ((4, 1), (6, 2))), (2, 6, 6, 3)),
     "mobilenet": Network.of(mobilenet(4, ((6, 2), (8, 1))), (2, 6, 6, 3)),
 }
-WITHOUT_OPTIMIZATION = {"xla_backend_optimization_level": 0}
 
 
 def drawn(network):
@@ -39,7 +38,7 @@ def drawn(network):
 def step(network, ops, dtype):
     function, (params, images, labels) = network.on_jax(ops)["step"]
     params, images = jax.tree.map(lambda a: a.astype(dtype), (params, images))
-    run = jax.jit(function, compiler_options=WITHOUT_OPTIMIZATION)
+    run = jit(function)
     return params, run(params, images, labels)
 
 
@@ -69,7 +68,7 @@ def test_flax_takes_our_convolutions_and_nothing_else_of_ours():
             function, args = small.on_jax(ops)["step"]
             loss = str(jax.make_jaxpr(functools.partial(small.loss, ops))(*args))
             assert ("custom_vjp" in loss) == (ops is jaxconv)
-            results.append(jax.jit(function, compiler_options=WITHOUT_OPTIMIZATION)(*args))
+            results.append(jit(function)(*args))
     assert_trees_close(*results, tolerance=1e-5)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, normal
+from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
@@ -62,8 +62,8 @@ def test_first_and_second_derivatives(name):
         forward_over_reverse = jax.jvp(jax.grad(loss, (0, 1)), (x, w), (x, w))[1]
         return jax.grad(loss, (0, 1))(x, w), jax.grad(bent, (0, 1))(x, w), forward_over_reverse
 
-    got = jax.jit(lambda: twice(hand))()
-    assert_trees_close(got, jax.jit(lambda: twice(twin))(), tolerance=1e-9)
+    got = jit(lambda: twice(hand))()
+    assert_trees_close(got, jit(lambda: twice(twin))(), tolerance=1e-9)
 
 
 @each_case
@@ -78,8 +78,8 @@ def test_vmap_checkpoint_and_scan(name):
         summed = lambda ws: jax.lax.scan(step, 0.0, ws)[0]  # noqa: E731
         return jax.vmap(jax.grad(loss, (0, 1)), (None, 0))(x, kernels), jax.grad(summed)(kernels)
 
-    got = jax.jit(lambda: mapped(hand))()
-    assert_trees_close(got, jax.jit(lambda: mapped(twin))(), tolerance=1e-9)
+    got = jit(lambda: mapped(hand))()
+    assert_trees_close(got, jit(lambda: mapped(twin))(), tolerance=1e-9)
 
 
 @each_case
@@ -89,8 +89,8 @@ def test_over_two_devices(name):
     mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
     whole, split = PartitionSpec(), PartitionSpec("batch")
     sharded = jax.device_put(x, NamedSharding(mesh, split))
-    want = jax.jit(jax.grad(twin, (0, 1)))(x, w)
-    assert_trees_close(jax.jit(jax.grad(hand, (0, 1)))(sharded, w), want)
+    want = jit(jax.grad(twin, (0, 1)))(x, w)
+    assert_trees_close(jit(jax.grad(hand, (0, 1)))(sharded, w), want)
 
     op, *_, options = CASES[name]
     dy = jnp.cos(getattr(jaxconv, op)(x, w, **options))
@@ -102,14 +102,14 @@ def test_over_two_devices(name):
         partial(gradients, jaxconv), mesh=mesh, in_specs=(split, whole, split),
         out_specs=(split, whole),
     )  # fmt: skip
-    assert_trees_close(jax.jit(by_hand)(x, w, dy), gradients(jaxconv.reference, x, w, dy))
+    assert_trees_close(jit(by_hand)(x, w, dy), gradients(jaxconv.reference, x, w, dy))
 
 
 @each_case
 def test_the_platform_is_known_before_it_is_compiled(name):
     """No branch is left on a CPU, and elsewhere there are the three plain contractions."""
     (x, w), hand, _ = losses(name)
-    traced = jax.jit(jax.grad(hand, (0, 1))).trace(x, w)
+    traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
     assert "conditional(" not in traced.lower().compile().as_text()
     elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()
     assert elsewhere.count("stablehlo.convolution") == 3
@@ -132,7 +132,7 @@ def test_few_terms_and_other_dimensions_take_the_plain_form(monkeypatch):
 
     def loops(*shape):
         x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), 3, 3))
-        gradient = jax.jit(jax.grad(lambda w: jnp.sum(jnp.sin(jaxconv.conv(x, w)))))
+        gradient = jit(jax.grad(lambda w: jnp.sum(jnp.sin(jaxconv.conv(x, w)))))
         return gradient.lower(w).as_text().count("stablehlo.while")
 
     assert loops(16, 6, 7, 3) == 1

@@ -6,10 +6,9 @@ Whether or not `jaxconv.contraction.choice` would ever take it for such a shape.
 import functools
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
-from rules import integers
+from rules import integers, jit
 
 from jaxconv.check.catalogue.geometries import conv_case
 from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, outer, phases, plain
@@ -39,7 +38,7 @@ def problem(seed, channels=None, ones=False):
     return g, x, w, dy
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jit, static_argnums=(0, 1))
 def both(contraction, g, left, right):
     form, plainly = contraction
     return form(g, left, right), plainly(g, left, right)

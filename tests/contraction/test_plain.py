@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import integers
+from rules import integers, jit
 
 from jaxconv.check.catalogue.geometries import conv_case
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
@@ -21,7 +21,7 @@ def test_one_trilinear_form(seed):
     x, w = integers(0, case.x), integers(1, case.w)
     g, *_ = make_conv_geometry("conv", x, w, None, precision=None, **keywords)
 
-    @jax.jit
+    @jit
     def contract(x, w, dy):
         return correlate(g, x, w), input_gradient(g, w, dy), kernel_gradient(g, x, dy)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from rules import assert_trees_close, normal
+from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
@@ -50,7 +50,7 @@ def test_both_ways_find_the_same(name, e):
     x = jnp.asarray(special(name)) * (1 if e is LARGEST else -1)
     g = make_windows("max_pool", x, (2, 3), layout="channels_last", **OPTIONS)
     ways = (selection._by_comparing, selection._by_matching)
-    (y, index), (y2, index2) = jax.jit(lambda x: [way(e, g, x) for way in ways])(x)
+    (y, index), (y2, index2) = jit(lambda x: [way(e, g, x) for way in ways])(x)
     np.testing.assert_array_equal(y, y2)
     np.testing.assert_array_equal(index, index2)
 
@@ -62,7 +62,7 @@ def loss(ops, x):
 
 def both(transformed, *args):
     ours, twin = (
-        jax.jit(partial(transformed, partial(loss, ops))) for ops in (jaxconv, jaxconv.reference)
+        jit(partial(transformed, partial(loss, ops))) for ops in (jaxconv, jaxconv.reference)
     )
     assert_trees_close(ours(*args), twin(*args), tolerance=1e-9)
 
@@ -92,7 +92,7 @@ def test_vmap_checkpoint_and_scan(x):
 def test_over_two_devices(x, kind):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,), devices=jax.devices()[:2])
     sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("batch")))
-    grad = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(jaxconv.max_pool(x, (2, 3), **OPTIONS)))))
+    grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(jaxconv.max_pool(x, (2, 3), **OPTIONS)))))
     with jax.set_mesh(mesh):
         got = grad(sharded)
     np.testing.assert_array_equal(got, grad(x))
@@ -102,13 +102,13 @@ def test_by_hand_over_two_devices(x):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     gradient = jax.grad(lambda x: jnp.sum(jnp.sin(jaxconv.max_pool(x, (2, 3), **OPTIONS))))
     split = PartitionSpec("batch")
-    by_hand = jax.jit(jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split))
-    np.testing.assert_array_equal(by_hand(x), jax.jit(gradient)(x))
+    by_hand = jit(jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split))
+    np.testing.assert_array_equal(by_hand(x), jit(gradient)(x))
 
 
 def test_elsewhere_there_is_no_condition(x):
     """But for that on the platform, which is known before anything is compiled."""
-    traced = jax.jit(jax.grad(partial(loss, jaxconv))).trace(x)
+    traced = jit(jax.grad(partial(loss, jaxconv))).trace(x)
     conditions = [
         traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.case")
         for platform in ("cpu", "tpu")
