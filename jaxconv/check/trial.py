@@ -189,7 +189,8 @@ class Trial:
 
 def _gaps(got: Sequence[Any], want: Sequence[Any]) -> Arrays:
     """How far they are apart; 0 where that is no number."""
-    gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]
     return [np.where(np.isfinite(gap), gap, 0.0) for gap in gaps]
 
 

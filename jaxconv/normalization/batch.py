@@ -47,7 +47,8 @@ def batch_norm(
     The last two terms are the way back through the statistics, which are differentiable
     outputs; they vanish if nobody asks.
 
-    Saved for the backward pass: x, scale, and for every channel the mean and r.
+    Saved for the backward pass: x − mean (of 16-bit floats x, and each channel's mean), scale, and
+    each channel's r.
 
     With `axis_name` the sums and m reach over all devices of the mapped axis: the result on
     every device is its part of what one device would compute from the whole batch. dscale and

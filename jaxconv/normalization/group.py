@@ -39,7 +39,8 @@ def group_norm(
 
     where the sums run over the batch and over space.
 
-    Saved for the backward pass: x, scale, and for each group its mean and r.
+    Saved for the backward pass: x − mean (of 16-bit floats x, and each group's mean), scale, and
+    each group's r.
 
     groups = 1 is layer norm over all but the batch (with scale and bias per channel),
     groups = C is instance norm. A group of equal numbers, or of one, gives y = bias and
@@ -97,7 +98,8 @@ def instance_norm(
 
     where the sums run over the batch and over space.
 
-    Saved for the backward pass: x, scale, and for each image of one channel its mean and r.
+    Saved for the backward pass: x − mean (of 16-bit floats x, and the mean of each image of one
+    channel), scale, and r of each.
 
     A channel of equal numbers gives y = bias and dx = 0 up to rounding; so does one of a single
     number, where PyTorch raises. NaN spoils its channel of its example, and dscale. An empty
@@ -141,7 +143,8 @@ def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channel
 
     so a step along dw leaves the mean of w alone: dw sums to 0 for each output channel.
 
-    Saved for the backward pass: w, and for each output channel its mean and r.
+    Saved for the backward pass: w − mean (of 16-bit floats w, and each output channel's mean),
+    and each output channel's r.
 
     The variance is the biased one (Σ/m) and ε is added to it, as in Big Transfer (BiT) and
     `jax.nn.standardize`; the paper's own code divides by the unbiased deviation plus ε. There

@@ -1,6 +1,7 @@
 """One rule for every op that takes its statistics from what it normalizes."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import accumulator
+from jaxconv.memory import materialized
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,16 @@ def normalize(
 def _normalize(
     g: Groups, x: Array, scale: Array | None, bias: Array | None
 ) -> tuple[Array, Any, Array]:
-    return _normalize_forward(g, x, scale, bias)[0]
+    return _normalize_value(g, x, scale, bias, _centre)[0]
 
 
-def _normalize_forward(
-    g: Groups, x: Array, scale: Array | None, bias: Array | None
-) -> tuple[tuple[Array, Any, Array], Any]:
+def _normalize_value(
+    g: Groups, x: Array, scale: Array | None, bias: Array | None, centre: Callable[..., Array]
+) -> tuple[tuple[Array, Any, Array], tuple[Array, Any, Array]]:
+    """The outputs, and x − mean, mean and r."""
     wide = x.astype(accumulator(x.dtype))
     mean = _mean(g, x, wide) if g.centred else None
-    centred = _centre(g, wide, mean)
+    centred = centre(g, wide, mean)
     # Not E[x²] − E[x]², which for a large mean is a small difference of large numbers.
     var = _mean(g, x, centred * centred)
     rstd = lax.rsqrt(var + g.eps)
@@ -65,47 +68,90 @@ def _normalize_forward(
     if bias is not None:
         y = y + _fit(g, x, bias)
     moments = (None if mean is None else _copy(g, x, mean), _copy(g, x, var))
-    return (y.astype(x.dtype), *moments), (x, mean, rstd, scale, None if bias is None else ())
+    return (y.astype(x.dtype), *moments), (centred, mean, rstd)
+
+
+def _normalize_forward(
+    g: Groups, x: Array, scale: Array | None, bias: Array | None
+) -> tuple[tuple[Array, Any, Array], Any]:
+    # XLA makes an array of x − mean, to sum its squares. Kept, it is all that the backward pass
+    # needs of x, and what x was computed of can go. But in 16 bits x has half of its bytes.
+    keep_centred = x.dtype == accumulator(x.dtype) and not _are_rows(g, x)
+    centre = _centre_once if keep_centred else _centre
+    outputs, (centred, mean, rstd) = _normalize_value(g, x, scale, bias, centre)
+    kept = (centred, None) if keep_centred else (x, mean)
+    return outputs, (*kept, rstd, scale, None if bias is None else ())
 
 
 def _normalize_backward(
     g: Groups, residuals: Any, cotangents: tuple[Any, ...]
 ) -> tuple[Array, Array | None, Array | None]:
     *kept, scale, has_bias = residuals
-    # In one program with the forward pass, XLA would keep its intermediates instead of x, and
+    # In one program with the forward pass, XLA would keep its intermediates beside these, and
     # read them from memory: layer norm's two passes then take half as long again.
     x, mean, rstd = lax.optimization_barrier(kept)
     wide = x.astype(accumulator(x.dtype))
     dy, d_mean, d_var = jax.tree.map(lambda d: d.astype(wide.dtype), cotangents)
-    x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
     s = _fit(g, x, scale)
-    d_hat = _times(dy, s)
-    # All gradients are made of these two sums, taken as far as scale is constant in a group.
-    alike = tuple(axis for axis in g.axes if axis not in g.affine)
-    total = jnp.sum(dy, alike, keepdims=True)
-    along = jnp.sum(dy * x_hat, alike, keepdims=True)
-    if alike or s is None:
-        total_hat, along_hat = _times(total, s), _times(along, s)
-    else:
-        # Sums of nothing, as large as x. Multiplied once more from the start they share nothing
-        # with those for scale, and XLA has no reason to keep them in memory.
-        total_hat, along_hat = d_hat, d_hat * x_hat
+    sums = partial(_sums, g)
+    if _are_rows(g, x):
+        sums = partial(lax.platform_dependent, cpu=partial(_sums_of_rows, g), default=sums)
+    total_hat, along_hat, total, along = sums(dy, wide, mean, rstd, s)
 
     share = 1 / _count(g, x)
     slope = rstd * _mean(g, x, along_hat) - 2 * share * _of_all_devices(g, d_var) / rstd
-    dx = d_hat * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
+    x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
+    dx = _times(dy, s) * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
     if g.centred:
         level = rstd * _mean(g, x, total_hat) - share * _of_all_devices(g, d_mean)
         dx = dx - _spread(g, x, level)
-
-    others = tuple(axis for axis in range(x.ndim) if axis not in g.affine)
-    d_scale = None if scale is None else jnp.sum(along, others).astype(scale.dtype)
-    d_bias = None if has_bias is None else jnp.sum(total, others).astype(x.dtype)
+    d_scale = None if scale is None else along.astype(scale.dtype)
+    d_bias = None if has_bias is None else total.astype(x.dtype)
     return dx.astype(x.dtype), d_scale, d_bias
 
 
 _normalize.defvjp(_normalize_forward, _normalize_backward)
 _normalize_compiled = jax.jit(_normalize, static_argnums=0, inline=True)
+
+Sums = tuple[Array, Array, Array, Array]
+
+
+def _sums(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
+    """Σ dy · s and Σ dy · s · x̂ over the axes of a group; Σ dy and Σ dy · x̂ for each of s."""
+    # All are made of two sums, taken as far as s is constant in a group.
+    alike = tuple(axis for axis in g.axes if axis not in g.affine)
+    total = jnp.sum(dy, alike, keepdims=True)
+    along = jnp.sum(dy * _centre(g, x, mean), alike, keepdims=True) * _spread(g, x, rstd)
+    hats = [jnp.sum(_times(values, s), g.axes, keepdims=True) for values in (total, along)]
+    others = tuple(axis for axis in range(x.ndim) if axis not in g.affine)
+    return hats[0], hats[1], jnp.sum(total, others), jnp.sum(along, others)
+
+
+def _are_rows(g: Groups, x: Array) -> bool:
+    """Whether a group has the last axes of x, and s an element for each of its."""
+    return g.axes == g.affine == tuple(range(x.ndim - len(g.axes), x.ndim)) != ()
+
+
+def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
+    """The same, if `_are_rows`, two of them as products with a vector. With P = dy · x̂ and its rows
+
+        Σⱼ dyᵢⱼ sⱼ = (dy s)ᵢ,        Σⱼ dyᵢⱼ sⱼ x̂ᵢⱼ = (P s)ᵢ
+
+    For a sum of products XLA's CPU backend makes arrays of all factors, s repeated for each row
+    among them. Here it makes P. (Sums of whole columns are none of products: in one chain of
+    additions they lose six times as much.)
+    """
+    product = materialized(lambda dy, x, *of: dy * _centre(g, x, of[0]) * of[1], dy, x, mean, rstd)
+    within = len(g.axes)
+    weights = jnp.ones(x.shape[-within:], x.dtype) if s is None else s.reshape(x.shape[-within:])
+    total_hat, along_hat = (
+        jnp.expand_dims(
+            jnp.tensordot(values, weights, within, precision=lax.Precision.HIGHEST), g.axes
+        )
+        for values in (dy, product)
+    )
+    rows = tuple(range(x.ndim - within))
+    return total_hat, along_hat, jnp.sum(dy, rows), jnp.sum(product, rows)
 
 
 def _count(g: Groups, x: Array) -> int:
@@ -143,6 +189,11 @@ def _split(g: Groups, x: Array, like: Array) -> tuple[int, ...]:
 
 def _centre(g: Groups, x: Array, mean: Array | None) -> Array:
     return x if mean is None else x - _spread(g, x, mean)
+
+
+def _centre_once(g: Groups, x: Array, mean: Array | None) -> Array:
+    """The same as one array, which forward and backward pass read."""
+    return x if mean is None else materialized(partial(_centre, g), x, mean)
 
 
 def _fit(g: Groups, x: Array, factor: Array | None) -> Any:

@@ -50,12 +50,14 @@ class Extreme(NamedTuple):
         beats: whether a value is more extreme than another.
         better: the more extreme of two, NaN if one is.
         best: the most extreme along some axes, NaN if one is.
+        mildest: the least extreme along some axes, NaN if one is.
         padding: the sign of the infinity that every value beats.
     """
 
     beats: Callable[..., Array]
     better: Callable[..., Array]
     best: Callable[..., Array]
+    mildest: Callable[..., Array]
     padding: int
 
     def worst(self, dtype: Any) -> Any:
@@ -65,8 +67,8 @@ class Extreme(NamedTuple):
         return jnp.iinfo(dtype).min if self.padding < 0 else jnp.iinfo(dtype).max
 
 
-LARGEST = Extreme(lax.gt, lax.max, jnp.max, -1)
-SMALLEST = Extreme(lax.lt, lax.min, jnp.min, 1)
+LARGEST = Extreme(lax.gt, lax.max, jnp.max, jnp.min, -1)
+SMALLEST = Extreme(lax.lt, lax.min, jnp.min, jnp.max, 1)
 
 
 def stages(g: Windows, *, reduced: bool = True) -> tuple[Windows, ...]:
@@ -139,8 +141,8 @@ def _by_matching(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     of a condition.
     """
     y = best_of(e, g, x)
-    # Over the examples first, which is a sum of vectors.
-    tame = jnp.all(jnp.all(e.beats(y, jnp.full_like(y, e.worst(y.dtype))), axis=0))
+    mildest = e.mildest(y)
+    tame = e.beats(mildest, jnp.full_like(mildest, e.worst(y.dtype)))
     return y, lax.cond(tame, partial(_match, e, g), partial(_search, e, g), x, y)
 
 

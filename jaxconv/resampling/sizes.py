@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxconv.arguments import (
     IntOrInts,
@@ -19,6 +19,10 @@ from jaxconv.arguments import (
 )
 from jaxconv.geometry import Ints
 from jaxconv.resampling.rows import Rows, as_image, product, transposed
+
+# Up to so many copies are added one by one, which is one loop over all dimensions; a reduction of
+# them reads what it sums from memory (2 × 2 over 32 × 32 × 32 × 64: 0.30 ms for 0.39).
+FEW_COPIES = 8
 
 
 def upsample(
@@ -153,6 +157,8 @@ def _resize(g: _Grid, x: Array) -> Array:
 
 
 def _resized(g: _Grid, x: Array) -> Array:
+    if _copies_equally(g):
+        return _copied(g, x)
     y = x.astype(accumulator(x.dtype))
     for axis, rows in zip(g.axes, _weights(g), strict=True):
         y = product(rows, y, axis)
@@ -165,19 +171,38 @@ def _resize_forward(g: _Grid, x: Array) -> tuple[Array, None]:
 
 def _resize_backward(g: _Grid, residuals: None, dy: Array) -> tuple[Array]:
     dx = dy.astype(accumulator(dy.dtype))
-    if g.method == "nearest" and all(o % n == 0 for n, o in zip(g.size, g.output, strict=True)):
+    if _copies_equally(g):
         return (_sum_of_copies(g, dx).astype(dy.dtype),)
     for axis, rows, n in reversed(list(zip(g.axes, _weights(g), g.size, strict=True))):
         dx = product(transposed(rows, n), dx, axis)
     return (dx.astype(dy.dtype),)
 
 
+def _copies_equally(g: _Grid) -> bool:
+    """Whether every position is copied equally often: its copies stand side by side."""
+    return g.method == "nearest" and all(o % n == 0 for n, o in zip(g.size, g.output, strict=True))
+
+
+def _copied(g: _Grid, x: Array) -> Array:
+    for axis, n, o in zip(g.axes, g.size, g.output, strict=True):
+        copies = jnp.broadcast_to(
+            jnp.expand_dims(x, axis + 1), (*x.shape[: axis + 1], o // n, *x.shape[axis + 1 :])
+        )
+        x = copies.reshape(*x.shape[:axis], o, *x.shape[axis + 1 :])
+    return x
+
+
 def _sum_of_copies(g: _Grid, dy: Array) -> Array:
-    """Where every position was copied equally often: its copies stand side by side."""
-    # One axis at a time: of an array sharded over others, JAX splits no two at once.
+    """The way back from `_copied`."""
     for axis, n, o in reversed(list(zip(g.axes, g.size, g.output, strict=True))):
-        dy = dy.reshape(*dy.shape[:axis], n, o // n, *dy.shape[axis + 1 :])
-    return jnp.sum(dy, tuple(axis + dim + 1 for dim, axis in enumerate(g.axes)))
+        copies = dy.reshape(*dy.shape[:axis], n, o // n, *dy.shape[axis + 1 :])
+        if o // n > FEW_COPIES:
+            dy = jnp.sum(copies, axis + 1)
+            continue
+        dy = lax.index_in_dim(copies, 0, axis + 1, keepdims=False)
+        for i in range(1, o // n):
+            dy = dy + lax.index_in_dim(copies, i, axis + 1, keepdims=False)
+    return dy
 
 
 _resize.defvjp(_resize_forward, _resize_backward)
