@@ -9,8 +9,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
@@ -20,12 +23,14 @@ Phases = Callable[..., Array]
 Sums = tuple[Array, ...]
 
 # Into how many parts the rows of an image are cut and added up in registers before anything is
-# written: fewer make the loop write more often, more make it longer to compile. Measured, ms and
-# seconds to compile: 3×3, 8 parts 6.0 and 0.27, 16 parts 3.7 and 0.32; 7×7, 20 and 1.0, 24 and 1.4.
+# written: fewer make the loop write more often, more make it longer to compile. A large window is
+# taken row by row, which compiles one of its rows. Measured, ms and seconds to compile:
+#   3×3 at once, 8 parts 6.0 and 0.22, 16 parts 4.7 and 0.25; row by row, 16 parts 6.0 and 0.2
+#   7×7 at once, 8 parts 20 and 1.0; row by row, 16 parts 28 and 0.3, 32 parts 18 and 0.4
 # Windows between these two were not measured.
 _PARTS = 16
-_PARTS_OF_MANY = 8
-_MANY = 25
+_PARTS_OF_ROWS = 32
+_MANY_TAPS = 25
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
@@ -63,33 +68,43 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
     rows, *others = g.output
-    most = _PARTS if math.prod(g.window) <= _MANY else _PARTS_OF_MANY
-    height = -(-rows // most)
+    by_row = math.prod(g.window) > _MANY_TAPS
+    height = -(-rows // (_PARTS_OF_ROWS if by_row else _PARTS))
+    taps = replace(g, window=(1, *g.window[1:])) if by_row else g
+    span = g.stride[0] * (rows - 1) + taps.extent[0]
 
-    def add_image(sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
+    def add_image(first: Any, sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
         x, dy = (array[None].astype(total) for array in image)
         # Here, and not before the loop: no padded copy of all of x is ever made.
         x = jnp.repeat(covered(g, x)[0], channels // g.groups, axis=-1)
+        seen = lax.dynamic_slice_in_dim(x, first, span)
         added = []
-        for rest, (_, start, stop) in zip(sums, shifts(g, g.output), strict=True):
-            for row in range(0, rows, height):
-                some = min(height, rows - row)
-                first = start[0] + row * g.stride[0]
+        for rest, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True):
+            for top in range(0, rows, height):
+                end = min(top + height, rows)
+                lines = (start[0] + g.stride[0] * i for i in (top, end - 1))
                 part = lax.slice(
-                    x,
-                    (first, *start[1:], 0),
-                    (first + g.stride[0] * (some - 1) + 1, *stop[1:], channels),
+                    seen,
+                    (next(lines), *start[1:], 0),
+                    (next(lines) + 1, *stop[1:], channels),
                     (*g.stride, 1),
                 )
-                product = part * dy[0, row : row + some]
-                # The product is filled up, not its factors: 0 · ∞ would be NaN.
-                rest = rest + jnp.pad(product, ((0, height - some), *((0, 0),) * g.dims))
+                product = part * lax.squeeze(lax.slice_in_dim(dy, top, end, axis=1), [0])
+                if end < top + height:
+                    # The product is filled up, not its factors: 0 · ∞ would be NaN.
+                    product = jnp.pad(product, ((0, top + height - end), *((0, 0),) * g.dims))
+                rest = rest + product
             added.append(rest)
         return tuple(added), None
 
+    def add_images(first: Any) -> Array:
+        sums = (zeros,) * math.prod(taps.window)
+        sums, _ = lax.scan(partial(add_image, first), sums, (x, dy))
+        return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1)))
+
     x, dy, zeros = aligned(x, dy, jnp.zeros((height, *others, channels), total))
-    sums, _ = lax.scan(add_image, (zeros,) * math.prod(g.window), (x, dy))
-    dw = jnp.stack([jnp.sum(rest, axis=tuple(range(g.dims))) for rest in sums])
+    firsts = g.dilation[0] * np.arange(g.window[0])
+    dw = lax.map(add_images, firsts) if by_row else add_images(0)
     return dw.reshape(*g.window, 1, channels)
 
 
