@@ -38,7 +38,11 @@ def _parser() -> Parser:
         "--only", nargs="+", metavar="TEXT", help="ops and networks whose name has one of these"
     )
     parser.add_argument(
-        "--rounds", type=count(1), default=9, metavar="N", help="calls of each (default: 9)"
+        "--rounds",
+        type=count(1),
+        default=9,
+        metavar="N",
+        help="calls of each, at least (default: 9)",
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu or tpu (default: JAX's)")
     parser.add_argument("--threads", type=count(1), metavar="N", help="threads of PyTorch")
@@ -78,7 +82,7 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
             results[name] = measure(subject, options.rounds, device.platform, ceilings)
             for row in report.rows({name: results[name]}):
                 progress.step(" | ".join(row))
-    show_table(f"Medians of {options.rounds} rounds", report.HEADINGS, report.rows(results))
+    show_table(f"Medians of {options.rounds} rounds or more", report.HEADINGS, report.rows(results))
     if options.json is not None:
         write_json(options.json, report.document(results, source))
     if options.markdown is not None:

@@ -5,6 +5,7 @@ Autodiff takes part twice: how far it is from itself is the noise.
 
 import functools
 import random
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.subject import Program, Subject
 
 AGAIN = "autodiff again"
+# Of contests that are over sooner than this, so many times as many rounds at most.
+ENOUGH_S = 1.0
+MORE = 10
 
 
 @dataclass
@@ -30,11 +34,13 @@ class Timing:
         compile_s: seconds from the function to the executable, None in PyTorch.
         temporary_bytes: what it holds beside arguments and results, if that is known.
         seconds: of each call.
+        program: what XLA made of it, equal for equal programs; None in PyTorch.
     """
 
     compile_s: float | None = None
     temporary_bytes: int | None = None
     seconds: list[float] = field(default_factory=list)
+    program: str | None = field(default=None, repr=False)
 
     @property
     def median_ms(self) -> float:
@@ -65,7 +71,21 @@ def compiled(program: Program, options: dict[str, str]) -> tuple[Callable[[], An
     seconds = time.perf_counter() - start
     memory = executable.memory_analysis()
     run = functools.partial(lambda *args: jax.block_until_ready(executable(*args)), *program.args)
-    return run, Timing(seconds, getattr(memory, "temp_size_in_bytes", None))
+    held = getattr(memory, "temp_size_in_bytes", None)
+    return run, Timing(seconds, held, program=_without_names(executable.as_text() or ""))
+
+
+def _without_names(program: str) -> str:
+    """Names are numbered, and what says where in Python an operation comes from is left out."""
+    computations = re.split(r"^(?=%|ENTRY)", program, maxsplit=1, flags=re.MULTILINE)[-1]
+    text = re.sub(r", metadata=\{[^}]*\}", "", computations)
+    numbers: dict[str, str] = {}
+    # A % stands before every name but those of parameters, which their types follow.
+    return re.sub(
+        r"%[\w.-]+|[\w.-]+(?=: \(?\w+\[)",
+        lambda name: numbers.setdefault(name[0].lstrip("%"), f"%{len(numbers)}"),
+        text,
+    )
 
 
 def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> Result:
@@ -103,9 +123,13 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
 
 
 def _take_turns(contest: list[tuple[Callable[[], Any], Timing]], rounds: int) -> None:
+    """So many rounds, and more of what is quick: its noise is larger."""
     for run, _ in contest:
         run()  # warm
-    for number in range(rounds):
+    begin = time.perf_counter()
+    for number in range(MORE * rounds):
+        if number >= rounds and time.perf_counter() - begin > ENOUGH_S:
+            break
         for run, timing in random.Random(number).sample(contest, len(contest)):
             start = time.perf_counter()
             run()

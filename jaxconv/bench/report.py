@@ -1,5 +1,6 @@
 """The table: on the terminal, as Markdown, JSON or a picture, and the machine it comes from."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -44,7 +45,7 @@ class About(NamedTuple):
         threads = "" if self.torch_threads is None else f" (PyTorch: {self.torch_threads} threads)"
         return (
             f"{self.processor}, {self.cores} cores{threads}, device {self.device}; float32; "
-            f"{versions}; medians of {self.rounds} rounds. Ceilings: "
+            f"{versions}; medians of {self.rounds} rounds or more. Ceilings: "
             f"{self.ceilings.multiply_adds / 1e9:.3g} G multiply-adds/s, "
             f"{self.ceilings.bytes / 1e9:.3g} GB/s."
         )
@@ -104,6 +105,9 @@ def _row(label: str, result: Result, direction: str) -> list[str]:
     ours, autodiff = timings["ours"], timings["autodiff"]
     ms = {who: timing.median_ms for who, timing in timings.items()}
     floor = result.floor_ms[direction]
+    faster = f"{ms['autodiff'] / ms['ours']:.2f}"
+    if ours.program is not None and ours.program == autodiff.program:
+        faster += " ="
     with_options = NONE
     if "ours + options" in ms:
         best = min(ms["autodiff"], ms["autodiff + options"])
@@ -114,7 +118,7 @@ def _row(label: str, result: Result, direction: str) -> list[str]:
     return [
         label,
         *(f"{ms[who]:.3g}" if who in ms else NONE for who in COLUMNS),
-        f"{ms['autodiff'] / ms['ours']:.2f}",
+        faster,
         with_options,
         f"{noise(timings):.0%}",
         f"{floor:.2g}",
@@ -167,8 +171,13 @@ def _plain(timing: Timing) -> dict[str, Any]:
         "median_ms": timing.median_ms,
         "compile_s": timing.compile_s,
         "temporary_bytes": timing.temporary_bytes,
+        "program": None if timing.program is None else _short(timing.program),
         "seconds": timing.seconds,
     }
+
+
+def _short(program: str) -> str:
+    return hashlib.sha256(program.encode()).hexdigest()[:16]
 
 
 def plot(results: Results, path: Path) -> None:

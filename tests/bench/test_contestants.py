@@ -34,6 +34,7 @@ def test_everybody_takes_part(torch, options, monkeypatch):
     monkeypatch.setattr(pytorch, "device_like", lambda platform: platform if torch else None)
     if not options:
         monkeypatch.setattr(jaxconv, "compiler_options", lambda platform: {})
+    monkeypatch.setattr(contestants, "MORE", 1)
     result = measure(Doubling(), 3, "cpu", Ceilings(1, 24_000))
     names = NAMES if options else {"ours", "autodiff", AGAIN}
     assert set(result.timings["forward"]) == (names | {"PyTorch"} if torch else names)
@@ -42,7 +43,8 @@ def test_everybody_takes_part(torch, options, monkeypatch):
     assert result.residual_bytes == {"ours": 12}
 
 
-def test_turns_of_every_round_are_in_an_order_of_its_own():
+def test_turns_of_every_round_are_in_an_order_of_its_own(monkeypatch):
+    monkeypatch.setattr(contestants, "MORE", 1)
     calls = []
     contest = [(lambda name=name: calls.append(name), Timing()) for name in "abcd"]
     contestants._take_turns(contest, 4)
@@ -51,6 +53,31 @@ def test_turns_of_every_round_are_in_an_order_of_its_own():
     assert all(sorted(one) == list("abcd") for one in rounds)
     assert len(set(rounds)) > 2
     assert [len(timing.seconds) for _, timing in contest] == [4] * 4
+
+
+def test_what_is_quick_takes_more_turns(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(contestants.time, "perf_counter", lambda: next(clock))
+    for enough, turns in ((0, 2), (10, 4), (1000, 20)):
+        monkeypatch.setattr(contestants, "ENOUGH_S", enough)
+        timing = Timing()
+        contestants._take_turns([(lambda: None, timing)], 2)
+        assert len(timing.seconds) == turns
+
+
+def test_equal_programs_are_equal_whatever_their_names():
+    def one(x):
+        return jnp.sin(x) + 1
+
+    def other(y):
+        z = jnp.sin(y)
+        return z + 1
+
+    x = jnp.ones(4)
+    programs = [
+        compiled(Program(f, (x,)), {})[1].program for f in (one, other, lambda x: jnp.cos(x) + 1)
+    ]
+    assert programs[0] == programs[1] != programs[2]
 
 
 def test_the_compiler_is_timed_and_asked():

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import jax
 import pytest
@@ -62,6 +63,12 @@ def test_with_options_is_against_whatever_suits_autodiff_best():
     )
 
 
+def test_equal_programs_are_marked():
+    timings = {name: replace(timing, program="p") for name, timing in FULL.timings["both"].items()}
+    (row,) = report.rows({"a": Result({"both": timings}, {"both": 1}, {})})
+    assert row[report.HEADINGS.index("faster")] == "6.00 ="
+
+
 def test_noise():
     quiet = timings()
     quiet["autodiff again"].seconds = [0.012]
@@ -74,8 +81,8 @@ def test_markdown():
     said, empty, header, rule, *rows = report.markdown(RESULTS, SOURCE).splitlines()
     assert said == (
         "A processor, 2 cores (PyTorch: 2 threads), device cpu; float32; jaxconv 0.1; medians of"
-        " 3 rounds. Ceilings: 71 G multiply-adds/s, 12.5 GB/s. Noise: 25% in the middle, 25% at"
-        " most."
+        " 3 rounds or more. Ceilings: 71 G multiply-adds/s, 12.5 GB/s. Noise: 25% in the middle,"
+        " 25% at most."
     )
     assert empty == ""
     assert {line.count("|") for line in (header, rule, *rows)} == {len(report.HEADINGS) + 1}
@@ -92,7 +99,8 @@ def test_json(tmp_path):
     assert conv["residual_bytes"] == {"ours": 1_000_000, "autodiff": 2_500_000}
     assert conv["floor_ms"] == {"forward": 0.5, "both": 0.25}
     assert conv["both"]["ours"] == {
-        "median_ms": 2, "compile_s": 3, "temporary_bytes": 3_000_000, "seconds": [0.002] * 3,
+        "median_ms": 2, "compile_s": 3, "temporary_bytes": 3_000_000, "program": None,
+        "seconds": [0.002] * 3,
     }  # fmt: skip
 
 
