@@ -43,6 +43,8 @@ CASES = textwrap.dedent("""
     narrow = Case("narrow", op, args, lambda x: x)
     words = Case("words", lambda x, w: "a word", args, op)
     raises = Case("raises", lambda x, w: {}["x"], args, op)
+    # A shell lets what it runs in the background ignore interrupts, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stops = [Case("stops", lambda x, w: os.kill(os.getppid(), signal.SIGINT) or x, args)] * 2
 
     @jax.custom_vjp
