@@ -24,7 +24,7 @@ Contraction = Callable[[ConvGeometry, Array, Array], Array]
 Role = Literal["image", "kernel"]
 
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
-#   depthwise 3×3, 32×32×32×64    y 2.0 / 48, dx 2.0 / 49, dw 4.8 / 69; stride 2 dx 1.1 / 87
+#   depthwise 3×3, 32×32×32×64    y 2.3 / 50, dx 2.0 / 51, dw 4.7 / 64; stride 2 dx 1.3 / 88
 #   groups apart, 4 of 16         y 9 / 47, dx 9 / 47, dw 12 / 570
 #   1×1 64→128                    y 13 / 25, dx 5.5 / 28, dw 11 / 62
 #   depth folded, 3×3×3 32→32     y 9 / 23, dx 8 / 23, dw 7 / 39
@@ -38,8 +38,8 @@ Role = Literal["image", "kernel"]
 LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
-# Shifted multiply-adds grow with the window. The largest that was measured is 7×7: y 6 / 168,
-# dw 21 / 570.
+# Shifted multiply-adds grow with the window. The largest that was measured is 7×7: y 5.6 / 160,
+# dw 17 / 440.
 MOST_TAPS = 49
 # Outer products: of so many channels, and with MOST_TAPS taps · channels at most. y of 3×3 4→16
 # 1.2 / 2.2.
