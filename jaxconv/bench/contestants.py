@@ -4,6 +4,7 @@ Autodiff takes part twice: how far it is from itself is the noise.
 """
 
 import functools
+import hashlib
 import random
 import re
 import statistics
@@ -34,13 +35,13 @@ class Timing:
         compile_s: seconds from the function to the executable, None in PyTorch.
         temporary_bytes: what it holds beside arguments and results, if that is known.
         seconds: of each call.
-        program: what XLA made of it, equal for equal programs; None in PyTorch.
+        program: a fingerprint of what XLA made of it, names aside; None in PyTorch.
     """
 
     compile_s: float | None = None
     temporary_bytes: int | None = None
     seconds: list[float] = field(default_factory=list)
-    program: str | None = field(default=None, repr=False)
+    program: str | None = None
 
     @property
     def median_ms(self) -> float:
@@ -72,20 +73,21 @@ def compiled(program: Program, options: dict[str, str]) -> tuple[Callable[[], An
     memory = executable.memory_analysis()
     run = functools.partial(lambda *args: jax.block_until_ready(executable(*args)), *program.args)
     held = getattr(memory, "temp_size_in_bytes", None)
-    return run, Timing(seconds, held, program=_without_names(executable.as_text() or ""))
+    return run, Timing(seconds, held, program=_fingerprint(executable.as_text() or ""))
 
 
-def _without_names(program: str) -> str:
-    """Names are numbered, and what says where in Python an operation comes from is left out."""
+def _fingerprint(program: str) -> str:
+    """Equal for programs that differ in names, and in where in Python an operation comes from."""
     computations = re.split(r"^(?=%|ENTRY)", program, maxsplit=1, flags=re.MULTILINE)[-1]
     text = re.sub(r", metadata=\{[^}]*\}", "", computations)
     numbers: dict[str, str] = {}
     # A % stands before every name but those of parameters, which their types follow.
-    return re.sub(
+    numbered = re.sub(
         r"%[\w.-]+|[\w.-]+(?=: \(?\w+\[)",
         lambda name: numbers.setdefault(name[0].lstrip("%"), f"%{len(numbers)}"),
         text,
     )
+    return hashlib.sha256(numbered.encode()).hexdigest()[:16]
 
 
 def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> Result:

@@ -1,6 +1,5 @@
 """The table: on the terminal, as Markdown, JSON or a picture, and the machine it comes from."""
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -171,13 +170,9 @@ def _plain(timing: Timing) -> dict[str, Any]:
         "median_ms": timing.median_ms,
         "compile_s": timing.compile_s,
         "temporary_bytes": timing.temporary_bytes,
-        "program": None if timing.program is None else _short(timing.program),
+        "program": timing.program,
         "seconds": timing.seconds,
     }
-
-
-def _short(program: str) -> str:
-    return hashlib.sha256(program.encode()).hexdigest()[:16]
 
 
 def plot(results: Results, path: Path) -> None:
