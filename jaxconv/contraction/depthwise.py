@@ -82,11 +82,11 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
         for rest, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True):
             for top in range(0, rows, height):
                 end = min(top + height, rows)
-                lines = (start[0] + g.stride[0] * i for i in (top, end - 1))
+                line = start[0] + g.stride[0] * top
                 part = lax.slice(
                     seen,
-                    (next(lines), *start[1:], 0),
-                    (next(lines) + 1, *stop[1:], channels),
+                    (line, *start[1:], 0),
+                    (line + g.stride[0] * (end - top - 1) + 1, *stop[1:], channels),
                     (*g.stride, 1),
                 )
                 product = part * lax.squeeze(lax.slice_in_dim(dy, top, end, axis=1), [0])

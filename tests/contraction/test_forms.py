@@ -64,31 +64,28 @@ def test_depthwise(seed, each):
     back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
     check(depthwise.correlate, plain.correlate, g, x, w)
     check(back, plain.input_gradient, g, w, dy)
-    check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
-@pytest.fixture
-def by_row(monkeypatch):
-    """Every depthwise kernel gradient takes one row of the window after the other."""
-    monkeypatch.setattr(depthwise, "_MANY_TAPS", 0)
-    monkeypatch.setattr(depthwise, "_PARTS_OF_ROWS", 3)
+@pytest.fixture(params=["at once", "row by row"])
+def window(request, monkeypatch):
+    """How a depthwise kernel gradient takes it."""
+    if request.param == "row by row":
+        monkeypatch.setattr(depthwise, "_MANY_TAPS", 0)
+        monkeypatch.setattr(depthwise, "_PARTS_OF_ROWS", 3)
     both.clear_cache()
     yield
     both.clear_cache()
 
 
-@pytest.mark.usefixtures("by_row")
+@pytest.mark.usefixtures("window")
+@pytest.mark.parametrize("each", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_depthwise_kernel_row_by_row(seed):
-    g, x, _, dy = problem(seed, (3, 2))
+def test_depthwise_kernel(seed, each):
+    g, x, _, dy = problem(seed, (3, each))
     check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
-@pytest.mark.usefixtures("by_row")
-def test_infinity_stays_where_it_is_seen_row_by_row():
-    test_depthwise_infinity_stays_where_it_is_seen()
-
-
+@pytest.mark.usefixtures("window")
 def test_depthwise_infinity_stays_where_it_is_seen():
     """The rows of 17 windows are cut into parts of two: what fills up the last meets no x."""
     x, w = integers(0, (2, 19, 4, 3)), integers(1, (3, 3, 1, 3))
