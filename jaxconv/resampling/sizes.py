@@ -19,6 +19,7 @@ from jaxconv.arguments import (
 )
 from jaxconv.geometry import Ints
 from jaxconv.resampling.rows import Rows, as_image, product, transposed
+from jaxconv.windows import pairwise_sum
 
 # Up to so many copies are added one by one, which is one loop over all dimensions; a reduction of
 # them reads what it sums from memory (2 × 2 over 32 × 32 × 32 × 64: 0.30 ms for 0.39).
@@ -158,7 +159,9 @@ def _resize(g: _Grid, x: Array) -> Array:
 
 def _resized(g: _Grid, x: Array) -> Array:
     if _copies_equally(g):
-        return _copied(g, x)
+        for axis, n, o in zip(g.axes, g.size, g.output, strict=True):
+            x = jnp.repeat(x, o // n, axis)
+        return x
     y = x.astype(accumulator(x.dtype))
     for axis, rows in zip(g.axes, _weights(g), strict=True):
         y = product(rows, y, axis)
@@ -183,25 +186,16 @@ def _copies_equally(g: _Grid) -> bool:
     return g.method == "nearest" and all(o % n == 0 for n, o in zip(g.size, g.output, strict=True))
 
 
-def _copied(g: _Grid, x: Array) -> Array:
-    for axis, n, o in zip(g.axes, g.size, g.output, strict=True):
-        copies = jnp.broadcast_to(
-            jnp.expand_dims(x, axis + 1), (*x.shape[: axis + 1], o // n, *x.shape[axis + 1 :])
-        )
-        x = copies.reshape(*x.shape[:axis], o, *x.shape[axis + 1 :])
-    return x
-
-
 def _sum_of_copies(g: _Grid, dy: Array) -> Array:
-    """The way back from `_copied`."""
+    """Each position has the sum of its copies."""
     for axis, n, o in reversed(list(zip(g.axes, g.size, g.output, strict=True))):
         copies = dy.reshape(*dy.shape[:axis], n, o // n, *dy.shape[axis + 1 :])
         if o // n > FEW_COPIES:
             dy = jnp.sum(copies, axis + 1)
-            continue
-        dy = lax.index_in_dim(copies, 0, axis + 1, keepdims=False)
-        for i in range(1, o // n):
-            dy = dy + lax.index_in_dim(copies, i, axis + 1, keepdims=False)
+        else:
+            dy = pairwise_sum(
+                [lax.index_in_dim(copies, i, axis + 1, keepdims=False) for i in range(o // n)]
+            )
     return dy
 
 
