@@ -29,6 +29,7 @@ from jaxconv.windows import (
     side_by_side,
     tiles,
     views,
+    views_of_copy,
     window_axes,
 )
 
@@ -118,7 +119,8 @@ def _by_comparing(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     """One offset after the other against the best so far: one pass, whatever x holds."""
     dtype = _index_dtype(g)
     worst = e.worst(x.dtype)
-    first, *others = views(g, x, worst)
+    # Each view is read twice. Padded by themselves XLA's CPU backend would keep them all.
+    first, *others = views_of_copy(g, x, worst)
     # Both take the sharding of x from its views: a constant of y's shape would have none.
     y = jnp.full_like(first, worst)
     index: Any = _first_inside(g).astype(dtype)
