@@ -74,25 +74,27 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     span = g.stride[0] * (rows - 1) + taps.extent[0]
 
     def add_image(first: Any, sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
-        x, dy = (array[None].astype(total) for array in image)
+        x, dy = (array.astype(total) for array in image)
         # Here, and not before the loop: no padded copy of all of x is ever made.
-        x = jnp.repeat(covered(g, x)[0], channels // g.groups, axis=-1)
+        x = jnp.repeat(covered(g, x[None])[0], channels // g.groups, axis=-1)
         seen = lax.dynamic_slice_in_dim(x, first, span)
+        tops = range(0, rows, height)
+        lines = [lax.slice_in_dim(dy, top, min(top + height, rows)) for top in tops]
         added = []
         for rest, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True):
-            for top in range(0, rows, height):
-                end = min(top + height, rows)
+            for top, some in zip(tops, lines, strict=True):
                 line = start[0] + g.stride[0] * top
                 part = lax.slice(
                     seen,
                     (line, *start[1:], 0),
-                    (line + g.stride[0] * (end - top - 1) + 1, *stop[1:], channels),
+                    (line + g.stride[0] * (len(some) - 1) + 1, *stop[1:], channels),
                     (*g.stride, 1),
                 )
-                product = part * lax.squeeze(lax.slice_in_dim(dy, top, end, axis=1), [0])
-                if end < top + height:
+                product = part * some
+                if len(some) < height:
                     # The product is filled up, not its factors: 0 · ∞ would be NaN.
-                    product = jnp.pad(product, ((0, top + height - end), *((0, 0),) * g.dims))
+                    missing = height - len(some)
+                    product = jnp.pad(product, ((0, missing), *((0, 0),) * g.dims))
                 rest = rest + product
             added.append(rest)
         return tuple(added), None

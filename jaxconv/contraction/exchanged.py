@@ -23,19 +23,23 @@ from jaxconv.arguments import accumulator, aligned
 from jaxconv.geometry import ConvGeometry
 
 # Measured on a dozen shapes (docs/benchmarks.md): a row of a block should hold about so many
-# numbers of one channel, its images counted; a block at most about so many terms, images ·
-# positions, and half an image at most; with fewer images copying does not fill a vector.
-ROW = 128
-TERMS = 2048
+# numbers of one channel, its images counted, and the images of a block at most so many numbers:
+# twice the row with stride 2, 64 → 128 channels, 21 ms for 17.5. With fewer images copying does
+# not fill a vector.
+ROW = 256
+NUMBERS = 3 * 2**18
 LEAST = 4
 # With fewer channels a block is padded before it is copied; with more, that is left to the
-# correlation. ms, padded first / by the correlation: 64 channels 55 / 33, 16 channels 4.5 / 7.3.
+# correlation. ms, padded first / by the correlation: 64 channels 58 / 34, 16 channels 4.5 / 7.3.
 MANY_CHANNELS = 64
+# A block is taken in two parts or more, 16 channels in one: 4.9 ms for 3.9; and each part has at
+# most so many terms, images · positions, with many channels half of them: 34 ms for 41.
+TERMS = 4096
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """dw, block after block."""
-    images, height = _block(g, len(x))
+    images, height = _block(g, len(x), x.shape[-1])
     total = accumulator(x.dtype)
     exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
     examples_last = (*range(1, g.dims + 1), 0, g.dims + 1)
@@ -84,14 +88,15 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     return jnp.moveaxis(dw, 0, -2)
 
 
-def _block(g: ConvGeometry, examples: int) -> tuple[int, int]:
-    """How many images a block holds, and how many rows of windows it is high."""
+def _block(g: ConvGeometry, examples: int, channels: int) -> tuple[int, int]:
+    """How many images a block holds, and how many rows of windows its parts are high."""
     rows, *others = g.output
-    row = max(1, math.prod(others))
-    most = max(LEAST, ROW // row)
+    row, image = max(1, math.prod(others)), max(1, math.prod(g.size) * channels)
+    most = min(examples, max(LEAST, min(ROW // row, NUMBERS // image)))
     # A number that divides the batch, if one is near.
     images = next((m for m in range(most, most // 2, -1) if examples % m == 0), most)
-    parts = max(2, -(-images * row * rows // TERMS))
+    terms = TERMS // 2 if channels >= MANY_CHANNELS else TERMS
+    parts = max(2, -(-images * row * rows // terms))
     return images, -(-rows // parts)
 
 

@@ -135,7 +135,7 @@ def test_outer(seed):
     check(outer.correlate, plain.correlate, g, x, w)
 
 
-@pytest.mark.parametrize("blocks", [(128, 2048, 64), (3, 5, 0), (3, 5, 64)], ids=str)
+@pytest.mark.parametrize("blocks", [(256, 4096, 64), (3, 5, 0), (3, 5, 64)], ids=str)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_exchanged(seed, blocks, monkeypatch):
     for name, value in zip(("ROW", "TERMS", "MANY_CHANNELS"), blocks, strict=True):
