@@ -79,11 +79,11 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     x, dy, zeros = aligned(x, dy, zeros)
     if len(x) == 0:
         return jnp.moveaxis(zeros, 0, -2)
-    blocks = _blocks(x, images), _blocks(dy, images)
+    filled = _filled(x, images), _filled(dy, images)
     dw, _ = lax.scan(
-        lambda dw, i: add_block(dw, tuple(_block_at(array, i) for array in blocks)),
+        lambda dw, i: add_block(dw, tuple(_block_at(array, images, i) for array in filled)),
         zeros,
-        jnp.arange(blocks[0].shape[1]),
+        jnp.arange(len(filled[0]) // images),
     )
     return jnp.moveaxis(dw, 0, -2)
 
@@ -107,16 +107,17 @@ def _rows(x: Array, first: int, count: int) -> tuple[Array, tuple[int, int]]:
     return x[:, start:stop], (before, count - before - (stop - start))
 
 
-def _blocks(array: Array, images: int) -> Array:
-    """So many examples each, on the first axis; which block, on the second.
+def _filled(array: Array, images: int) -> Array:
+    """Examples of zeros fill up the last blocks."""
+    more = -len(array) % images
+    return jnp.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1))) if more else array
 
-    A block holds examples from all over the batch: of a batch that lies on several devices, each
-    adds up its own. Examples of zeros fill up the last ones.
+
+def _block_at(array: Array, images: int, i: Array) -> Array:
+    """Examples from all over the batch: of one that lies on several devices, each adds its own.
+
+    The array gets its blocks here, in the loop. Before it, whatever computes the array would be
+    computed twice, once in this shape.
     """
-    if more := -len(array) % images:
-        array = jnp.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))
-    return array.reshape(images, len(array) // images, *array.shape[1:])
-
-
-def _block_at(array: Array, i: Array) -> Array:
-    return lax.dynamic_index_in_dim(array, i, 1, keepdims=False)
+    blocks = array.reshape(images, len(array) // images, *array.shape[1:])
+    return lax.dynamic_index_in_dim(blocks, i, 1, keepdims=False)
