@@ -67,6 +67,26 @@ def test_first_and_second_derivatives(name):
 
 
 @each_case
+@pytest.mark.parametrize(("dtype", "unit"), [(jnp.bfloat16, 2**-8), (jnp.float16, 2**-11)])
+def test_16_bits_are_rounded_once(name, dtype, unit):
+    """However many terms and steps a form takes: the sums are float32 until the end."""
+    op, x, w, options = CASES[name]
+    x, w = (normal(seed, shape).astype(dtype) for seed, shape in ((0, x), (1, w)))
+    dy = normal(2, jax.eval_shape(partial(getattr(jaxconv, op), **options), x, w).shape)
+
+    def both(ops, x, w, dy):
+        y, pull = jax.vjp(partial(getattr(ops, op), **options), x, w)
+        return y, *pull(dy)
+
+    got = jit(partial(both, jaxconv))(x, w, dy.astype(dtype))
+    wide = [array.astype(jnp.float64) for array in (x, w, dy.astype(dtype))]
+    want = jit(partial(both, jaxconv.reference))(*wide)
+    for mine, truth in zip(got, want, strict=True):
+        assert mine.dtype == dtype
+        np.testing.assert_allclose(mine.astype(jnp.float64), truth, rtol=unit, atol=1e-5)
+
+
+@each_case
 def test_vmap_checkpoint_and_scan(name):
     (x, w), hand, twin = losses(name)
     kernels = jnp.stack([w, 2 * w])
