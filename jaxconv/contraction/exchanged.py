@@ -29,12 +29,14 @@ from jaxconv.geometry import ConvGeometry
 ROW = 256
 NUMBERS = 3 * 2**18
 LEAST = 4
-# With fewer channels a block is padded before it is copied; with more, that is left to the
-# correlation. ms, padded first / by the correlation: 64 channels 58 / 34, 16 channels 4.5 / 7.3.
-MANY_CHANNELS = 64
-# A block is taken in two parts or more, 16 channels in one: 4.9 ms for 3.9; and each part has at
-# most so many terms, images · positions, with many channels half of them: 34 ms for 41.
-TERMS = 4096
+# A block is taken in two parts or more, 16 channels in one: 4.9 ms for 3.9. A part has at most so
+# many numbers of dy's positions · x's channels, or so many positions if these are more: 64 channels
+# with twice as many, 41 ms for 34; 32 channels with half, 31 for 27.
+PART = 2**17
+TERMS = 2048
+# With fewer channels a part is padded as it is copied; with more, that is left to the correlation.
+# ms, padded first / by the correlation: 16 channels 3.2 / 3.9, 24 channels 9.6 / 5.7, 64 52 / 34.
+MANY_CHANNELS = 24
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
@@ -57,24 +59,22 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
 
     def add_block(dw: Array, block: tuple[Array, ...]) -> tuple[Array, None]:
         x, dy = block
-        # Here, and not before the loop: no padded copy of all of x is ever made.
-        if x.shape[-1] < MANY_CHANNELS:
-            border = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
-            x, padding = lax.pad(x, jnp.zeros((), x.dtype), border), ((0, 0),) * g.dims
-        else:
-            padding = g.covering
         for top in range(0, g.output[0], height):
             some = dy[:, top : top + height]
-            first = g.stride[0] * top - padding[0][0]
+            first = g.stride[0] * top - g.covering[0][0]
             reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
             seen, outside = _rows(x, first, reach)
+            padding = (outside, *g.covering[1:])
+            if x.shape[-1] < MANY_CHANNELS:
+                # Here, and not before the loop: no padded copy of all of x is ever made.
+                border = ((0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0))
+                seen, padding = lax.pad(seen, nothing, border), ((0, 0),) * g.dims
             dw = dw + correlate(
-                seen.transpose(exchange),
-                some.transpose(examples_last),
-                padding=(outside, *padding[1:]),
+                seen.transpose(exchange), some.transpose(examples_last), padding=padding
             )
         return dw, None
 
+    nothing = jnp.zeros((), x.dtype)
     zeros = jnp.zeros((x.shape[-1], *g.window, dy.shape[-1]), total)
     x, dy, zeros = aligned(x, dy, zeros)
     if len(x) == 0:
@@ -95,7 +95,7 @@ def _block(g: ConvGeometry, examples: int, channels: int) -> tuple[int, int]:
     most = min(examples, max(LEAST, min(ROW // row, NUMBERS // image)))
     # A number that divides the batch, if one is near.
     images = next((m for m in range(most, most // 2, -1) if examples % m == 0), most)
-    terms = TERMS // 2 if channels >= MANY_CHANNELS else TERMS
+    terms = max(TERMS, PART // max(1, channels))
     parts = max(2, -(-images * row * rows // terms))
     return images, -(-rows // parts)
 
