@@ -125,14 +125,17 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
 
 
 def _take_turns(contest: list[tuple[Callable[[], Any], Timing]], rounds: int) -> None:
-    """So many rounds, and more of what is quick: its noise is larger."""
-    for run, _ in contest:
-        run()  # warm
+    """So many rounds, and more of what is quick: its noise is larger.
+
+    A turn is two calls, and the second counts, as one step of training comes after another: what
+    the one before left in caches, and of memory to use again, is of one's own making.
+    """
     begin = time.perf_counter()
     for number in range(MORE * rounds):
         if number >= rounds and time.perf_counter() - begin > ENOUGH_S:
             break
         for run, timing in random.Random(number).sample(contest, len(contest)):
+            run()
             start = time.perf_counter()
             run()
             timing.seconds.append(time.perf_counter() - start)
