@@ -147,14 +147,15 @@ def test_each_device_adds_up_its_own_examples():
     assert "all-gather" not in compiled
 
 
-def test_few_terms_and_other_dimensions_take_the_plain_form(monkeypatch):
+def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeypatch):
     monkeypatch.setattr(choice, "MANY_TERMS", 16 * 6 * 7)
 
     def loops(*shape):
-        x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), 3, 3))
+        x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), shape[-1], 3))
         gradient = jit(jax.grad(lambda w: jnp.sum(jnp.sin(jaxconv.conv(x, w)))))
         return gradient.lower(w).as_text().count("stablehlo.while")
 
     assert loops(16, 6, 7, 3) == 1
     assert loops(15, 6, 7, 3) == 0
-    assert loops(16 * 6 * 7, 4, 3) == 0
+    assert loops(16 * 6, 7, 5) == 1
+    assert loops(16 * 6 * 7, 4, 4) == 0
