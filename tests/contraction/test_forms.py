@@ -135,12 +135,11 @@ def test_outer(seed):
     check(outer.correlate, plain.correlate, g, x, w)
 
 
-@pytest.mark.parametrize("blocks", [(256, 2048, 24), (3, 5, 0), (3, 5, 64)], ids=str)
+@pytest.mark.parametrize("blocks", [(256, 2**17, 2048, 24), (3, 0, 5, 0), (3, 0, 5, 64)], ids=str)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_exchanged(seed, blocks, monkeypatch):
-    for name, value in zip(("ROW", "TERMS", "MANY_CHANNELS"), blocks, strict=True):
+    for name, value in zip(("ROW", "PART", "TERMS", "MANY_CHANNELS"), blocks, strict=True):
         monkeypatch.setattr(exchanged, name, value)
-    monkeypatch.setattr(exchanged, "PART", 0)
     both.clear_cache()
     g, x, _, dy = without_groups(seed)
     check(exchanged.kernel_gradient, plain.kernel_gradient, g, x, dy)
