@@ -26,8 +26,8 @@ Role = Literal["image", "kernel"]
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
 #   depthwise 3×3, 32×32×32×64    y 1.8 / 51, dx 1.7 / 51, dw 4.3 / 70; stride 2 dx 1.0 / 86
 #   groups apart, 4 of 16         y 6 / 48, dx 6 / 51, dw 9 / 614
-#   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 10 / 67
-#   depth folded, 3×3×3 32→32     y 9 / 23, dx 8 / 23, dw 7 / 39
+#   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 8 / 67
+#   depth folded, 3×3×3 32→32     y 9 / 24, dx 9 / 24, dw 8 / 42
 #   phases, 3×3 stride 2 64→128   dx 22 / 33, with `compiler_options()` 12 / 32
 #   exchanged, a few images each  dw 3×3 64→64 35 / 163, 5×5 1→32 2.1 / 4.6, stride 2 17 / 46
 #   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5

@@ -129,6 +129,16 @@ def test_matrix(seed):
     check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_matrix_in_parts(seed, parts, monkeypatch):
+    monkeypatch.setattr(matrix, "PARTS", parts)
+    monkeypatch.setattr(matrix, "TERMS_A_CHANNEL", 0)
+    both.clear_cache()
+    g, x, _, dy = without_groups(seed, ones=True)
+    check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_outer(seed):
     g, x, w, _ = without_groups(seed)
