@@ -17,7 +17,17 @@ from typing import Any, Literal
 import jax
 from jax import Array, lax
 
-from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, outer, phases, plain
+from jaxconv.contraction import (
+    apart,
+    depth,
+    depthwise,
+    exchanged,
+    groups,
+    matrix,
+    outer,
+    phases,
+    plain,
+)
 from jaxconv.geometry import ConvGeometry
 
 Contraction = Callable[[ConvGeometry, Array, Array], Array]
@@ -48,21 +58,36 @@ FEW_CHANNELS = 4
 # This form / the plain one: 64 · 8 · 8 terms of 64 channels 3.7 / 3.3, of 256 channels 23 / 24;
 # 8 · 28 · 28 of 256 channels 59 / 102. In one dimension 32 · 1024 of 64 channels 8.7 / 10.6.
 MANY_TERMS = 6144
+# With so many channels fewer terms will do: 64 · 8 · 8 of 64 channels 1.8 / 3.1.
+MANY_CHANNELS = 48
+MANY_TERMS_OF_MANY = 4096
+# Of so many channels the kernel gradient is taken at once, all apart, and not exchanged in blocks:
+# 3×3 256→256, 16×14×14 13.7 / 14.9; 512→512, 64×7×7 46 / 52. And of fewer, where there are too few
+# terms for the exchanged one: 128→128, 16×14×14 4.5, plain 5.4.
+AT_ONCE = 256
+AT_ONCE_OF_FEW_TERMS = 128
+# y and dx apart, where the library is slow. With fewer channels, in and out, or less work, it is
+# not slow enough: 3×3, 64×16×16, apart / plain: 20→20 1.6 / 1.2, 24→24 1.4 / 1.5, 16→48 1.3 / 1.7,
+# 48→16 1.9 / 1.8; 32→32, 32×8×8 0.45 / 0.34.
+LEAST_CHANNELS = 16
+MORE_CHANNELS = 24
+MUCH_WORK = 2**25
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
     """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k]."""
-    c_in, _ = _channels(g, w)
+    c_in, c_out = _channels(g, w)
     return _on_cpu(
-        _forward_form(g, c_in), plain.correlate, ("image", "kernel", "image"), g, x, w, sharding
-    )
+        _forward_form(g, len(x), c_in, c_out // g.groups), plain.correlate,
+        ("image", "kernel", "image"), g, x, w, sharding,
+    )  # fmt: skip
 
 
 def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -> Array:
     """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k]."""
     c_in, c_out = _channels(g, w)
     return _on_cpu(
-        _input_form(g, c_in, c_out // g.groups), plain.input_gradient,
+        _input_form(g, len(dy), c_in, c_out // g.groups), plain.input_gradient,
         ("kernel", "image", "image"), g, w, dy, sharding,
     )  # fmt: skip
 
@@ -75,8 +100,8 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) 
     )  # fmt: skip
 
 
-def _forward_form(g: ConvGeometry, c_in: int) -> Contraction | None:
-    """The form of `correlate` with so many input channels a group; None is the plain one."""
+def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
+    """The form of `correlate` with so many channels a group; None is the plain one."""
     if c_in == 1 < g.groups:
         return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
@@ -87,16 +112,18 @@ def _forward_form(g: ConvGeometry, c_in: int) -> Contraction | None:
         return matrix.correlate
     if g.dims == 3:
         return partial(depth.correlate, flat=_correlate)
-    return None
+    work = examples * math.prod(g.output) * math.prod(g.window) * c_in * c_out
+    many = min(c_in, c_out) >= LEAST_CHANNELS and max(c_in, c_out) >= MORE_CHANNELS
+    return apart.correlate if apart.SLOW_LIBRARY and many and work >= MUCH_WORK else None
 
 
-def _input_form(g: ConvGeometry, c_in: int, c_out: int) -> Contraction | None:
+def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
     if math.prod(g.stride) > MOST_PHASES:
         return None
     if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
         return partial(depthwise.input_gradient, phases=phases.input_gradient)
     # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
-    if math.prod(g.stride) > 1 or _forward_form(g, c_out):
+    if math.prod(g.stride) > 1 or _forward_form(g, examples, c_out, c_in):
         return partial(phases.input_gradient, correlate=_correlate)
     return None
 
@@ -105,22 +132,27 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | Non
     if c_in == 1 < g.groups:
         return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
-        apart = partial(groups.kernel_gradient, one=_kernel_gradient)
-        return apart if g.groups <= MOST_GROUPS else None
+        each = partial(groups.kernel_gradient, one=_kernel_gradient)
+        return each if g.groups <= MOST_GROUPS else None
     if set(g.window) == {1}:
         return matrix.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
     # In one dimension, of one channel (9 of 1→32, 16×16000): 10.9 / 10.0.
     few = g.dims == 1 and c_in <= FEW_CHANNELS
-    if examples * math.prod(g.output) >= MANY_TERMS and not few:
-        return exchanged.kernel_gradient
-    return None
+    few_terms = examples * math.prod(g.output) < (
+        MANY_TERMS if c_in < MANY_CHANNELS else MANY_TERMS_OF_MANY
+    )
+    at_once = c_in >= (AT_ONCE_OF_FEW_TERMS if few_terms else AT_ONCE)
+    if g.dims == 2 and examples >= exchanged.LEAST and at_once:
+        return apart.kernel_gradient
+    return None if few_terms or few else exchanged.kernel_gradient
 
 
 def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     """For forms that are made of correlations."""
-    return (_forward_form(g, w.shape[-2]) or plain.correlate)(g, x, w)
+    form = _forward_form(g, len(x), w.shape[-2], w.shape[-1] // g.groups)
+    return (form or plain.correlate)(g, x, w)
 
 
 def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:

@@ -10,7 +10,8 @@ The plain form says the same in one convolution whose kernel is as large as an i
 cache. Here each block is copied into the order in which a convolution reads it, channels of the
 exchanged images last, and its correlation fits. That order is also what makes it fast inside a
 loop: from an array in another order XLA's CPU backend takes its slow generic convolution there
-(8 seconds for what takes 0.18 outside of it).
+(8 seconds for what takes 0.18 outside of it). All is e apart, as in `apart.py`: kernels as large as
+these are what XLA's library is slow for.
 """
 
 import math
@@ -20,39 +21,41 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
+from jaxconv.contraction.apart import TOO_FEW, distances, times
 from jaxconv.geometry import ConvGeometry
 
-# Measured on a dozen shapes (docs/benchmarks.md): a row of a block should hold about so many
-# numbers of one channel, its images counted, and the images of a block at most so many numbers:
-# twice the row with stride 2, 64 → 128 channels, 21 ms for 17.5. With fewer images copying does
-# not fill a vector.
-ROW = 256
-NUMBERS = 3 * 2**18
-LEAST = 4
-# In one dimension a row is one position of so many images: 5 of 64→64, 32×1024, 8 or 16 at a time
-# 8.7 ms, 32 at a time 9.3.
+# Measured on two dozen shapes (docs/benchmarks.md), 3×3, ms. A block holds so many images (64→64,
+# 64×32×32: 8 at a time 34, 16 at a time 29, 32 at a time 33), or more, up to a row of so many
+# numbers of one channel (32→32, 64×16×16: 16 at a time 2.7, 32 at a time 2.4; the second row is for
+# MANY channels), but no more than so many numbers in all, as long as it holds LEAST. Two blocks are
+# better than one (64→64, 64×8×8: 1.9 for 2.3), one of LEAST is better than smaller ones.
 IMAGES = 16
-# A block is taken in two parts or more, 16 channels in one: 4.9 ms for 3.9. A part has at most so
-# many numbers of dy's positions · x's channels, or so many positions if these are more: 64 channels
-# with twice as many, 41 ms for 34; 32 channels with half, 31 for 27.
+ROW, ROW_OF_MANY, MANY = 512, 256, 64
+NUMBERS = 2**20
+LEAST = 8
+# A block is taken in two parts or more (16 channels in one: 4.9 for 3.9). A part has at most so
+# many positions that dy sees · x's channels, or so many positions if these are more: 64 channels
+# with twice as many 41 for 34; 32 channels with half 31 for 27; stride 2, 64→128, its positions
+# counted as if it had none, 15.7 for 13.4.
 PART = 2**17
 TERMS = 2048
-# With fewer channels a part is padded as it is copied; with more, that is left to the correlation.
-# ms, padded first / by the correlation: 16 channels 3.2 / 3.9, 24 channels 9.6 / 5.7, 64 52 / 34.
-MANY_CHANNELS = 24
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """dw, block after block."""
     images, height = _block(g, len(x), x.shape[-1])
+    library = images >= LEAST and max(images, dy.shape[-1]) > TOO_FEW
+    e = distances(g, x.dtype) if library else (1,) * g.dims
     total = accumulator(x.dtype)
     exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
     examples_last = (*range(1, g.dims + 1), 0, g.dims + 1)
     channels_last = (0, g.dims + 1, *range(1, g.dims + 1))
     correlate = partial(
         lax.conv_general_dilated,
-        window_strides=g.dilation,
-        rhs_dilation=g.stride,
+        window_strides=times(e, g.dilation),
+        lhs_dilation=e,
+        rhs_dilation=times(e, g.stride),
+        padding=((0, 0),) * g.dims,
         dimension_numbers=lax.ConvDimensionNumbers(
             channels_last, (g.dims + 1, g.dims, *range(g.dims)), channels_last
         ),
@@ -67,14 +70,10 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
             first = g.stride[0] * top - g.covering[0][0]
             reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
             seen, outside = _rows(x, first, reach)
-            padding = (outside, *g.covering[1:])
-            if x.shape[-1] < MANY_CHANNELS:
-                # Here, and not before the loop: no padded copy of all of x is ever made.
-                border = ((0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0))
-                seen, padding = lax.pad(seen, nothing, border), ((0, 0),) * g.dims
-            dw = dw + correlate(
-                seen.transpose(exchange), some.transpose(examples_last), padding=padding
-            )
+            # Here, and not before the loop: no padded copy of all of x is ever made.
+            edges = ((low, high, 0) for low, high in (outside, *g.covering[1:]))
+            seen = lax.pad(seen, nothing, ((0, 0, 0), *edges, (0, 0, 0)))
+            dw = dw + correlate(seen.transpose(exchange), some.transpose(examples_last))
         return dw, None
 
     nothing = jnp.zeros((), x.dtype)
@@ -95,12 +94,16 @@ def _block(g: ConvGeometry, examples: int, channels: int) -> tuple[int, int]:
     """How many images a block holds, and how many rows of windows its parts are high."""
     rows, *others = g.output
     row, image = max(1, math.prod(others)), max(1, math.prod(g.size) * channels)
-    most = min(ROW // row if others else IMAGES, NUMBERS // image)
-    most = min(examples, max(LEAST, most))
+    most = IMAGES
+    if others:
+        most = max(most, (ROW if channels < MANY else ROW_OF_MANY) // row)
+        most = max(LEAST, min(most, NUMBERS // image))
+    most = max(1, min(most, examples, max(LEAST, examples // 2)))
     # A number that divides the batch, if one is near.
-    images = next((m for m in range(most, most // 2, -1) if examples % m == 0), most)
-    terms = max(TERMS, PART // max(1, channels))
-    parts = max(2, -(-images * row * rows // terms))
+    near = (*range(most, max(LEAST - 1, most // 2), -1), *range(most + 1, 2 * most))
+    images = next((m for m in near if examples % m == 0), most)
+    seen = images * row * rows * math.prod(g.stride)
+    parts = max(2, -(-seen // max(TERMS, PART // max(1, channels))))
     return images, -(-rows // parts)
 
 

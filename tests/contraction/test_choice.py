@@ -11,7 +11,7 @@ from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.contraction import choice
+from jaxconv.contraction import apart, choice, exchanged
 
 # What to call, with which shapes of x and w: one case for every form, and for both layouts.
 CASES = {
@@ -31,9 +31,13 @@ each_case = pytest.mark.parametrize("name", CASES)
 
 @pytest.fixture(autouse=True)
 def _always(monkeypatch):
-    """However little the work."""
-    monkeypatch.setattr(choice, "LEAST_WORK", 0)
-    monkeypatch.setattr(choice, "MANY_TERMS", 0)
+    """However little the work, whatever the library and the dtype."""
+    for name in ("LEAST_WORK", "MANY_TERMS", "LEAST_CHANNELS", "MORE_CHANNELS", "MUCH_WORK"):
+        monkeypatch.setattr(choice, name, 0)
+    monkeypatch.setattr(apart, "SLOW_LIBRARY", True)
+    monkeypatch.setattr(apart, "WIDEST", 8)
+    monkeypatch.setattr(exchanged, "LEAST", 1)
+    monkeypatch.setattr(exchanged, "TOO_FEW", 0)
     jax.clear_caches()
     yield
     jax.clear_caches()
@@ -159,3 +163,37 @@ def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeyp
     assert loops(15, 6, 7, 3) == 0
     assert loops(16 * 6, 7, 5) == 1
     assert loops(16 * 6 * 7, 4, 4) == 0
+
+
+def spread_and_loops(x, w, *, of, dtype=np.float32):
+    """How many convolutions of a spread image there are, and how many loops."""
+    x, w = jax.ShapeDtypeStruct(x, dtype), jax.ShapeDtypeStruct(w, dtype)
+    dy = jax.eval_shape(jaxconv.conv, x, w)
+    back = {
+        "y": lambda x, w, dy: jaxconv.conv(x, w),
+        "dx": lambda x, w, dy: jax.vjp(lambda x: jaxconv.conv(x, w), x)[1](dy),
+        "dw": lambda x, w, dy: jax.vjp(lambda w: jaxconv.conv(x, w), w)[1](dy),
+    }[of]
+    text = jit(back).lower(x, w, dy).as_text()
+    return text.count("lhs_dilate = [2, 1]"), text.count("stablehlo.while")
+
+
+def test_apart_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
+    monkeypatch.undo()
+    square = partial(spread_and_loops, (64, 32, 32, 64), (3, 3, 64, 64))
+    for slow in (True, False):
+        monkeypatch.setattr(apart, "SLOW_LIBRARY", slow)
+        jax.clear_caches()
+        assert square(of="y") == square(of="dx") == (slow, 0)
+        spread, loops = square(of="dw")
+        assert spread >= 2
+        assert loops == 1
+    monkeypatch.setattr(apart, "SLOW_LIBRARY", True)
+    jax.clear_caches()
+    assert square(of="y", dtype=np.float64) == (0, 0)
+    assert square(of="dw", dtype=np.float64) == (0, 1)
+    assert spread_and_loops((64, 32, 32, 20), (3, 3, 20, 20), of="y") == (0, 0)
+    assert spread_and_loops((2, 32, 32, 64), (3, 3, 64, 64), of="dw") == (0, 0)
+    assert spread_and_loops((16, 14, 14, 256), (3, 3, 256, 256), of="dw") == (1, 0)
+    assert spread_and_loops((16, 14, 14, 128), (3, 3, 128, 128), of="dw") == (1, 0)
+    assert spread_and_loops((1, 32, 32, 256), (3, 3, 256, 256), of="dw") == (0, 0)

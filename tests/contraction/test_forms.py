@@ -11,7 +11,17 @@ import pytest
 from rules import integers, jit
 
 from jaxconv.check.catalogue.geometries import conv_case
-from jaxconv.contraction import depth, depthwise, exchanged, groups, matrix, outer, phases, plain
+from jaxconv.contraction import (
+    apart,
+    depth,
+    depthwise,
+    exchanged,
+    groups,
+    matrix,
+    outer,
+    phases,
+    plain,
+)
 from jaxconv.geometry import make_conv_geometry
 
 SEEDS = range(200, 212)  # every number of dimensions; one case has no examples
@@ -145,11 +155,29 @@ def test_outer(seed):
     check(outer.correlate, plain.correlate, g, x, w)
 
 
-@pytest.mark.parametrize("blocks", [(256, 2**17, 2048, 24), (3, 0, 5, 0), (3, 0, 5, 64)], ids=str)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_apart(seed, monkeypatch):
+    monkeypatch.setattr(apart, "WIDEST", 8)
+    both.clear_cache()
+    g, x, w, dy = problem(seed)
+    check(apart.correlate, plain.correlate, g, x, w)
+    check(apart.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+AS_IT_IS = {}
+SMALL_BLOCKS = {"IMAGES": 2, "NUMBERS": 0, "LEAST": 2, "PART": 0, "TERMS": 5}
+SPREAD = SMALL_BLOCKS | {"LEAST": 1, "TOO_FEW": 0}
+
+
+@pytest.mark.parametrize("blocks", [AS_IT_IS, SMALL_BLOCKS, SPREAD], ids=["", "small", "spread"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_exchanged(seed, blocks, monkeypatch):
-    for name, value in zip(("ROW", "PART", "TERMS", "MANY_CHANNELS"), blocks, strict=True):
+    monkeypatch.setattr(apart, "WIDEST", 8)
+    for name, value in blocks.items():
         monkeypatch.setattr(exchanged, name, value)
     both.clear_cache()
     g, x, _, dy = without_groups(seed)
+    if len(x):
+        # Five do not fill blocks of two.
+        x, dy = (np.resize(array, (5, *array.shape[1:])) for array in (x, dy))
     check(exchanged.kernel_gradient, plain.kernel_gradient, g, x, dy)
