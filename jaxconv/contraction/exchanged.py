@@ -33,12 +33,11 @@ IMAGES = 16
 ROW, ROW_OF_MANY, MANY = 512, 256, 64
 NUMBERS = 2**20
 LEAST = 8
-# A block is taken in two parts or more (16 channels in one: 4.9 for 3.9). A part has at most so
-# many positions that dy sees · x's channels, or so many positions if these are more: 64 channels
-# with twice as many 41 for 34; 32 channels with half 31 for 27; stride 2, 64→128, its positions
-# counted as if it had none, 15.7 for 13.4.
-PART = 2**17
-TERMS = 2048
+# A block is taken in two parts or more (16 channels in one: 4.9 for 3.9), and a part has at most so
+# many positions that dy sees: 16→32, stride 2, 64×32×32 half as many 2.0 for 1.8; of MANY channels
+# fewer, 64→64 twice as many 35.6 for 32.8 (half the time to compile, though); stride 2, 64→128, its
+# positions counted as if it had none, 15.7 for 13.4.
+TERMS, TERMS_OF_MANY = 2**14, 2**11
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
@@ -103,7 +102,7 @@ def _block(g: ConvGeometry, examples: int, channels: int) -> tuple[int, int]:
     near = (*range(most, max(LEAST - 1, most // 2), -1), *range(most + 1, 2 * most))
     images = next((m for m in near if examples % m == 0), most)
     seen = images * row * rows * math.prod(g.stride)
-    parts = max(2, -(-seen // max(TERMS, PART // max(1, channels))))
+    parts = max(2, -(-seen // (TERMS if channels < MANY else TERMS_OF_MANY)))
     return images, -(-rows // parts)
 
 

@@ -165,7 +165,7 @@ def test_apart(seed, monkeypatch):
 
 
 AS_IT_IS = {}
-SMALL_BLOCKS = {"IMAGES": 2, "NUMBERS": 0, "LEAST": 2, "PART": 0, "TERMS": 5}
+SMALL_BLOCKS = {"IMAGES": 2, "NUMBERS": 0, "LEAST": 2, "TERMS": 5}
 SPREAD = SMALL_BLOCKS | {"LEAST": 1, "TOO_FEW": 0}
 
 
