@@ -165,6 +165,10 @@ CASES = {
         "conv", (image(32, 32, 64), (3, 3, 16, 64)), {"groups": 4},
         Torch("conv2d", padding=1, groups=4),
     ),
+    "grouped 16": Case(
+        "conv", (image(16, 14, 128), (3, 3, 8, 128)), {"groups": 16},
+        Torch("conv2d", padding=1, groups=16),
+    ),
     "dilated 2": Case(
         "conv", (image(32, 32, 64), (3, 3, 64, 64)), {"dilation": 2},
         Torch("conv2d", padding=2, dilation=2),

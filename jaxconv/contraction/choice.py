@@ -35,11 +35,13 @@ Role = Literal["image", "kernel"]
 
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
 #   depthwise 3×3, 32×32×32×64    y 1.8 / 51, dx 1.7 / 51, dw 4.3 / 70; stride 2 dx 1.0 / 86
-#   groups apart, 4 of 16         y 6 / 48, dx 6 / 51, dw 9 / 614
+#   groups side by side, 4 of 16  y 6 / 47, dx 6 / 48, dw 9 / 626
+#   in turn, 32 of 4, 16×28×28    y 21 / 57, dw 19 / 3445; on JAX 0.11.2 y 23 / 17
 #   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 8 / 67
-#   depth folded, 3×3×3 32→32     y 9 / 24, dx 9 / 24, dw 8 / 42
-#   phases, 3×3 stride 2 64→128   dx 22 / 33, with `compiler_options()` 12 / 32
-#   exchanged, a few images each  dw 3×3 64→64 35 / 163, 5×5 1→32 2.1 / 4.6, stride 2 17 / 46
+#   depth folded, 3×3×3 32→32     y 5 / 23, dx 5 / 24, dw 8 / 42
+#   phases, 3×3 stride 2 64→128   dx 12 / 31
+#   all apart, 3×3 64→64          y 21 / 37, dx 22 / 38
+#   exchanged, a few images each  dw 3×3 64→64 31 / 133, 5×5 1→32 2.5 / 4.9, stride 2 16 / 48
 #   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5
 # 16-bit floats gain as much: bfloat16 depthwise y 2.4 / 55, dw 6.8 / 71, groups dw 14 / 605.
 
@@ -105,7 +107,9 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
     if c_in == 1 < g.groups:
         return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
-        return partial(groups.correlate, one=_correlate) if g.groups <= MOST_GROUPS else None
+        if g.groups <= MOST_GROUPS:
+            return partial(groups.correlate, one=_correlate)
+        return partial(groups.correlate_in_turn, one=_correlate) if apart.SLOW_LIBRARY else None
     if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_TAPS:
         return outer.correlate
     if set(g.window) == {1}:
@@ -132,21 +136,22 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | Non
     if c_in == 1 < g.groups:
         return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
-        each = partial(groups.kernel_gradient, one=_kernel_gradient)
-        return each if g.groups <= MOST_GROUPS else None
+        few = g.groups <= MOST_GROUPS
+        every = groups.kernel_gradient if few else groups.kernel_gradient_in_turn
+        return partial(every, one=_kernel_gradient)
     if set(g.window) == {1}:
         return matrix.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
     # In one dimension, of one channel (9 of 1→32, 16×16000): 10.9 / 10.0.
-    few = g.dims == 1 and c_in <= FEW_CHANNELS
+    excepted = g.dims == 1 and c_in <= FEW_CHANNELS
     few_terms = examples * math.prod(g.output) < (
         MANY_TERMS if c_in < MANY_CHANNELS else MANY_TERMS_OF_MANY
     )
     at_once = c_in >= (AT_ONCE_OF_FEW_TERMS if few_terms else AT_ONCE)
     if g.dims == 2 and examples >= exchanged.LEAST and at_once:
         return apart.kernel_gradient
-    return None if few_terms or few else exchanged.kernel_gradient
+    return None if few_terms or excepted else exchanged.kernel_gradient
 
 
 def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:

@@ -17,6 +17,7 @@ from jaxconv.contraction import apart, choice, exchanged
 CASES = {
     "depthwise": ("conv", (4, 5, 6, 3), (3, 2, 1, 6), {"groups": 3, "stride": (1, 2)}),
     "groups": ("conv", (4, 5, 6, 4), (3, 2, 2, 6), {"groups": 2, "padding_mode": "reflect"}),
+    "many groups": ("conv", (4, 4, 5, 18), (2, 3, 2, 9), {"groups": 9, "stride": (2, 1)}),
     "1x1": ("conv", (4, 5, 6, 4), (1, 1, 4, 3), {"stride": 2}),
     "exchanged": ("conv", (4, 5, 6, 3), (3, 2, 3, 2), {"stride": (1, 2)}),
     "depth": ("conv", (4, 3, 4, 5, 2), (2, 3, 2, 2, 3), {"flip_kernel": True}),
@@ -165,14 +166,15 @@ def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeyp
     assert loops(16 * 6 * 7, 4, 4) == 0
 
 
-def spread_and_loops(x, w, *, of, dtype=np.float32):
+def spread_and_loops(x, w, *, of, dtype=np.float32, **options):
     """How many convolutions of a spread image there are, and how many loops."""
     x, w = jax.ShapeDtypeStruct(x, dtype), jax.ShapeDtypeStruct(w, dtype)
-    dy = jax.eval_shape(jaxconv.conv, x, w)
+    conv = partial(jaxconv.conv, **options)
+    dy = jax.eval_shape(conv, x, w)
     back = {
-        "y": lambda x, w, dy: jaxconv.conv(x, w),
-        "dx": lambda x, w, dy: jax.vjp(lambda x: jaxconv.conv(x, w), x)[1](dy),
-        "dw": lambda x, w, dy: jax.vjp(lambda w: jaxconv.conv(x, w), w)[1](dy),
+        "y": lambda x, w, dy: conv(x, w),
+        "dx": lambda x, w, dy: jax.vjp(lambda x: conv(x, w), x)[1](dy),
+        "dw": lambda x, w, dy: jax.vjp(lambda w: conv(x, w), w)[1](dy),
     }[of]
     text = jit(back).lower(x, w, dy).as_text()
     return text.count("lhs_dilate = [2, 1]"), text.count("stablehlo.while")
@@ -197,3 +199,16 @@ def test_apart_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
     assert spread_and_loops((16, 14, 14, 256), (3, 3, 256, 256), of="dw") == (1, 0)
     assert spread_and_loops((16, 14, 14, 128), (3, 3, 128, 128), of="dw") == (1, 0)
     assert spread_and_loops((1, 32, 32, 256), (3, 3, 256, 256), of="dw") == (0, 0)
+
+
+def test_many_groups_take_turns(monkeypatch):
+    monkeypatch.undo()
+    loops = lambda of: spread_and_loops(  # noqa: E731
+        (16, 28, 28, 128), (3, 3, 4, 128), of=of, groups=32
+    )[1]
+    for slow in (True, False):
+        monkeypatch.setattr(apart, "SLOW_LIBRARY", slow)
+        jax.clear_caches()
+        assert loops("y") == loops("dx") == slow
+        # Groups, and blocks in them.
+        assert loops("dw") == 2

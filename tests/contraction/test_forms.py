@@ -110,10 +110,11 @@ def test_depthwise_infinity_stays_where_it_is_seen():
 
 
 @pytest.mark.parametrize("seed", [s for s in SEEDS if conv_case(s).keywords["groups"] > 1])
-def test_groups(seed):
+@pytest.mark.parametrize("how", ["", "_in_turn"])
+def test_groups(seed, how):
     g, x, w, dy = problem(seed)
-    forward = functools.partial(groups.correlate, one=plain.correlate)
-    kernel = functools.partial(groups.kernel_gradient, one=plain.kernel_gradient)
+    forward = functools.partial(getattr(groups, f"correlate{how}"), one=plain.correlate)
+    kernel = functools.partial(getattr(groups, f"kernel_gradient{how}"), one=plain.kernel_gradient)
     check(forward, plain.correlate, g, x, w)
     check(kernel, plain.kernel_gradient, g, x, dy)
 
