@@ -50,12 +50,11 @@ Role = Literal["image", "kernel"]
 LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
-# Shifted multiply-adds grow with the window. The largest that was measured is 7×7: y 5.6 / 160,
-# dw 17 / 440.
-MOST_TAPS = 49
-# Outer products: of so many channels, and with MOST_TAPS taps · channels at most. y of 3×3 4→16
-# 1.2 / 2.2.
+# Shifted multiply-adds grow with the window. The largest that was measured is 31×31, 8×28×28×128.
+MOST_TAPS = 1024
+# Outer products: of so many channels, and so many taps · channels at most. y of 3×3 4→16 1.2 / 2.2.
 FEW_CHANNELS = 4
+MOST_PRODUCTS = 49
 # Of fewer terms in the sum of a kernel gradient, examples · positions, the plain form is as fast.
 # This form / the plain one: 64 · 8 · 8 terms of 64 channels 3.7 / 3.3, of 256 channels 23 / 24;
 # 8 · 28 · 28 of 256 channels 59 / 102. In one dimension 32 · 1024 of 64 channels 8.7 / 10.6.
@@ -96,9 +95,10 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
     """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
+    c_in = x.shape[g.channel_axis] // g.groups
     return _on_cpu(
-        _kernel_form(g, len(x), x.shape[g.channel_axis] // g.groups), plain.kernel_gradient,
-        ("image", "image", "kernel"), g, x, dy, sharding,
+        _kernel_form(g, len(x), c_in), plain.kernel_gradient, ("image", "image", "kernel"),
+        g, x, dy, sharding,
     )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
         if g.groups <= MOST_GROUPS:
             return partial(groups.correlate, one=_correlate)
         return partial(groups.correlate_in_turn, one=_correlate) if apart.SLOW_LIBRARY else None
-    if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_TAPS:
+    if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_PRODUCTS:
         return outer.correlate
     if set(g.window) == {1}:
         return matrix.correlate
@@ -136,9 +136,9 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | Non
     if c_in == 1 < g.groups:
         return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
-        few = g.groups <= MOST_GROUPS
-        every = groups.kernel_gradient if few else groups.kernel_gradient_in_turn
-        return partial(every, one=_kernel_gradient)
+        if g.groups <= MOST_GROUPS:
+            return partial(groups.kernel_gradient, one=_kernel_gradient)
+        return partial(groups.kernel_gradient_in_turn, one=_kernel_gradient_in_a_loop)
     if set(g.window) == {1}:
         return matrix.kernel_gradient
     if g.dims == 3:
@@ -164,6 +164,15 @@ def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """For forms that are made of kernel gradients."""
     form = _kernel_form(g, len(x), x.shape[-1] // g.groups)
     return (form or plain.kernel_gradient)(g, x, dy)
+
+
+def _kernel_gradient_in_a_loop(g: ConvGeometry, x: Array, dy: Array) -> Array:
+    """Of however few terms: in a loop the plain form is slow, its arrays are in another order."""
+    if set(g.window) == {1}:
+        return matrix.kernel_gradient(g, x, dy)
+    if g.dims == 3:
+        return depth.kernel_gradient(g, x, dy, flat=exchanged.kernel_gradient)
+    return exchanged.kernel_gradient(g, x, dy)
 
 
 def _on_cpu(
@@ -205,8 +214,10 @@ def _on_cpu(
 def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: Array) -> int:
     """Multiply-adds: one for each n, i, a, c and k."""
     if roles[2] == "kernel":
-        shared = left.shape[g.channel_axis] * right.shape[g.channel_axis] // g.groups
-        return len(left) * math.prod(g.output) * math.prod(g.window) * shared
+        shared = left.shape[g.channel_axis] * right.shape[g.channel_axis]
+        # The plain form of several groups multiplies every group with every other.
+        depthwise = g.groups if left.shape[g.channel_axis] == g.groups else 1
+        return len(left) * math.prod(g.output) * math.prod(g.window) * shared // depthwise
     image, kernel = (left, right) if roles[0] == "image" else (right, left)
     return len(image) * math.prod(g.output) * kernel.size
 

@@ -67,9 +67,14 @@ def test_phases(seed):
     check(form, plain.input_gradient, g, w, dy)
 
 
+@pytest.mark.parametrize("turns", ["at once", "in turns"])
 @pytest.mark.parametrize("each", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_depthwise(seed, each):
+def test_depthwise(seed, each, turns, monkeypatch):
+    if turns == "in turns":
+        monkeypatch.setattr(depthwise, "_MOST_TAPS", 0)
+        monkeypatch.setattr(depthwise, "_TAPS", 6)
+    both.clear_cache()
     g, x, w, dy = problem(seed, (3, each))
     back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
     check(depthwise.correlate, plain.correlate, g, x, w)
