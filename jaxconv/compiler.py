@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import jax
 
-# XLA's CPU backend can hand products and convolutions to a library of its own (YNNPACK), which
-# it does not do unless asked. Asked for these alone, it compiles reductions in another way that is
-# 3 to 15 times slower (the statistics of a batch norm, the bias of a convolution); asked for
-# reductions, too, it leaves them as fast as they are.
+# XLA's CPU backend can hand products and convolutions to a library of its own (YNNPACK). Unless
+# asked, it does so for some convolutions, of which `contraction/apart.py` knows more. Asked for
+# these alone, it compiles reductions in another way that is 3 to 15 times slower (the statistics of
+# a batch norm, the bias of a convolution); asked for products and reductions, it leaves reductions
+# as fast as they are and convolutions to its own code.
 _CPU = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
