@@ -59,5 +59,5 @@ def _apart(g: ConvGeometry, dtype: Any) -> ConvGeometry:
 
 
 def times(e: Ints, numbers: Ints) -> Ints:
-    """One after the other."""
+    """Dimension by dimension."""
     return tuple(n * number for n, number in zip(e, numbers, strict=True))

@@ -24,12 +24,15 @@ Sums = tuple[Array, ...]
 
 # Into how many parts the rows of an image are cut and added up in registers before anything is
 # written: fewer make the loop write more often, more make it longer to compile. A large window is
-# taken row by row, which compiles one of its rows. Measured, ms and seconds to compile:
-#   3×3 at once, 8 parts 6.0 and 0.22, 16 parts 4.7 and 0.25; row by row, 16 parts 6.0 and 0.2
-#   7×7 at once, 8 parts 20 and 1.0; row by row, 16 parts 28 and 0.3, 32 parts 18 and 0.4
-# Windows between these two were not measured.
+# taken in turns, row by row or, in one dimension, some taps at a time, and one turn is compiled.
+# Measured, ms and seconds to compile:
+#   3×3 at once, 8 parts 6.0 and 0.22, 16 parts 4.7 and 0.25; in turns, 16 parts 6.0 and 0.2
+#   7×7 at once, 8 parts 20 and 1.0; in turns, 16 parts 28 and 0.3, 32 parts 18 and 0.4
+#   51, 8×4096×64, tap by tap 162 and 0.4, 8 taps at a time 50 and 1.2
+# Windows between 3×3 and 7×7 were not measured.
 _PARTS = 16
-_PARTS_OF_ROWS = 32
+_PARTS_IN_TURN = 32
+_TAPS_IN_TURN = 8
 _MANY_TAPS = 25
 # y of a window of more than these is added up in turns of rows with about so many taps: 13×13,
 # 8×32×32×64, at once 83 ms, in turns of 13, 26, 39 and 52 19, 4.6, 4.3 and 4.2; 21×21,
@@ -90,9 +93,12 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
     rows, *others = g.output
-    by_row = math.prod(g.window) > _MANY_TAPS
-    height = -(-rows // (_PARTS_OF_ROWS if by_row else _PARTS))
-    taps = replace(g, window=(1, *g.window[1:])) if by_row else g
+    in_turn = math.prod(g.window) > _MANY_TAPS
+    height = -(-rows // (_PARTS_IN_TURN if in_turn else _PARTS))
+    each, *across = g.window
+    if in_turn:
+        each = min(each, max(1, _TAPS_IN_TURN // math.prod(across)))
+    taps = replace(g, window=(each, *across))
     span = g.stride[0] * (rows - 1) + taps.extent[0]
 
     def add_image(first: Any, sums: Sums, image: tuple[Array, Array]) -> tuple[Sums, None]:
@@ -127,9 +133,15 @@ def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
         return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1)))
 
     x, dy, zeros = aligned(x, dy, jnp.zeros((height, *others, channels), total))
-    firsts = g.dilation[0] * np.arange(g.window[0])
-    dw = lax.map(add_images, firsts) if by_row else add_images(0)
-    return dw.reshape(*g.window, 1, channels)
+    if not in_turn:
+        return add_images(0).reshape(*g.window, 1, channels)
+    # The last turn ends where the window does, and finds again what the one before it has found.
+    starts = np.minimum(np.arange(0, g.window[0], each), g.window[0] - each)
+    turns = lax.map(add_images, g.dilation[0] * starts)
+    turns = turns.reshape(len(starts), each, *across, 1, channels)
+    again = each * len(starts) - g.window[0]
+    before = turns[:-1].reshape(-1, *across, 1, channels)
+    return jnp.concatenate([before, turns[-1, again:]])
 
 
 def covered(g: ConvGeometry, x: Array) -> Array:

@@ -86,7 +86,8 @@ def window(request, monkeypatch):
     """How a depthwise kernel gradient takes it."""
     if request.param == "row by row":
         monkeypatch.setattr(depthwise, "_MANY_TAPS", 0)
-        monkeypatch.setattr(depthwise, "_PARTS_OF_ROWS", 3)
+        monkeypatch.setattr(depthwise, "_PARTS_IN_TURN", 3)
+        monkeypatch.setattr(depthwise, "_TAPS_IN_TURN", 4)
     both.clear_cache()
     yield
     both.clear_cache()
