@@ -19,8 +19,8 @@ from jaxconv.contraction import plain
 from jaxconv.geometry import ConvGeometry, Ints
 
 APART = 2
-# The library of this version is slow for all convolutions, that of others (0.10.0, 0.10.1, 0.11.0 to
-# 0.12.0 were measured) only for kernels as large as an image, which kernel gradients have. 3×3
+# The library of this version is slow for all convolutions, that of others (0.10.0, 0.10.1, 0.11.0
+# to 0.12.0 were measured) only for kernels as large as an image, which kernel gradients have. 3×3
 # 64→64, 64×32×32, ms, plain / apart: y 37 / 21, on JAX 0.11.2 20 / 21; dw 138 / 40, there 79 / 44.
 SLOW_LIBRARY = (0, 10, 2) <= jax.__version_info__ < (0, 11)
 # Convolutions of no more channels, in and out, the library does not take; and of wider numbers, in
