@@ -215,9 +215,11 @@ def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: A
     """Multiply-adds: one for each n, i, a, c and k."""
     if roles[2] == "kernel":
         shared = left.shape[g.channel_axis] * right.shape[g.channel_axis]
-        # The plain form of several groups multiplies every group with every other.
-        depthwise = g.groups if left.shape[g.channel_axis] == g.groups else 1
-        return len(left) * math.prod(g.output) * math.prod(g.window) * shared // depthwise
+        # The plain form multiplies every group with every other: many are slow however small,
+        # 16 groups of 4, 2×8×8, 9.7 ms in it and 0.2 in turns.
+        many = MOST_GROUPS < g.groups < left.shape[g.channel_axis]
+        pairs = shared if many else shared // g.groups
+        return len(left) * math.prod(g.output) * math.prod(g.window) * pairs
     image, kernel = (left, right) if roles[0] == "image" else (right, left)
     return len(image) * math.prod(g.output) * kernel.size
 
