@@ -21,7 +21,10 @@ def materialized(compute: Callable[..., Array], x: Array, *others: Any) -> Array
     """
     if x.nbytes < LEAST_BYTES:
         return compute(x, *others)
-    always: Any = partial(lax.cond, lax.optimization_barrier(jnp.asarray(True)), compute)
-    return lax.platform_dependent(
-        x, *others, cpu=lambda x, *rest: always(lambda x, *_: x, x, *rest), default=compute
-    )
+    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
+
+
+def unfused(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+    """compute(x, *others), of the shape and dtype of x, in the branch of a condition."""
+    always = lax.optimization_barrier(jnp.asarray(True))
+    return lax.cond(always, compute, lambda x, *_: x, x, *others)

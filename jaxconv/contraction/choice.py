@@ -21,6 +21,7 @@ from jaxconv.contraction import (
     apart,
     depth,
     depthwise,
+    depthwise_kernel,
     exchanged,
     groups,
     matrix,
@@ -134,7 +135,7 @@ def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contra
 
 def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | None:
     if c_in == 1 < g.groups:
-        return depthwise.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
+        return depthwise_kernel.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
         if g.groups <= MOST_GROUPS:
             return partial(groups.kernel_gradient, one=_kernel_gradient)

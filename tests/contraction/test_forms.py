@@ -15,6 +15,7 @@ from jaxconv.contraction import (
     apart,
     depth,
     depthwise,
+    depthwise_kernel,
     exchanged,
     groups,
     matrix,
@@ -81,13 +82,15 @@ def test_depthwise(seed, each, turns, monkeypatch):
     check(back, plain.input_gradient, g, w, dy)
 
 
-@pytest.fixture(params=["at once", "row by row"])
+@pytest.fixture(params=["at once", "in pairs", "row by row", "row by row, in pairs"])
 def window(request, monkeypatch):
-    """How a depthwise kernel gradient takes it."""
-    if request.param == "row by row":
-        monkeypatch.setattr(depthwise, "_MANY_TAPS", 0)
-        monkeypatch.setattr(depthwise, "_PARTS_IN_TURN", 3)
-        monkeypatch.setattr(depthwise, "_TAPS_IN_TURN", 4)
+    """How a depthwise kernel gradient takes it, and its images."""
+    if "row by row" in request.param:
+        monkeypatch.setattr(depthwise_kernel, "MANY_TAPS", 0)
+        monkeypatch.setattr(depthwise_kernel, "PARTS", 3)
+        monkeypatch.setattr(depthwise_kernel, "TAPS_IN_TURN", 4)
+    if "in pairs" in request.param:
+        monkeypatch.setattr(depthwise_kernel, "SHARED", 0)
     both.clear_cache()
     yield
     both.clear_cache()
@@ -98,7 +101,7 @@ def window(request, monkeypatch):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_depthwise_kernel(seed, each):
     g, x, _, dy = problem(seed, (3, each))
-    check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
 @pytest.mark.usefixtures("window")
@@ -111,8 +114,8 @@ def test_depthwise_infinity_stays_where_it_is_seen():
         flip_kernel=False, layout="channels_last", precision=None,
     )  # fmt: skip
     dy = integers(2, (2, *g.output, 3))
-    check(depthwise.kernel_gradient, plain.kernel_gradient, g, x, dy)
-    assert np.isfinite(both((depthwise.kernel_gradient,) * 2, g, x, dy)[0][:2]).all()
+    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    assert np.isfinite(both((depthwise_kernel.kernel_gradient,) * 2, g, x, dy)[0][:2]).all()
 
 
 @pytest.mark.parametrize("seed", [s for s in SEEDS if conv_case(s).keywords["groups"] > 1])
