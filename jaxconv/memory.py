@@ -21,10 +21,11 @@ def materialized(compute: Callable[..., Array], x: Array, *others: Any) -> Array
     """
     if x.nbytes < LEAST_BYTES:
         return compute(x, *others)
-    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
+    here = partial(unfused, compute, lambda x, *_: x)
+    return lax.platform_dependent(x, *others, cpu=here, default=compute)
 
 
-def unfused(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
-    """compute(x, *others), of the shape and dtype of x, in the branch of a condition."""
+def unfused(compute: Callable[..., Array], never: Callable[..., Array], *operands: Any) -> Array:
+    """compute(*operands), in the branch of a condition; in the other `never`, of the same type."""
     always = lax.optimization_barrier(jnp.asarray(True))
-    return lax.cond(always, compute, lambda x, *_: x, x, *others)
+    return lax.cond(always, compute, never, *operands)

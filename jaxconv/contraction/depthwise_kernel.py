@@ -13,7 +13,7 @@ fused, 0.8 taken first; 5×5, 16×14×14×256: 4.0 and 2.0.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 from typing import Any, NamedTuple
@@ -24,12 +24,12 @@ from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.depthwise import covered, shifts
-from jaxconv.geometry import ConvGeometry
+from jaxconv.geometry import ConvGeometry, Ints
 from jaxconv.memory import unfused
 
 # A turn adds so many parts up in registers before anything is written: 4, 8 and 16 take the same
 # time, the more the longer to compile (3×3, 32 channels: 0.19, 0.20 and 0.29 s).
-PARTS = 8
+PARTS = 4
 # It takes two images if one has at least so many bytes, x and dy, which is where XLA shares a loop
 # among threads, and that costs as much as the loop (3×3, 64×32×32×64: 6.5 ms, in pairs 5.2; 7×7,
 # 32×14×14×384: 20.7, 13.7), but no more, for the cache (7×7, 8×56×56×96: 14.4, in pairs 22).
@@ -87,19 +87,21 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
     def take_dy(_: Array, dy: Array, n: Array) -> Array:
         return lax.dynamic_slice_in_dim(dy, n, images).astype(total)
 
-    def add(turn: _Turn, n: Array) -> tuple[_Turn, None]:
-        seen = unfused(take_x, turn.x, all_x, n, first)
-        some = unfused(take_dy, turn.dy, all_dy, n)
+    def add(number: Array, turn: _Turn) -> _Turn:
+        n = images * number
+        seen = unfused(take_x, lambda room, *_: room, turn.x, all_x, n, first)
+        some = unfused(take_dy, lambda room, *_: room, turn.dy, all_dy, n)
+        parts = [_parts(image, height) for image in some]
         sums = tuple(
-            reduce(lax.add, _products(g, seen, some, start, stop, height), rest)
+            reduce(lax.add, _products(g, seen, parts, start, stop), rest)
             for rest, (_, start, stop) in zip(turn.sums, shifts(taps, g.output), strict=True)
         )
-        return _Turn(sums, seen, some), None
+        return _Turn(sums, seen, some)
 
     shapes = (height, *g.output[1:], channels), (images, *x_shape), (images, *dy_shape)
     all_x, all_dy, zeros, *room = aligned(x, dy, *(jnp.zeros(shape, total) for shape in shapes))
     turn = _Turn((zeros,) * math.prod(taps.window), *room)
-    turn, _ = lax.scan(add, turn, jnp.arange(0, len(x), images))
+    turn = lax.fori_loop(0, len(x) // images, add, turn)
     return jnp.sum(jnp.stack(turn.sums), axis=tuple(range(1, g.dims + 1)))
 
 
@@ -108,24 +110,27 @@ def _images(count: int, size: int) -> int:
     return 2 if count % 2 == 0 and SHARED <= size <= CACHED else 1
 
 
+def _parts(dy: Array, height: int) -> list[Array]:
+    """Its rows, so many in each."""
+    tops = range(0, len(dy), height)
+    return [lax.slice_in_dim(dy, top, min(top + height, len(dy))) for top in tops]
+
+
 def _products(
-    g: ConvGeometry, x: Array, dy: Array, start: Sequence[int], stop: Sequence[int], height: int
-) -> list[Array]:
-    """x from start to stop, times dy: parts of so many rows of each image."""
-    channels = dy.shape[-1]
-    products = []
-    for image, others in zip(x, dy, strict=True):
-        for top in range(0, len(others), height):
-            other = others[top : top + height]
-            line = start[0] + g.stride[0] * top
-            last = line + g.stride[0] * (len(other) - 1)
-            part = lax.slice(
-                image, (line, *start[1:], 0), (last + 1, *stop[1:], channels), (*g.stride, 1)
+    g: ConvGeometry, x: Array, dy: list[list[Array]], start: Ints, stop: Ints
+) -> Iterator[Array]:
+    """Each image of x from start to stop, times dy, of which each image is cut into parts."""
+    for image, parts in zip(x, dy, strict=True):
+        height, channels = len(parts[0]), image.shape[-1]
+        for number, part in enumerate(parts):
+            line = start[0] + g.stride[0] * height * number
+            last = line + g.stride[0] * (len(part) - 1)
+            product = lax.mul(
+                lax.slice(
+                    image, (line, *start[1:], 0), (last + 1, *stop[1:], channels), (*g.stride, 1)
+                ),
+                part,
             )
-            product = lax.mul(part, other)
-            if len(product) < height:
-                # The product is filled up, not its factors: 0 · ∞ would be NaN.
-                missing = height - len(product)
-                product = jnp.pad(product, ((0, missing), *((0, 0),) * g.dims))
-            products.append(product)
-    return products
+            # The product is filled up, not its factors: 0 · ∞ would be NaN.
+            missing = height - len(part)
+            yield jnp.pad(product, ((0, missing), *((0, 0),) * g.dims)) if missing else product

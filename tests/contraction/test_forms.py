@@ -68,10 +68,12 @@ def test_phases(seed):
     check(form, plain.input_gradient, g, w, dy)
 
 
-@pytest.mark.parametrize("turns", ["at once", "in turns"])
+@pytest.mark.parametrize("turns", ["at once", "at once, of a copy", "in turns"])
 @pytest.mark.parametrize("each", [1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_depthwise(seed, each, turns, monkeypatch):
+    if turns == "at once, of a copy":
+        monkeypatch.setattr(depthwise, "LEAST_BYTES", 0)
     if turns == "in turns":
         monkeypatch.setattr(depthwise, "_MOST_TAPS", 0)
         monkeypatch.setattr(depthwise, "_TAPS", 6)
@@ -106,7 +108,7 @@ def test_depthwise_kernel(seed, each):
 
 @pytest.mark.usefixtures("window")
 def test_depthwise_infinity_stays_where_it_is_seen():
-    """The rows of 17 windows are cut into parts of two: what fills up the last meets no x."""
+    """17 windows below each other are cut into parts: what fills up the last of them meets no x."""
     x, w = integers(0, (2, 19, 4, 3)), integers(1, (3, 3, 1, 3))
     x[0, 18, 1, 0] = np.inf
     g, *_ = make_conv_geometry(
