@@ -27,9 +27,10 @@ from jaxconv.contraction.depthwise import covered, shifts
 from jaxconv.geometry import ConvGeometry, Ints
 from jaxconv.memory import unfused
 
-# A turn adds so many parts up in registers before anything is written: 4, 8 and 16 take the same
-# time, the more the longer to compile (3×3, 32 channels: 0.19, 0.20 and 0.29 s).
-PARTS = 4
+# A turn adds so many parts up in registers before anything is written, the more the longer to
+# compile: MORE of them if the sums for four would leave the cache. 3×3, ms and to compile, four and
+# eight parts: 64×16×16×128 1.96 and 160, 1.98 and 180; 8×56×56×96 3.5 and 270, 2.6 and 270.
+PARTS, MORE_PARTS = 4, 8
 # It takes two images if one has at least so many bytes, x and dy, which is where XLA shares a loop
 # among threads, and that costs as much as the loop (3×3, 64×32×32×64: 6.5 ms, in pairs 5.2; 7×7,
 # 32×14×14×384: 20.7, 13.7), but no more, for the cache (7×7, 8×56×56×96: 14.4, in pairs 22).
@@ -76,7 +77,8 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
     wide = (low + n + high for n, (low, high) in zip(g.size[1:], g.covering[1:], strict=True))
     x_shape, dy_shape = (span, *wide, channels), (*g.output, channels)
     images = _images(len(x), total.itemsize * (math.prod(x_shape) + math.prod(dy_shape)))
-    height = -(-g.output[0] * images // PARTS)
+    a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], channels))
+    height = _height(g.output[0] * images, a_row)
 
     def take_x(_: Array, x: Array, n: Array, first: Any) -> Array:
         # Here, and not before the loop: no padded copy of all of x is ever made.
@@ -108,6 +110,12 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
 def _images(count: int, size: int) -> int:
     """How many of them, each of so many bytes, a turn takes."""
     return 2 if count % 2 == 0 and SHARED <= size <= CACHED else 1
+
+
+def _height(rows: int, size: int) -> int:
+    """How many rows a part has, of so many, each of which is so many bytes of sums."""
+    parts = PARTS if rows * size <= PARTS * CACHED else MORE_PARTS
+    return -(-rows // parts)
 
 
 def _parts(dy: Array, height: int) -> list[Array]:

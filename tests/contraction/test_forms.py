@@ -91,6 +91,9 @@ def window(request, monkeypatch):
         monkeypatch.setattr(depthwise_kernel, "MANY_TAPS", 0)
         monkeypatch.setattr(depthwise_kernel, "PARTS", 3)
         monkeypatch.setattr(depthwise_kernel, "TAPS_IN_TURN", 4)
+    if request.param == "row by row":
+        monkeypatch.setattr(depthwise_kernel, "CACHED", 0)
+        monkeypatch.setattr(depthwise_kernel, "MORE_PARTS", 5)
     if "in pairs" in request.param:
         monkeypatch.setattr(depthwise_kernel, "SHARED", 0)
     both.clear_cache()
