@@ -21,11 +21,17 @@ def materialized(compute: Callable[..., Array], x: Array, *others: Any) -> Array
     """
     if x.nbytes < LEAST_BYTES:
         return compute(x, *others)
-    here = partial(unfused, compute, lambda x, *_: x)
-    return lax.platform_dependent(x, *others, cpu=here, default=compute)
+    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
 
 
-def unfused(compute: Callable[..., Array], never: Callable[..., Array], *operands: Any) -> Array:
-    """compute(*operands), in the branch of a condition; in the other `never`, of the same type."""
+def unfused(
+    compute: Callable[..., Array],
+    *operands: Any,
+    never: Callable[..., Array] = lambda first, *_: first,
+) -> Array:
+    """compute(*operands), in the branch of a condition; in the other `never`, of the same type.
+
+    Where the first operand is of that type already, it serves.
+    """
     always = lax.optimization_barrier(jnp.asarray(True))
     return lax.cond(always, compute, never, *operands)

@@ -117,7 +117,7 @@ def _copied(g: ConvGeometry, x: Array) -> Array:
     def empty(x: Array) -> Array:
         return aligned(x, jnp.zeros(whole.shape, whole.dtype))[1]
 
-    return unfused(copy, empty, x)
+    return unfused(copy, x, never=empty)
 
 
 def shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:

@@ -15,9 +15,10 @@ fused, 0.8 taken first; 5×5, 16×14×14×256: 4.0 and 2.0.
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -74,7 +75,7 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
     channels = dy.shape[-1]
     taps = replace(g, window=(count, *g.window[1:]))
     span = g.stride[0] * (g.output[0] - 1) + taps.extent[0]
-    wide = (low + n + high for n, (low, high) in zip(g.size[1:], g.covering[1:], strict=True))
+    _, _, *wide, _ = jax.eval_shape(partial(covered, g), x).shape
     x_shape, dy_shape = (span, *wide, channels), (*g.output, channels)
     images = _images(len(x), total.itemsize * (math.prod(x_shape) + math.prod(dy_shape)))
     a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], channels))
@@ -91,8 +92,8 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
 
     def add(number: Array, turn: _Turn) -> _Turn:
         n = images * number
-        seen = unfused(take_x, lambda room, *_: room, turn.x, all_x, n, first)
-        some = unfused(take_dy, lambda room, *_: room, turn.dy, all_dy, n)
+        seen = unfused(take_x, turn.x, all_x, n, first)
+        some = unfused(take_dy, turn.dy, all_dy, n)
         parts = [_parts(image, height) for image in some]
         sums = tuple(
             reduce(lax.add, _products(g, seen, parts, start, stop), rest)
