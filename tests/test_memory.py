@@ -8,7 +8,7 @@ from jax.sharding import Mesh, PartitionSpec
 from rules import assert_trees_close, jit, normal
 
 import jaxconv
-from jaxconv.memory import LEAST_BYTES, materialized
+from jaxconv.memory import LEAST_BYTES, materialized, padded
 
 ROWS, COLUMNS = 2, 5
 MANY = LEAST_BYTES // 8 // ROWS // COLUMNS
@@ -39,6 +39,21 @@ def test_nothing_but_memory_changes(size):
 
     got = jit(lambda: everything(lambda x, y: materialized(compute, x, y)))()
     assert_trees_close(got, jit(lambda: everything(compute))())
+
+
+@pytest.mark.parametrize(
+    "edges", [((0, 0), (1, 2), (3, 0), (0, 0)), ((0, 0), (0, 0), (0, 1), (2, 1))]
+)
+def test_padded(edges):
+    """The copy of a large array is that of a small one, and so are its derivatives."""
+    x = normal(0, (2, 3, LEAST_BYTES // 8 // 2 // 3 // 5 + 1, 5))
+
+    def everything(x, pad):
+        y, pull = jax.vjp(pad, x)
+        return y, pull(jnp.sin(y)), jax.jvp(pad, (x,), (jnp.cos(x),))
+
+    got = jit(lambda x: everything(x, lambda x: padded(x, edges)))(x)
+    assert_trees_close(got, jit(lambda x: everything(x, lambda x: jnp.pad(x, edges)))(x))
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA decides")

@@ -8,7 +8,7 @@ from rules import assert_close, integers, jit
 
 from jaxconv.check.catalogue.geometries import pool_case
 from jaxconv.geometry import make_windows
-from jaxconv.windows import overlap_add, pairwise_sum, sum_back, views
+from jaxconv.windows import add_back, overlap_add, pairwise_sum, sum_back, views
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -27,6 +27,28 @@ def test_transposes(seed):
     products = [np.sum(view * part) for view, part in zip(spread, parts, strict=True)]
     assert np.sum(products) == np.sum(x * dx)
     np.testing.assert_array_equal(same, overlap_add(g, [parts[0]] * len(parts)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_from_the_side_of_a_position(seed):
+    case = pool_case(seed, largest=True)
+    x = jnp.zeros(case.x)
+    g = make_windows("op", x, case.window, **case.keywords)
+    part, other = (integers(i, jax.eval_shape(lambda: next(views(g, x, 0))).shape) for i in (1, 2))
+    count = np.prod(g.window)
+    weights = np.append(np.arange(1, count + 1), 0).astype(part.dtype)
+
+    @jit
+    def apply(part, other):
+        of_term = add_back(
+            g,
+            lambda a, part, other: weights[a] * part + jnp.where(a < count, other, 0),
+            part,
+            other,
+        )
+        return of_term, overlap_add(g, [weights[a] * part + other for a in range(count)])
+
+    np.testing.assert_array_equal(*apply(part, other))
 
 
 @pytest.mark.parametrize("count", range(1, 10))

@@ -226,13 +226,13 @@ def _tied_backward(
     e: Extreme, g: Windows, ties: Ties, words: list[list[Array]], dy: Array
 ) -> tuple[Array]:
     share = dy.astype(accumulator(dy.dtype))
-    found = [
-        unpack(packed, math.prod(stage.window))
-        for stage, packed in zip(stages(g, reduced=False), words, strict=True)
-    ]
     if ties == "split":
+        found = [
+            unpack(packed, math.prod(stage.window))
+            for stage, packed in zip(stages(g, reduced=False), words, strict=True)
+        ]
         share = share / how_many(g, found, share.dtype)
-    return (share_out(g, found, share).astype(dy.dtype),)
+    return (share_out(g, words, share).astype(dy.dtype),)
 
 
 _tied.defvjp(_tied_forward, _tied_backward)

@@ -21,17 +21,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxconv.geometry import Ints, Windows
-from jaxconv.windows import (
-    along,
-    from_tiles,
-    landing,
-    overlap_add,
-    side_by_side,
-    tiles,
-    views,
-    views_of_copy,
-    window_axes,
-)
+from jaxconv.windows import add_back, along, landing, side_by_side, tiles, views, views_of_copy
 
 UNROLLED = 64
 """Up to so many offsets are compared one by one; compile time grows with them."""
@@ -188,12 +178,13 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
 
 def give(g: Windows, index: Array, dy: Array) -> Array:
     """Each window's dy at its offset `index`: the transpose of `pick`."""
-    if _is_reduced(g):
-        axes = window_axes(g)
-        chosen = _tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
-        return from_tiles(g, jnp.where(chosen, jnp.expand_dims(dy, axes), 0))
-    parts = (jnp.where(index == a, dy, 0) for a in range(math.prod(g.window)))
-    return overlap_add(g, parts)
+    # One more offset than there are: that of no window.
+    index = index.astype(np.min_scalar_type(math.prod(g.window)))
+
+    def at_index(a: np.ndarray, index: Array, dy: Array) -> Array:
+        return jnp.where(index == a.astype(index.dtype), dy, 0)
+
+    return add_back(g, at_index, index, dy)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

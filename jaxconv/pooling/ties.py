@@ -5,7 +5,7 @@ through one dimension after the other: a value ties in its window if its row tie
 and it ties in its row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -15,7 +15,7 @@ from jax import Array
 
 from jaxconv.geometry import Windows
 from jaxconv.pooling.selection import Extreme, best_of, outer, stages
-from jaxconv.windows import landing, offsets, overlap_add, views
+from jaxconv.windows import add_back, landing, offsets, views
 
 
 def tied(e: Extreme, g: Windows, x: Array) -> list[list[Array]]:
@@ -37,11 +37,15 @@ def add_up(g: Windows, found: list[list[Array]], values: Array) -> Array:
     return values
 
 
-def share_out(g: Windows, found: list[list[Array]], dy: Array) -> Array:
-    """Each window's dy at every value that ties: the transpose of `add_up`."""
-    for stage, bits in reversed(list(zip(stages(g, reduced=False), found, strict=True))):
-        dy = overlap_add(stage, (jnp.where(bit, dy, 0) for bit in bits))
+def share_out(g: Windows, words: list[list[Array]], dy: Array) -> Array:
+    """Each window's dy at every value that ties, in bits of `words`: the transpose of `add_up`."""
+    for stage, packed in reversed(list(zip(stages(g, reduced=False), words, strict=True))):
+        dy = add_back(stage, _if_tied, dy, *packed)
     return dy
+
+
+def _if_tied(a: np.ndarray, dy: Array, *words: Array) -> Array:
+    return jnp.where(bit_of(words, a), dy, 0)
 
 
 def how_many(g: Windows, found: list[list[Array]], dtype: Any) -> Array:
@@ -78,8 +82,18 @@ def pack(bits: list[Array]) -> list[Array]:
 
 def unpack(words: list[Array], count: int) -> list[Array]:
     """The boolean arrays that `pack` packed."""
-    bits = []
-    for i in range(count):
-        word = words[i // _WORD]
-        bits.append((word >> jnp.asarray(i % _WORD, word.dtype)) & jnp.asarray(1, word.dtype) == 1)
-    return bits
+    return [bit_of(words, np.asarray(i)) for i in range(count)]
+
+
+def bit_of(words: Sequence[Array], places: np.ndarray) -> Array:
+    """The bits in these places, which broadcast against the words; False beyond the last."""
+    found = []
+    for number, word in enumerate(words):
+        place = places - _WORD * number
+        width = min(_WORD, 8 * word.dtype.itemsize)
+        here = (place >= 0) & (place < width)
+        if here.any():
+            shift = np.where(here, place, 0).astype(word.dtype)
+            bit = (word >> shift) & jnp.asarray(1, word.dtype) == 1
+            found.append(bit if here.all() else bit & here)
+    return reduce(jnp.logical_or, found)
