@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.arguments import aligned
+from jaxconv.sharding import explicit_sharding
 
 # Caution, not a measurement: of fewer bytes no copy is worth a condition.
 LEAST_BYTES = 2**18
@@ -51,7 +53,8 @@ def padded(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
 
     if not any(map(any, edges)):
         return x
-    if x.nbytes < LEAST_BYTES:
+    # On a mesh of Explicit axes the copy would have to say how it lies.
+    if x.nbytes < LEAST_BYTES or explicit_sharding(x):
         return pad(x)
     return lax.platform_dependent(x, cpu=lambda x: padded_copy(x, edges), default=pad)
 
@@ -75,7 +78,14 @@ def padded_copy(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
         flat = x.reshape(*others, size * last)
         return lax.pad(flat, jnp.zeros((), x.dtype), rows).reshape(shape)
 
-    def empty(x: Array) -> Array:
-        return aligned(x, jnp.zeros(shape, x.dtype))[1]
+    return unfused(copy, x, never=zeros_of(copy))
 
-    return unfused(copy, x, never=empty)
+
+def zeros_of(compute: Callable[..., Array]) -> Callable[..., Array]:
+    """What `unfused` takes for `never` where no operand is of the type: zeros in its place."""
+
+    def zeros(*operands: Array) -> Array:
+        result = jax.eval_shape(compute, *operands)
+        return aligned(*operands, jnp.zeros(result.shape, result.dtype))[-1]
+
+    return zeros

@@ -23,6 +23,7 @@ from jax import Array, lax
 
 from jaxconv.geometry import Ints, Windows
 from jaxconv.memory import LEAST_BYTES, padded
+from jaxconv.sharding import explicit_sharding
 
 FEW_OFFSETS = 16
 """In windows of so many offsets, what each of them sees is padded by itself, which takes no memory.
@@ -240,6 +241,8 @@ def window_sum(g: Windows, x: Array) -> Array:
     if side_by_side(g) and math.prod(g.output) == 1:
         values, axes = tiles(g, x, 0)
         return jnp.sum(values, axes)
+    if explicit_sharding(x):
+        return _sum_all(g, x)
     if x.nbytes < LEAST_BYTES:
         return _sum_in_parts(g, x)
     return lax.platform_dependent(x, cpu=partial(_sum_in_parts, g), default=partial(_sum_all, g))

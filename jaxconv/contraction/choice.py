@@ -67,7 +67,7 @@ MANY_TERMS_OF_MANY = 4096
 # 3×3 256→256, 16×14×14 13.7 / 14.9; 512→512, 64×7×7 46 / 52. And of fewer, where there are too few
 # terms for the exchanged one: 128→128, 16×14×14 4.5, plain 5.4.
 AT_ONCE = 256
-AT_ONCE_OF_FEW_TERMS = 128
+AT_ONCE_OF_FEW_TERMS = 16
 # y and dx apart, where the library is slow. With fewer channels, in and out, or less work, it is
 # not slow enough: 3×3, 64×16×16, apart / plain: 20→20 1.6 / 1.2, 24→24 1.4 / 1.5, 16→48 1.3 / 1.7,
 # 48→16 1.9 / 1.8; 32→32, 32×8×8 0.45 / 0.34.
@@ -123,10 +123,10 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
 
 
 def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
-    if math.prod(g.stride) > MOST_PHASES:
-        return None
     if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
         return partial(depthwise.input_gradient, phases=phases.input_gradient)
+    if math.prod(g.stride) > MOST_PHASES:
+        return None
     # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
     if math.prod(g.stride) > 1 or _forward_form(g, examples, c_out, c_in):
         return partial(phases.input_gradient, correlate=_correlate)
@@ -222,7 +222,9 @@ def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: A
         pairs = shared if many else shared // g.groups
         return len(left) * math.prod(g.output) * math.prod(g.window) * pairs
     image, kernel = (left, right) if roles[0] == "image" else (right, left)
-    return len(image) * math.prod(g.output) * kernel.size
+    # The plain form of dx multiplies the zeros between the elements of dy, too.
+    positions = g.output if roles[0] == "image" else g.size
+    return len(image) * math.prod(positions) * kernel.size
 
 
 def _channels(g: ConvGeometry, w: Array) -> tuple[int, int]:

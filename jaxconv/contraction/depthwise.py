@@ -18,7 +18,8 @@ from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.geometry import ConvGeometry, Ints
-from jaxconv.memory import LEAST_BYTES, padded_copy
+from jaxconv.memory import LEAST_BYTES, padded_copy, unfused, zeros_of
+from jaxconv.windows import add_back
 
 Phases = Callable[..., Array]
 
@@ -77,17 +78,52 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, phases: Phases) -> Arra
 
     Every output channel has its own way back, depthwise again; those of a group are then added.
     """
+    members = w.shape[-1] // g.groups
+    # Not one way back for all channels and a sum over members: 62 ms for 6 (3×3, 32×28×28×64, two).
+    ways = (
+        _one_way_back(g, w[..., member::members], dy[..., member::members], phases)
+        for member in range(members)
+    )
+    return reduce(lax.add, ways)
+
+
+def _one_way_back(g: ConvGeometry, w: Array, dy: Array, phases: Phases) -> Array:
+    """dx of one output channel a group."""
+    if max(g.stride) > 1 and max(g.dilation) == 1:
+        return _strided_input_gradient(g, w, dy)
+    return phases(g, w, dy, lambda phase, dy, w: _correlate(phase, _copied(phase, dy), w))
+
+
+def _strided_input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
+    """dx[s·m + r − low] = Σ_j dy[m − j] · w[s·j + r], with r on axes of its own.
+
+    The phases of the stride, r by r, would have to be put in turn, and the layer before is fused
+    with that: in the MobileNet-like step it takes 30 ms instead of 4.
+    """
+    total = accumulator(dy.dtype)
+    count = math.prod(g.window)
     channels = w.shape[-1]
 
-    def one(phase: ConvGeometry, dy: Array, w: Array) -> Array:
-        # The phases of a stride need no copy each: 3×3, stride 2, 32×16×16×64, 0.58 ms for 1.0.
-        pad = _copied if max(g.stride) == 1 else covered
-        return _correlate(phase, pad(phase, dy), w)
+    def in_turns(w: Array) -> Array:
+        """Taps s·j + r at [j, …, r, …], with zeros where the window ends before the turn."""
+        turns = [-(-k // s) for k, s in zip(g.window, g.stride, strict=True)]
+        ends = [(0, t * s - k) for t, s, k in zip(turns, g.stride, g.window, strict=True)]
+        taps = jnp.pad(w.astype(total).reshape(*g.window, channels), (*ends, (0, 0)))
+        pairs = itertools.chain.from_iterable(zip(turns, g.stride, strict=True))
+        taps = taps.reshape(*pairs, channels)
+        return taps.transpose(*range(0, 2 * g.dims, 2), *range(1, 2 * g.dims, 2), 2 * g.dims)
 
-    each = phases(replace(g, groups=channels), w, dy, one)
-    if channels == g.groups:
-        return each
-    return jnp.sum(each.reshape(*each.shape[:-1], g.groups, channels // g.groups), axis=-1)
+    # Fused, they would be looked up for each number: 7×7, 16×56×56×96, 24 ms for 5.
+    taps = unfused(in_turns, w, never=zeros_of(in_turns))
+
+    def times_tap(a: np.ndarray, dy: Array) -> Array:
+        first = np.unravel_index(a.flat[0], g.window)
+        j = tuple(int(i) // s for i, s in zip(first, g.stride, strict=True))
+        product = dy * taps[j].reshape(*a.shape[:-1], channels)
+        # Not by the zeros among them: 0 · ∞ is NaN.
+        return product if (a < count).all() else jnp.where(a < count, product, 0)
+
+    return add_back(g, times_tap, dy.astype(total))
 
 
 def covered(g: ConvGeometry, x: Array) -> Array:

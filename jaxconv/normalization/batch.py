@@ -206,7 +206,8 @@ def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tupl
     along = jnp.sum(dy * centred, others, keepdims=True)
     rstd = lax.rsqrt(var + eps)
     d_scale, d_bias = rstd * along, total
-    d_mean, d_var = -scale * rstd * total, -scale * rstd**3 * along / 2
+    # r³ as r/(var + ε), which has the error of r once.
+    d_mean, d_var = -scale * rstd * total, -scale * (rstd / (var + eps)) * along / 2
     dx = dy * scale * rstd
     per_channel = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
     return (dx.astype(x.dtype), *per_channel)

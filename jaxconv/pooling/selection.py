@@ -21,6 +21,8 @@ import numpy as np
 from jax import Array, lax
 
 from jaxconv.geometry import Ints, Windows
+from jaxconv.memory import unfused, zeros_of
+from jaxconv.sharding import explicit_sharding
 from jaxconv.windows import add_back, along, landing, side_by_side, tiles, views, views_of_copy
 
 UNROLLED = 64
@@ -196,9 +198,18 @@ def first_of(
     Offsets run from 0 to count − 1; an offset of `count` says that there is padding.
     """
     y = e.best(values, axes, keepdims=True)
+    place = partial(_first_place, axes, count)
+    if values.size < LEAST_MATCHED or explicit_sharding(values):
+        return jnp.squeeze(y, axes), place(y, values, offsets)
+    # XLA's CPU backend would write y once for each of the values that are compared with it.
+    on_cpu = partial(unfused, place, never=zeros_of(place))
+    index = lax.platform_dependent(y, values, offsets, cpu=on_cpu, default=place)
+    return jnp.squeeze(y, axes), index
+
+
+def _first_place(axes: Ints, count: int, y: Array, values: Array, offsets: Array) -> Array:
     found = (values == y) | jnp.isnan(values)
-    index = jnp.min(jnp.where(found, offsets, count), axes)
-    return jnp.squeeze(y, axes), jnp.minimum(index, count - 1)
+    return jnp.minimum(jnp.min(jnp.where(found, offsets, count), axes), count - 1)
 
 
 @first_of.defjvp

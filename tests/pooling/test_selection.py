@@ -1,4 +1,4 @@
-"""The two ways of finding an extreme: one meaning, whatever x holds and whoever transforms them."""
+"""The forms for large arrays: one meaning, whatever x holds and whoever transforms them."""
 
 from functools import partial
 
@@ -11,6 +11,7 @@ from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
+from jaxconv import memory, windows
 from jaxconv.geometry import make_windows
 from jaxconv.pooling import selection
 from jaxconv.pooling.selection import LARGEST, SMALLEST
@@ -22,6 +23,8 @@ OPTIONS = {"stride": (1, 2), "padding": ((1, 0), (1, 1)), "dilation": (2, 1), "c
 def _always(monkeypatch):
     """However small x is."""
     monkeypatch.setattr(selection, "LEAST_MATCHED", 0)
+    for module in (memory, windows):
+        monkeypatch.setattr(module, "LEAST_BYTES", 0)
     jax.clear_caches()
     yield
     jax.clear_caches()
@@ -55,19 +58,32 @@ def test_both_ways_find_the_same(name, e):
     np.testing.assert_array_equal(index, index2)
 
 
-def loss(ops, x):
-    y = ops.max_pool(x, (2, 3), **OPTIONS)
+POOLS = {
+    "dilated": lambda ops, x: ops.max_pool(x, (2, 3), **OPTIONS),
+    "strided": lambda ops, x: ops.max_pool(x, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
+    "holes": lambda ops, x: ops.max_pool(x, 2, stride=2, dilation=(2, 3)),
+    "tied": lambda ops, x: ops.max_pool(x, (2, 3), stride=(1, 2), ties="split"),
+    "mean": lambda ops, x: ops.avg_pool(x, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
+    "power": lambda ops, x: ops.lp_pool(x, (5, 4), 3.0, stride=1, padding=((1, 2), (0, 1))),
+    "whole": lambda ops, x: ops.global_max_pool(x),
+}
+each_pool = pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
+
+
+def loss(pool, ops, x):
+    y = pool(ops, x)
     return jnp.sum(jnp.sin(y) * jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))
 
 
-def both(transformed, *args):
+def both(transformed, pool, *args):
     ours, twin = (
-        jit(partial(transformed, partial(loss, ops))) for ops in (jaxconv, jaxconv.reference)
+        jit(partial(transformed, partial(loss, pool, ops))) for ops in (jaxconv, jaxconv.reference)
     )
     assert_trees_close(ours(*args), twin(*args), tolerance=1e-9)
 
 
-def test_first_and_second_derivatives(x):
+@each_pool
+def test_first_and_second_derivatives(pool, x):
     def derivatives(loss, x):
         def bent(x):
             return jnp.sum(jnp.sin(jax.grad(loss)(x)))
@@ -75,32 +91,35 @@ def test_first_and_second_derivatives(x):
         forward_over_reverse = jax.jvp(jax.grad(loss), (x,), (x,))[1]
         return jax.grad(loss)(x), jax.grad(bent)(x), forward_over_reverse
 
-    both(derivatives, x)
+    both(derivatives, pool, x)
 
 
-def test_vmap_checkpoint_and_scan(x):
+@each_pool
+def test_vmap_checkpoint_and_scan(pool, x):
     def mapped(loss, xs):
         def step(total, x):
             return total + jax.checkpoint(loss)(x), None
 
         return jax.vmap(jax.grad(loss))(xs), jax.grad(lambda xs: jax.lax.scan(step, 0.0, xs)[0])(xs)
 
-    both(mapped, jnp.stack([x, 2 * x[::-1]]))
+    both(mapped, pool, jnp.stack([x, 2 * x[::-1]]))
 
 
+@each_pool
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
-def test_over_two_devices(x, kind):
+def test_over_two_devices(x, kind, pool):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,), devices=jax.devices()[:2])
     sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("batch")))
-    grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(jaxconv.max_pool(x, (2, 3), **OPTIONS)))))
+    grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x)))))
     with jax.set_mesh(mesh):
         got = grad(sharded)
-    np.testing.assert_array_equal(got, grad(x))
+    assert_trees_close(jax.device_get(got), grad(x))
 
 
-def test_by_hand_over_two_devices(x):
+@each_pool
+def test_by_hand_over_two_devices(x, pool):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
-    gradient = jax.grad(lambda x: jnp.sum(jnp.sin(jaxconv.max_pool(x, (2, 3), **OPTIONS))))
+    gradient = jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x))))
     split = PartitionSpec("batch")
     by_hand = jit(jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split))
     np.testing.assert_array_equal(by_hand(x), jit(gradient)(x))
@@ -108,9 +127,9 @@ def test_by_hand_over_two_devices(x):
 
 def test_elsewhere_there_is_no_condition(x):
     """But for that on the platform, which is known before anything is compiled."""
-    traced = jit(jax.grad(partial(loss, jaxconv))).trace(x)
+    traced = jit(jax.grad(partial(loss, POOLS["dilated"], jaxconv))).trace(x)
     conditions = [
         traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.case")
         for platform in ("cpu", "tpu")
     ]
-    assert conditions[0] == conditions[1] + 1
+    assert conditions[0] == conditions[1] + 3  # the search, and two padded copies for the way back
