@@ -137,8 +137,8 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     (x, w), hand, _ = losses(name)
     traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
     # Depthwise makes copies in conditions of its own (memory.unfused): of a padded x for y, of an
-    # image of x and of dy for dw, of the taps of each of two outputs a group for dx. With one output
-    # for each of many groups dx is depthwise, two phases of it.
+    # image of x and of dy for dw, of the taps of each of two outputs a group for dx. With one
+    # output for each of many groups dx is depthwise, two phases of it.
     of_its_own = {"depthwise": 5, "many groups": 2}.get(name, 0)
     assert traced.lower().compile().as_text().count(" conditional(") == of_its_own
     elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()

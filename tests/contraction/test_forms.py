@@ -84,6 +84,31 @@ def test_depthwise(seed, each, turns, monkeypatch):
     check(back, plain.input_gradient, g, w, dy)
 
 
+STRIDED = [  # size, window, stride, padding
+    ((9, 8), (3, 5), (2, 3), ((1, 2), (0, 4))),
+    ((11,), (7,), (2,), ((5, 3),)),
+    ((5, 6, 7), (3, 2, 4), (2, 1, 3), ((1, 0), (0, 1), (2, 3))),
+    ((9, 8), (2, 1), (3, 4), ((0, 0), (0, 0))),  # positions that no window sees
+]
+
+
+@pytest.mark.parametrize("each", [1, 2])
+@pytest.mark.parametrize("size, window, stride, padding", STRIDED)
+def test_depthwise_way_back_of_a_stride(size, window, stride, padding, each):
+    x, w = integers(0, (2, *size, 3)), integers(1, (*window, 1, 3 * each))
+    g, *_ = make_conv_geometry(
+        "conv", x, w, None, stride=stride, padding=padding, dilation=1, groups=3,
+        padding_mode="zeros", flip_kernel=False, layout="channels_last", precision=None,
+    )  # fmt: skip
+    dy = integers(2, (2, *g.output, 3 * each))
+    back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
+    check(back, plain.input_gradient, g, w, dy)
+    # Infinity comes back where a tap has seen it, and nothing is multiplied by it but taps.
+    assert not np.isnan(
+        jit(functools.partial(back, g))(np.abs(w) + 1, np.full_like(dy, np.inf))
+    ).any()
+
+
 @pytest.fixture(params=["at once", "in pairs", "row by row", "row by row, in pairs"])
 def window(request, monkeypatch):
     """How a depthwise kernel gradient takes it, and its images."""
