@@ -93,7 +93,7 @@ STRIDED = [  # size, window, stride, padding
 
 
 @pytest.mark.parametrize("each", [1, 2])
-@pytest.mark.parametrize("size, window, stride, padding", STRIDED)
+@pytest.mark.parametrize(("size", "window", "stride", "padding"), STRIDED)
 def test_depthwise_way_back_of_a_stride(size, window, stride, padding, each):
     x, w = integers(0, (2, *size, 3)), integers(1, (*window, 1, 3 * each))
     g, *_ = make_conv_geometry(
