@@ -123,10 +123,8 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
     are computed. (`overlap_add` puts each part's elements s apart: XLA's CPU backend asks of every
     number of dx whether there is one, part by part, and none of it is vectorized.)
     """
-    if any(
-        s > 1 and d > 1 and k > 1 for s, d, k in zip(g.stride, g.dilation, g.window, strict=True)
-    ):
-        # The offsets that see a position are no longer s apart.
+    if any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True)):
+        # With a stride and a dilation the offsets that see a position are no longer s apart.
         count = math.prod(g.window)
         return overlap_add(g, (term(np.asarray(a), *arrays) for a in range(count)))
     turns = [-(-k // s) for k, s in zip(g.window, g.stride, strict=True)]

@@ -41,6 +41,7 @@ Role = Literal["image", "kernel"]
 #   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 8 / 67
 #   depth folded, 3×3×3 32→32     y 5 / 23, dx 5 / 24, dw 8 / 42
 #   phases, 3×3 stride 2 64→128   dx 12 / 31
+#   depthwise 3×3 with AVX2       stride 3, 32×28×28×64, dx 0.5 / 98; 4, 16×56×56×64 1.0 / 240
 #   all apart, 3×3 64→64          y 21 / 37, dx 22 / 38
 #   exchanged, a few images each  dw 3×3 64→64 31 / 133, 5×5 1→32 2.5 / 4.9, stride 2 16 / 48
 #   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5
@@ -65,7 +66,8 @@ MANY_CHANNELS = 48
 MANY_TERMS_OF_MANY = 4096
 # Of so many channels the kernel gradient is taken at once, all apart, and not exchanged in blocks:
 # 3×3 256→256, 16×14×14 13.7 / 14.9; 512→512, 64×7×7 46 / 52. And of fewer, where there are too few
-# terms for the exchanged one: 128→128, 16×14×14 4.5, plain 5.4.
+# terms for the exchanged one; with AVX2, at once / plain: 128→128, 8×14×14 4.5 / 8.0, 64→64,
+# 16×14×14 2.6 / 8.6, 32→64 with stride 2, 64×8×8 2.6 / 6.5, 16→16, 64×8×8 0.6 / 0.8; 8→16 1.0 / 0.7.
 AT_ONCE = 256
 AT_ONCE_OF_FEW_TERMS = 16
 # y and dx apart, where the library is slow. With fewer channels, in and out, or less work, it is
