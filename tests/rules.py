@@ -10,8 +10,12 @@ from jaxconv.check.catalogue import Record, Sample
 from jaxconv.compiler import is_taken
 
 # Without optimization, in a third of the time: whether a rule is right does not hang on how fast it
-# runs. As users compile them the ops run in tests/test_precision.py. Not every JAX takes both.
-_QUICK = (("xla_backend_optimization_level", 0), ("xla_cpu_use_fusion_emitters", False))
+# runs. As users compile them the ops run in tests/test_precision.py. Not every JAX takes all.
+_QUICK = (
+    ("xla_backend_optimization_level", 0),
+    ("xla_cpu_use_fusion_emitters", False),
+    ("xla_cpu_parallel_codegen_split_count", 1),
+)
 jit = functools.partial(
     jax.jit, compiler_options=dict(option for option in _QUICK if is_taken((option,)))
 )

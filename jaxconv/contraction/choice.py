@@ -67,7 +67,8 @@ MANY_TERMS_OF_MANY = 4096
 # Of so many channels the kernel gradient is taken at once, all apart, and not exchanged in blocks:
 # 3×3 256→256, 16×14×14 13.7 / 14.9; 512→512, 64×7×7 46 / 52. And of fewer, where there are too few
 # terms for the exchanged one; with AVX2, at once / plain: 128→128, 8×14×14 4.5 / 8.0, 64→64,
-# 16×14×14 2.6 / 8.6, 32→64 with stride 2, 64×8×8 2.6 / 6.5, 16→16, 64×8×8 0.6 / 0.8; 8→16 1.0 / 0.7.
+# 16×14×14 2.6 / 8.6, 32→64 with stride 2, 64×8×8 2.6 / 6.5, 16→16, 64×8×8 0.6 / 0.8; but 8→16
+# 1.0 / 0.7.
 AT_ONCE = 256
 AT_ONCE_OF_FEW_TERMS = 16
 # y and dx apart, where the library is slow. With fewer channels, in and out, or less work, it is
