@@ -127,14 +127,13 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
         # With a stride and a dilation the offsets that see a position are no longer s apart.
         count = math.prod(g.window)
         return overlap_add(g, (term(np.asarray(a), *arrays) for a in range(count)))
-    turns = [-(-k // s) for k, s in zip(g.window, g.stride, strict=True)]
     steps = [d if s == 1 else 1 for d, s in zip(g.dilation, g.stride, strict=True)]
     # All m that have a position in x, and the windows m − step·j that there are not.
     first = [low // s for (low, _), s in zip(g.padding, g.stride, strict=True)]
     last = [-(-(low + n) // s) for n, (low, _), s in zip(g.size, g.padding, g.stride, strict=True)]
     missing = [
         (max(step * (most - 1) - m, 0), max(end - o, 0))
-        for step, most, m, end, o in zip(steps, turns, first, last, g.output, strict=True)
+        for step, most, m, end, o in zip(steps, turns(g), first, last, g.output, strict=True)
     ]
     wide = [padded(array, g.on_axes(missing, (0, 0))) for array in arrays]
 
@@ -148,7 +147,7 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
 
     terms = [
         term(_offsets_of_turn(g, j), *(seen(array, j) for array in wide))
-        for j in itertools.product(*map(range, turns))
+        for j in itertools.product(*map(range, turns(g)))
     ]
     dx = _in_a_row(g, pairwise_sum(terms))
     starts, limits = [0] * dx.ndim, list(dx.shape)
@@ -158,6 +157,11 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
         starts[axis] = low - s * m
         limits[axis] = starts[axis] + n
     return lax.slice(dx, starts, limits)
+
+
+def turns(g: Windows) -> Ints:
+    """How many j there are in each dimension: ⌈K/s⌉."""
+    return tuple(-(-k // s) for k, s in zip(g.window, g.stride, strict=True))
 
 
 def _offsets_of_turn(g: Windows, j: Ints) -> np.ndarray:
@@ -183,8 +187,8 @@ def sum_back(g: Windows, part: Array) -> Array:
     """
     if side_by_side(g):
         return _repeat(g, part)
-    terms = math.prod(-(-k // s) for k, s in zip(g.window, g.stride, strict=True))
-    for once in (g,) if terms <= FEW_OFFSETS else [along(g, dim) for dim in range(g.dims)]:
+    at_once = math.prod(turns(g)) <= FEW_OFFSETS
+    for once in (g,) if at_once else [along(g, dim) for dim in range(g.dims)]:
         part = add_back(once, partial(_inside, math.prod(once.window)), part)
     return part
 
