@@ -113,7 +113,10 @@ def test_over_two_devices(x, kind, pool):
     grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x)))))
     with jax.set_mesh(mesh):
         got = grad(sharded)
-    assert_trees_close(jax.device_get(got), grad(x))
+    if kind == AxisType.Explicit and pool in (POOLS["mean"], POOLS["power"]):
+        assert_trees_close(jax.device_get(got), grad(x))  # summed in another order there
+    else:
+        np.testing.assert_array_equal(got, grad(x))
 
 
 @each_pool
