@@ -20,6 +20,7 @@ import jaxconv.reference
 from jaxconv.bench import pytorch
 from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.subject import Program, Subject
+from jaxconv.compiler import largest_array
 
 AGAIN = "autodiff again"
 # Of contests that are over sooner than this, so many times as many rounds at most.
@@ -95,7 +96,6 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
 
     The turns of a round are in an order of its own, so that nobody always comes after the same.
     """
-    options = jaxconv.compiler_options(device)
     residuals = {}
     contests: dict[str, dict[str, tuple[Callable[[], Any], Timing]]] = {}
     arrays: dict[str, tuple[Any, ...]] = {}
@@ -103,15 +103,18 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
         kept = subject.residual_bytes(ops)
         if kept is not None:
             residuals[name] = kept
-        settings: dict[str, dict[str, str]] = {name: {}}
-        if options:
-            settings[f"{name} + options"] = options
-        if name == "autodiff":
-            settings[AGAIN] = {}
         for direction, program in subject.on_jax(ops).items():
             # The same arrays for all, not equal ones: it counts where in memory they lie.
             shared = program._replace(args=arrays.setdefault(direction, program.args))
             contest = contests.setdefault(direction, {})
+            settings: dict[str, dict[str, str]] = {name: {}}
+            options = jaxconv.compiler_options(
+                device, largest_array=largest_array(shared.function, *shared.args)
+            )
+            if options:
+                settings[f"{name} + options"] = options
+            if name == "autodiff":
+                settings[AGAIN] = {}
             contest |= {who: compiled(shared, extra) for who, extra in settings.items()}
     where = pytorch.device_like(device)
     if where is not None:

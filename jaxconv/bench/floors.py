@@ -7,12 +7,14 @@ piece of work is the time that the scarcer of the two takes.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from jaxconv.jaxprs import equations
 
 
 class Work(NamedTuple):
@@ -81,7 +83,7 @@ def contractions(function: Callable[..., Any], *args: Any) -> list[Work]:
     jaxpr = jax.make_jaxpr(function)(*args)
     return [
         Work(_multiply_adds(eqn), array_bytes([v.aval for v in (*eqn.invars, *eqn.outvars)]))
-        for eqn in _equations(jaxpr)
+        for eqn in equations(jaxpr)
         if eqn.primitive.name in ("conv_general_dilated", "dot_general")
     ]
 
@@ -96,15 +98,3 @@ def _multiply_adds(eqn: Any) -> int:
     places, spec = (x, numbers.lhs_spec) if spread else (y, numbers.out_spec)
     batch = y[numbers.out_spec[0]]
     return batch * math.prod(places[axis] for axis in spec[2:]) * math.prod(w)
-
-
-def _equations(jaxpr: Any) -> Iterator[Any]:
-    for eqn in jaxpr.eqns:
-        yield eqn
-        inner = jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr)
-        for one in filter(_is_jaxpr, inner):
-            yield from _equations(one)
-
-
-def _is_jaxpr(value: Any) -> bool:
-    return hasattr(value, "eqns")

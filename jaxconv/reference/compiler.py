@@ -3,6 +3,8 @@
 from jaxconv import compiler
 
 
-def compiler_options(platform: str | None = None) -> dict[str, str]:
+def compiler_options(
+    platform: str | None = None, *, largest_array: int | None = None
+) -> dict[str, str]:
     """See `jaxconv.compiler_options`."""
-    return compiler.compiler_options(platform)
+    return compiler.compiler_options(platform, largest_array=largest_array)

@@ -18,7 +18,15 @@ from jaxconv.models import MODELS, Model, Params
 from jaxconv.train import data, pictures, record, verify
 from jaxconv.train.config import Config
 from jaxconv.train.record import Epoch
-from jaxconv.train.step import NO_IMAGE, Counts, make_evaluation, make_optimizer, make_step, take
+from jaxconv.train.step import (
+    NO_IMAGE,
+    Counts,
+    compiled,
+    make_evaluation,
+    make_optimizer,
+    make_step,
+    take,
+)
 
 with needs("train"):
     from rich.console import Console
@@ -118,9 +126,9 @@ def _train(
     indices = np.zeros(config.batch_size, np.int32)
     # Compiled before the clock starts.
     step = make_step(config, model, optimizer)
-    run_step = step.lower(params, state, train_images, train_labels, indices, key, 0).compile()
+    run_step = compiled(step, params, state, train_images, train_labels, indices, key, 0)
     evaluate = make_evaluation(config, model)
-    run_evaluation = evaluate.lower(params, test_images, test_labels, indices).compile()
+    run_evaluation = compiled(evaluate, params, test_images, test_labels, indices)
     progress.reset(task, total=config.epochs * steps, description="training")
 
     for number in range(1, config.epochs + 1):

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.stages import Wrapped
+from jax.stages import Compiled, Wrapped
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.compiler import largest_array
 from jaxconv.extras import needs
 from jaxconv.models import Model, Params
 from jaxconv.train.config import Config
@@ -108,6 +109,12 @@ def make_evaluation(config: Config, model: Model) -> Wrapped:
         return loss_and_counts(model, OPS[config.gradients], params, *batch)[1]
 
     return evaluate
+
+
+def compiled(function: Wrapped, *args: Any) -> Compiled:
+    """The function for arguments like these, by the options that make it fastest."""
+    options = jaxconv.compiler_options(largest_array=largest_array(function, *args))
+    return function.lower(*args).compile(compiler_options=dict(options))
 
 
 def shift_randomly(key: Array, images: Array, by: int) -> Array:

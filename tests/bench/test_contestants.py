@@ -33,7 +33,7 @@ class Doubling:
 def test_everybody_takes_part(torch, options, monkeypatch):
     monkeypatch.setattr(pytorch, "device_like", lambda platform: platform if torch else None)
     if not options:
-        monkeypatch.setattr(jaxconv, "compiler_options", lambda platform: {})
+        monkeypatch.setattr(jaxconv, "compiler_options", lambda platform, **_: {})
     monkeypatch.setattr(contestants, "MORE", 1)
     result = measure(Doubling(), 3, "cpu", Ceilings(1, 24_000))
     names = NAMES if options else {"ours", "autodiff", AGAIN}

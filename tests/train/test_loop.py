@@ -208,19 +208,6 @@ def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_pa
 # ---- which images a step sees ------------------------------------------------------------
 
 
-class Compiled:
-    """Plays a jitted function: calls `call`, compiles nothing."""
-
-    def __init__(self, call):
-        self.call = call
-
-    def lower(self, *args):
-        return self
-
-    def compile(self):
-        return self.call
-
-
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Drawing takes longer than a small run."""
@@ -243,8 +230,9 @@ def seen(small, no_pictures, monkeypatch):
         evaluations.append(np.array(indices))
         return Counts(np.sum(indices != NO_IMAGE), 0.0, 3)
 
-    monkeypatch.setattr(loop, "make_step", lambda *args: Compiled(step))
-    monkeypatch.setattr(loop, "make_evaluation", lambda *args: Compiled(evaluate))
+    monkeypatch.setattr(loop, "make_step", lambda *args: step)
+    monkeypatch.setattr(loop, "make_evaluation", lambda *args: evaluate)
+    monkeypatch.setattr(loop, "compiled", lambda function, *args: function)
 
     def record_run(out, **fields):
         steps.clear()
@@ -301,26 +289,22 @@ def test_the_same_seed_gives_the_same_run(small, no_pictures, tmp_path):
 
 def interrupt_at(monkeypatch, call):
     """Ctrl-C in the step of this number; returns the parameters after every step."""
-    make_step, after = loop.make_step, []
+    compiled, after = loop.compiled, []
 
-    def interrupted(*args):
-        step = make_step(*args)
+    def interrupted(function, *args):
+        run = compiled(function, *args)
+        if len(args) < 7:  # the evaluation
+            return run
 
-        class Interrupted(Compiled):
-            def lower(self, *args):
-                compiled = step.lower(*args).compile()
+        def call_or_interrupt(*args):
+            if len(after) + 1 == call:
+                raise KeyboardInterrupt
+            after.append(run(*args))
+            return after[-1]
 
-                def call_or_interrupt(*args):
-                    if len(after) + 1 == call:
-                        raise KeyboardInterrupt
-                    after.append(compiled(*args))
-                    return after[-1]
+        return call_or_interrupt
 
-                return Compiled(call_or_interrupt)
-
-        return Interrupted(None)
-
-    monkeypatch.setattr(loop, "make_step", interrupted)
+    monkeypatch.setattr(loop, "compiled", interrupted)
     return after
 
 

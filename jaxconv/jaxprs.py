@@ -1,0 +1,19 @@
+"""What a traced function is made of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """Its equations, each followed by those of the functions inside it."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        inner = jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr)
+        for one in filter(_is_jaxpr, inner):
+            yield from equations(one)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(value, "eqns")
