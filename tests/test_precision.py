@@ -36,18 +36,21 @@ CALLS = {name: (name, record.large()) for name, record in CATALOGUE.items()} | {
 
 
 def cast(sample, dtype):
-    arrays = {name: jnp.asarray(a).astype(dtype) for name, a in sample.arrays.items()}
+    arrays = {name: rounded(a, dtype) for name, a in sample.arrays.items()}
     fixed = {
-        name: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
+        name: rounded(a, dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
         for name, a in sample.fixed.items()
     }
     return Sample(arrays, fixed, sample.options)
 
 
 def cast_cotangent(dy, dtype):
-    return jax.tree.map(
-        lambda d: d if d.dtype == jax.dtypes.float0 else jnp.asarray(d).astype(dtype), dy
-    )
+    return jax.tree.map(lambda d: d if d.dtype == jax.dtypes.float0 else rounded(d, dtype), dy)
+
+
+def rounded(array, dtype):
+    """By numpy: JAX would compile it for every shape."""
+    return np.asarray(array).astype(jnp.dtype(dtype))
 
 
 def drawn(sample, seed):
