@@ -293,7 +293,7 @@ def interrupt_at(monkeypatch, call):
 
     def interrupted(function, *args):
         run = compiled(function, *args)
-        if len(args) < 7:  # the evaluation
+        if function.__name__ == "evaluate":
             return run
 
         def call_or_interrupt(*args):
