@@ -73,7 +73,7 @@ def compiler_options(
     options = dict(_CPU)
     if largest is not None and largest <= MOST:
         options[_PIECES] = str(max(PIECE, largest))
-    return {name: value for name, value in options.items() if is_taken(((name, value),))}
+    return {name: value for name, value in options.items() if is_taken(name, value)}
 
 
 def largest_array(function: Callable[..., Any], *args: Any) -> int:
@@ -101,12 +101,12 @@ def largest_array(function: Callable[..., Any], *args: Any) -> int:
 
 
 @functools.cache
-def is_taken(options: tuple[tuple[str, str | int], ...]) -> bool:
-    """Whether a CPU is there whose compiler knows these options."""
+def is_taken(name: str, value: str | int) -> bool:
+    """Whether a CPU is there whose compiler knows this option."""
     identity: Callable[[float], float] = lambda x: x  # noqa: E731
     try:
         with jax.default_device(jax.devices("cpu")[0]):
-            jax.jit(identity, compiler_options=dict(options)).lower(0.0).compile()
+            jax.jit(identity, compiler_options={name: value}).lower(0.0).compile()
     except RuntimeError:
         return False
     return True

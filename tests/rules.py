@@ -17,7 +17,7 @@ _QUICK = (
     ("xla_cpu_parallel_codegen_split_count", 1),
 )
 jit = functools.partial(
-    jax.jit, compiler_options=dict(option for option in _QUICK if is_taken((option,)))
+    jax.jit, compiler_options=dict(option for option in _QUICK if is_taken(*option))
 )
 
 
