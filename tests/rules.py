@@ -102,6 +102,14 @@ def value_and_cotangents(op, sample: Sample, dy, *, optimized=False):
     return compiled(_Bound(op, sample), rebuild, arrays, fixed, floats)
 
 
+def lowered(op, sample: Sample, dy, platform):
+    """`value_and_cotangents` as it goes to the compiler of another platform, as text."""
+    floats, rebuild = _without_float0(dy)
+    arrays, fixed = tuple(sample.arrays.values()), dict(sample.fixed)
+    traced = _as_users_have_it.trace(_Bound(op, sample), rebuild, arrays, fixed, floats)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
 def _value_and_cotangents(call, rebuild, arrays, fixed, dy):
     y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
     return y, pull(rebuild(dy))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import assert_trees_close, cotangent_of, jit, judged, value_and_cotangents
+from rules import assert_trees_close, cotangent_of, jit, judged, lowered, value_and_cotangents
 
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE, NUDGE
@@ -105,3 +105,15 @@ def test_samples_are_what_records_promise(record):
     empty = [s for s in samples if any(a.size == 0 for a in s.arrays.values())]
     assert empty, "no empty array is tried"
     assert jnp.asarray(next(iter(record.large().arrays.values()))).size >= 1000
+
+
+@each_op
+def test_on_a_gpu_nothing_is_done_for_a_cpu(record):
+    """No barrier is left, neither around what is kept nor before a condition that copies.
+
+    An array that was read from before a barrier and from behind it XLA has written over.
+    """
+    sample = record.sample(0)
+    text = lowered(record.op, sample, cotangent_of(record.op, sample, 0), "cuda")
+    barriers = text.count("optimization_barrier")
+    assert barriers == (record.name == "local_response_norm")  # of what nothing else reads
