@@ -1,11 +1,11 @@
 """Which form a contraction takes: the one place that decides.
 
-By platform, dtype and static shape. Every form below was measured, and of the limits those that
-say so; docs/benchmarks.md has the numbers, and those of the forms that lost. GPU and TPU take the
-plain form, whose library is good. The branch that is not taken is dropped when the platform is
-known, before the compiler sees it (`lax.platform_dependent`). The depthwise kernel gradient takes
-one image after the other: of a batch that is sharded on an automatic mesh of CPUs, XLA then gathers
-all of it on each.
+By platform, dtype and static shape. Every form below was measured, and of the limits those that say
+so; docs/benchmarks.md has the numbers, and those of the forms that lost. GPU and TPU take the plain
+form, whose library is good, but for one that is slow on a GPU, too. The branch that is not taken is
+dropped when the platform is known, before the compiler sees it (`lax.platform_dependent`). The
+depthwise kernel gradient takes one image after the other: of a batch that is sharded on an
+automatic mesh of CPUs, XLA then gathers all of it on each.
 """
 
 import math
@@ -22,6 +22,7 @@ from jaxconv.contraction import (
     depth,
     depthwise,
     depthwise_kernel,
+    dilated,
     exchanged,
     groups,
     matrix,
@@ -46,6 +47,13 @@ Role = Literal["image", "kernel"]
 #   exchanged, a few images each  dw 3×3 64→64 31 / 133, 5×5 1→32 2.5 / 4.9, stride 2 16 / 48
 #   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5
 # 16-bit floats gain as much: bfloat16 depthwise y 2.4 / 55, dw 6.8 / 71, groups dw 14 / 605.
+
+# And on an H100:
+#   phases of the dilation as images, dw 3×3
+#     dilated 2, 512×32×32×64     0.60 / 10.5, bfloat16 0.56 / 10.3, depthwise 0.33 / 80
+#     4, 16×64×64×128; 6, 32×33×33×256 (a third of its phases longer)  0.18 / 2.1, 0.40 / 1.2
+#     2, 8×14×14×32               0.07 / 0.11
+#   3, dilated 16, 64×4096×64     0.19 / 8.5; 3×3×3, dilated 2, 32×16³×32 0.45 / 5.0
 
 # Caution, not measurements: fewer multiply-adds than this are over in a fraction of a millisecond
 # in any form; each phase of a stride is a convolution of its own to compile, and so is each group.
@@ -82,8 +90,8 @@ MUCH_WORK = 2**25
 def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Array:
     """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k]."""
     c_in, c_out = _channels(g, w)
-    return _on_cpu(
-        _forward_form(g, len(x), c_in, c_out // g.groups), plain.correlate,
+    return _by_platform(
+        {"cpu": _forward_form(g, len(x), c_in, c_out // g.groups)}, plain.correlate,
         ("image", "kernel", "image"), g, x, w, sharding,
     )  # fmt: skip
 
@@ -91,8 +99,8 @@ def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Arra
 def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -> Array:
     """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k]."""
     c_in, c_out = _channels(g, w)
-    return _on_cpu(
-        _input_form(g, len(dy), c_in, c_out // g.groups), plain.input_gradient,
+    return _by_platform(
+        {"cpu": _input_form(g, len(dy), c_in, c_out // g.groups)}, plain.input_gradient,
         ("kernel", "image", "image"), g, w, dy, sharding,
     )  # fmt: skip
 
@@ -100,9 +108,9 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
     """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
     c_in = x.shape[g.channel_axis] // g.groups
-    return _on_cpu(
-        _kernel_form(g, len(x), c_in), plain.kernel_gradient, ("image", "image", "kernel"),
-        g, x, dy, sharding,
+    return _by_platform(
+        {"cpu": _kernel_form(g, len(x), c_in), "cuda": _kernel_form_on_cuda(g)},
+        plain.kernel_gradient, ("image", "image", "kernel"), g, x, dy, sharding,
     )  # fmt: skip
 
 
@@ -158,6 +166,11 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | Non
     return None if few_terms or excepted else exchanged.kernel_gradient
 
 
+def _kernel_form_on_cuda(g: ConvGeometry) -> Contraction | None:
+    """Windows without holes it has fast code for, however they move."""
+    return dilated.kernel_gradient if dilated.has_phases(g) else None
+
+
 def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     """For forms that are made of correlations."""
     form = _forward_form(g, len(x), w.shape[-2], w.shape[-1] // g.groups)
@@ -179,8 +192,8 @@ def _kernel_gradient_in_a_loop(g: ConvGeometry, x: Array, dy: Array) -> Array:
     return exchanged.kernel_gradient(g, x, dy)
 
 
-def _on_cpu(
-    form: Contraction | None,
+def _by_platform(
+    forms: dict[str, Contraction | None],
     otherwise: Callable[..., Array],
     roles: tuple[Role, Role, Role],
     g: ConvGeometry,
@@ -188,7 +201,7 @@ def _on_cpu(
     right: Array,
     sharding: Any,
 ) -> Array:
-    """`form` where the platform is a CPU and the work is worth it, else the plain form.
+    """The form for the platform where the work is worth one, else the plain form.
 
     `roles` says what the two factors are, and what their contraction is.
     """
@@ -196,12 +209,12 @@ def _on_cpu(
     explicit = any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right))
     spread = g.spread is not None and any(e > 1 for e in g.spread)
     refused = explicit or spread or left.dtype.itemsize < 2 or g.dims == 0
-    if form is None or refused or _work(g, roles, left, right) < LEAST_WORK:
+    known = {platform: form for platform, form in forms.items() if form is not None}
+    if not known or refused or _work(g, roles, left, right) < LEAST_WORK:
         return otherwise(g, left, right, sharding)
-    first = g.layout == "channels_first"
 
-    def fast(left: Array, right: Array) -> Array:
-        if not first:
+    def fast(form: Contraction, left: Array, right: Array) -> Array:
+        if g.layout == "channels_last":
             return form(g, left, right)
         last = replace(g, layout="channels_last")
         axes = {"image": (0, *range(2, g.dims + 2), 1), "kernel": (*range(2, g.dims + 2), 1, 0)}
@@ -212,7 +225,8 @@ def _on_cpu(
         result = form(last, left.transpose(axes[roles[0]]), right.transpose(axes[roles[1]]))
         return result.transpose(back[roles[2]])
 
-    return lax.platform_dependent(left, right, cpu=fast, default=partial(otherwise, g))
+    branches = {platform: partial(fast, form) for platform, form in known.items()}
+    return lax.platform_dependent(left, right, **branches, default=partial(otherwise, g))
 
 
 def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: Array) -> int:

@@ -21,9 +21,11 @@ def correlate(g: ConvGeometry, x: Array, w: Array, sharding: Any = None) -> Arra
 
     The mould itself: windows move by s, their elements are d apart.
     """
-    # lax rounds down where the geometry was told to round up: say how far to reach instead.
+    # The padding that was asked for, and not what the last window needs of it: cuDNN takes equal
+    # padding alone, of another XLA makes a copy. 3×3 with stride 2 and padding 1, 1024×32×32×64,
+    # which needs a row less below than above, on an H100: 0.17 ms, and with a copy 0.37.
     return _convolve(
-        g, x, w, window_strides=g.stride, padding=g.covering, lhs_dilation=g.spread,
+        g, x, w, window_strides=g.stride, padding=g.padding, lhs_dilation=g.spread,
         rhs_dilation=g.dilation, feature_group_count=g.groups, out_sharding=sharding,
     )  # fmt: skip
 

@@ -146,6 +146,29 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     assert "stablehlo.while" not in elsewhere
 
 
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_a_dilated_kernel_gradient_on_a_gpu_is_one_without_holes(layout):
+    """Elsewhere dy is moved by the dilation. Of 7 rows and 2 phases one has more, of 6 none."""
+    x, w = normal(0, (2, 3, 7, 6)), normal(1, (4, 3, 3, 2))
+    if layout == "channels_last":
+        x, w = x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0)
+    conv = partial(jaxconv.conv, dilation=2, layout=layout)
+    dw = jax.jit(lambda x, w, dy: jax.vjp(partial(conv, x), w)[1](dy))
+    traced = dw.trace(x, w, jax.eval_shape(conv, x, w))
+    for platform, moved, pieces in (("cuda", 0, 2), ("tpu", 1, 1)):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stride = [2, 2]") == moved
+        assert text.count("stablehlo.convolution") == pieces
+
+
+def test_equal_padding_stays_equal():
+    """Though of a window that moves by 2 less is needed at the end: a GPU takes it as it is."""
+    x, w = normal(0, (2, 8, 8, 3)), normal(1, (3, 3, 3, 4))
+    traced = jax.jit(partial(jaxconv.conv, stride=2, padding=1)).trace(x, w)
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert "pad = [[1, 1], [1, 1]]" in text
+
+
 def test_each_device_adds_up_its_own_examples():
     """Few images at a time: of a batch that is split over devices, none is gathered."""
     mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))

@@ -16,6 +16,7 @@ from jaxconv.contraction import (
     depth,
     depthwise,
     depthwise_kernel,
+    dilated,
     exchanged,
     groups,
     matrix,
@@ -66,6 +67,21 @@ def test_phases(seed):
     g, _, w, dy = problem(seed)
     form = functools.partial(phases.input_gradient, correlate=plain.correlate)
     check(form, plain.input_gradient, g, w, dy)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dilated(seed):
+    """Where windows are dilated, they move by 1; phases are of two lengths in some dimensions."""
+    g, x, _, dy = problem(seed)
+    g = replace(
+        g, stride=tuple(1 if d > 1 else s for s, d in zip(g.stride, g.dilation, strict=True))
+    )
+    dy = integers(2, (len(x), *g.output, dy.shape[-1]))
+    assert dilated.has_phases(g) == (max(g.dilation) > 1)
+    check(dilated.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    x = x.copy()
+    x[:1, ..., -1:] = np.inf  # meets the same numbers, and no zero that was not there
+    check(dilated.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
 @pytest.mark.parametrize("turns", ["at once", "at once, of a copy", "in turns"])
