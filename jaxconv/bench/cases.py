@@ -3,7 +3,7 @@
 import functools
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from jax import Array
 
 import jaxconv.reference
 from jaxconv.bench.floors import Work, array_bytes, contractions
-from jaxconv.bench.pytorch import as_torch, waiting
+from jaxconv.bench.pytorch import as_torch
 from jaxconv.bench.subject import Program
 from jaxconv.check.costs import residual_bytes
 
@@ -52,11 +52,16 @@ class Case:
     torch: Torch | None = None
     labels: int = 0
 
+    def of_batches(self, count: int) -> "Case":
+        """The same op on so many times as many images or rows."""
+        (examples, *size), *others = self.shapes
+        return replace(self, shapes=((count * examples, *size), *others))
+
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """Forward alone, and forward + backward of a random cotangent."""
-        call, args = self._call(ops), self._arrays()
+        call, args = self._call(ops), self._arrays
         y = jax.eval_shape(call, *args)
-        dy = jnp.asarray(np.random.default_rng(1).standard_normal(y.shape), y.dtype)
+        dy = jnp.asarray(np.random.default_rng(1).standard_normal(y.shape, np.float32), y.dtype)
 
         def both(dy: Array, *args: Array) -> Any:
             count = len(self.shapes)
@@ -72,7 +77,7 @@ class Case:
         torch: Any = importlib.import_module("torch")
         arrays = [
             as_torch(array, device, kernel=self.op.startswith("conv") and number > 0)
-            for number, array in enumerate(self._arrays())
+            for number, array in enumerate(self._arrays)
         ]
         wanted = [array.requires_grad_() for array in arrays[: len(self.shapes)]]
         call = functools.partial(self.torch, *arrays)
@@ -86,11 +91,11 @@ class Case:
             y = call()
             return y, torch.autograd.grad(y, wanted, dy)
 
-        return {"forward": waiting(forward, device), "both": waiting(both, device)}
+        return {"forward": forward, "both": both}
 
     def residual_bytes(self, ops: Any) -> int:
         """What `jax.vjp` of the jitted op keeps."""
-        arrays = self._arrays()
+        arrays = self._arrays
         count = len(self.shapes)
         call = self._call(ops)
         return residual_bytes(lambda *some: call(*some, *arrays[count:]), arrays[:count])
@@ -100,15 +105,16 @@ class Case:
 
         Additions of anything but a convolution are not counted.
         """
-        call, args = self._call(jaxconv.reference), self._arrays()
+        call, args = self._call(jaxconv.reference), self._arrays
         counted = contractions(call, *args) if self.op.startswith("conv") else []
         adds = sum(work.multiply_adds for work in counted)
         moved = array_bytes([args, jax.eval_shape(call, *args)])
         return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
 
+    @functools.cached_property
     def _arrays(self) -> tuple[Array, ...]:
         rng = np.random.default_rng(0)
-        arrays = [jnp.asarray(rng.standard_normal(s), jnp.float32) for s in self.shapes]
+        arrays = [jnp.asarray(rng.standard_normal(s, np.float32)) for s in self.shapes]
         if self.labels:
             arrays.append(jnp.arange(self.shapes[0][0], dtype=jnp.int32) % self.labels)
         return tuple(arrays)

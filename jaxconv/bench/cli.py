@@ -44,6 +44,13 @@ def _parser() -> Parser:
         metavar="N",
         help="calls of each, at least (default: 9)",
     )
+    parser.add_argument(
+        "--batches",
+        type=count(1),
+        default=1,
+        metavar="N",
+        help="N times as many images or rows, to fill a GPU (default: 1)",
+    )
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu or tpu (default: JAX's)")
     parser.add_argument("--threads", type=count(1), metavar="N", help="threads of PyTorch")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="write everything there, too")
@@ -65,7 +72,7 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
     import jaxconv
     from jaxconv.bench import report
     from jaxconv.bench.contestants import measure
-    from jaxconv.bench.floors import measured_ceilings
+    from jaxconv.bench.floors import measured_ceilings, size_for
     from jaxconv.check.console import Progress, show_table
 
     chosen = _chosen(parser, options.only)
@@ -75,11 +82,13 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
         _check_plot(parser)
     results = {}
     with jax.default_device(device), Progress(len(chosen)) as progress:
-        ceilings = measured_ceilings(jaxconv.compiler_options(device.platform))
-        source = report.about(device, options.rounds, ceilings)
+        platform = device.platform
+        ceilings = measured_ceilings(jaxconv.compiler_options(platform), size_for(platform))
+        source = report.about(device, options.rounds, options.batches, ceilings)
         progress.step(str(source))
         for name, subject in chosen.items():
-            results[name] = measure(subject, options.rounds, device.platform, ceilings)
+            subject = subject.of_batches(options.batches)
+            results[name] = measure(subject, options.rounds, platform, ceilings)
             for row in report.rows({name: results[name]}):
                 progress.step(" | ".join(row))
     show_table(f"Medians of {options.rounds} rounds or more", report.HEADINGS, report.rows(results))

@@ -5,6 +5,7 @@ Autodiff takes part twice: how far it is from itself is the noise.
 
 import functools
 import hashlib
+import math
 import random
 import re
 import statistics
@@ -26,6 +27,10 @@ AGAIN = "autodiff again"
 # Of contests that are over sooner than this, so many times as many rounds at most.
 ENOUGH_S = 1.0
 MORE = 10
+# On a GPU a call returns before it is done, and to wait for it takes longer than many an op does:
+# so many calls are waited for together as take this long, but not more than MOST_CALLS.
+TOGETHER_S = 0.01
+MOST_CALLS = 200
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Timing:
     Attributes:
         compile_s: seconds from the function to the executable, None in PyTorch.
         temporary_bytes: what it holds beside arguments and results, if that is known.
-        seconds: of each call.
+        seconds: of a call, from each round.
         program: a fingerprint of what XLA made of it, names aside; None in PyTorch.
     """
 
@@ -65,14 +70,24 @@ class Result:
     residual_bytes: dict[str, int]
 
 
-def compiled(program: Program, options: dict[str, str]) -> tuple[Callable[[], Any], Timing]:
-    """The program as a call, and what it took to get there."""
+def compiled(
+    program: Program, options: dict[str, str], *, again: bool = False
+) -> tuple[Callable[[], Any], Timing]:
+    """The program as a call that does not wait for it to be done, and what it took to get there.
+
+    If `again`, it was compiled once before that. On a GPU XLA tries what is fastest, and keeps what
+    it found for all programs of the process: the first to ask would pay for the others.
+    """
+    if again:
+        jax.jit(lambda *args: program.function(*args), compiler_options=options).lower(
+            *program.args
+        ).compile()
     start = time.perf_counter()
     lowered = jax.jit(program.function, compiler_options=options).lower(*program.args)
     executable = lowered.compile()
     seconds = time.perf_counter() - start
     memory = executable.memory_analysis()
-    run = functools.partial(lambda *args: jax.block_until_ready(executable(*args)), *program.args)
+    run = functools.partial(executable, *program.args)
     held = getattr(memory, "temp_size_in_bytes", None)
     return run, Timing(seconds, held, program=_fingerprint(executable.as_text() or ""))
 
@@ -97,7 +112,8 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
     The turns of a round are in an order of its own, so that nobody always comes after the same.
     """
     residuals = {}
-    contests: dict[str, dict[str, tuple[Callable[[], Any], Timing]]] = {}
+    contests: dict[str, dict[str, tuple[Turn, Timing]]] = {}
+    together = 1 if device == "cpu" else MOST_CALLS
     arrays: dict[str, tuple[Any, ...]] = {}
     for name, ops in (("ours", jaxconv), ("autodiff", jaxconv.reference)):
         kept = subject.residual_bytes(ops)
@@ -115,11 +131,14 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
                 settings[f"{name} + options"] = options
             if name == "autodiff":
                 settings[AGAIN] = {}
-            contest |= {who: compiled(shared, extra) for who, extra in settings.items()}
+            for who, extra in settings.items():
+                run, timing = compiled(shared, extra, again=device != "cpu")
+                contest[who] = Turn(run, jax.block_until_ready, together), timing
     where = pytorch.device_like(device)
     if where is not None:
+        pytorch.prepare(where)
         for direction, run in subject.on_torch(where).items():
-            contests[direction]["PyTorch"] = run, Timing()
+            contests[direction]["PyTorch"] = Turn(run, pytorch.wait, together), Timing()
     for contest in contests.values():
         _take_turns(list(contest.values()), rounds)
     floors = {direction: ceilings.floor_ms(works) for direction, works in subject.work().items()}
@@ -130,18 +149,39 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
     return Result(timings, floors, residuals)
 
 
-def _take_turns(contest: list[tuple[Callable[[], Any], Timing]], rounds: int) -> None:
+class Turn:
+    """Calls of a contestant, one after the other, waited for together.
+
+    Attributes:
+        calls: how many; 1 where `most` is 1.
+    """
+
+    def __init__(self, run: Callable[[], Any], wait: Callable[[Any], Any], most: int = 1):
+        self._run, self._wait, self.calls = run, wait, 1
+        if most > 1:
+            self.seconds_a_call()  # warms up
+            self.calls = min(max(math.ceil(TOGETHER_S / self.seconds_a_call()), 1), most)
+
+    def seconds_a_call(self) -> float:
+        """Of a turn that is taken now."""
+        start = time.perf_counter()
+        for _ in range(self.calls):
+            # What the call before it gave is let go of, and its memory free, when this is done.
+            result = self._run()
+        self._wait(result)
+        return (time.perf_counter() - start) / self.calls
+
+
+def _take_turns(contest: list[tuple[Turn, Timing]], rounds: int) -> None:
     """So many rounds, and more of what is quick: its noise is larger.
 
-    A turn is two calls, and the second counts, as one step of training comes after another: what
+    Each is taken twice, and the second counts, as one step of training comes after another: what
     the one before left in caches, and of memory to use again, is of one's own making.
     """
     begin = time.perf_counter()
     for number in range(MORE * rounds):
         if number >= rounds and time.perf_counter() - begin > ENOUGH_S:
             break
-        for run, timing in random.Random(number).sample(contest, len(contest)):
-            run()
-            start = time.perf_counter()
-            run()
-            timing.seconds.append(time.perf_counter() - start)
+        for turn, timing in random.Random(number).sample(contest, len(contest)):
+            turn.seconds_a_call()
+            timing.seconds.append(turn.seconds_a_call())

@@ -25,10 +25,11 @@ class Work(NamedTuple):
 
 
 class Ceilings(NamedTuple):
-    """What the machine does in a second, at best."""
+    """What the machine does in a second, at best; and the seconds of a call that does nothing."""
 
     multiply_adds: float
     bytes: float
+    call_s: float = 0.0
 
     def floor_ms(self, works: Iterable[Work]) -> float:
         """Of pieces of work that wait for each other."""
@@ -37,12 +38,18 @@ class Ceilings(NamedTuple):
         )
 
 
-def measured_ceilings(options: dict[str, str], size: int = 2048, calls: int = 9) -> Ceilings:
+def size_for(platform: str) -> int:
+    """Of the matrices: their product takes far longer than a call does."""
+    return 2048 if platform == "cpu" else 16384
+
+
+def measured_ceilings(options: dict[str, str], size: int, calls: int = 9) -> Ceilings:
     """From a product of two float32 matrices and from negating an array of two such in place.
 
     Both are the best of some calls: a ceiling is not a typical time. The product is tried
     without and with the compiler's options. In place, because a new array of some size comes in
-    pages that the system clears first, which can take longer than all the rest.
+    pages that the system clears first, which can take longer than all the rest. Calls that do
+    nothing are waited for together.
     """
     matrix = jnp.ones((size, size), jnp.float32)
     products = (
@@ -53,7 +60,19 @@ def measured_ceilings(options: dict[str, str], size: int = 2048, calls: int = 9)
     array = jnp.ones((2, size, size), jnp.float32)
     moved = 2 * array.nbytes
     negated = jax.jit(jnp.negative, donate_argnums=0).lower(array).compile()
-    return Ceilings(size**3 / product_s, moved / _best(negated, (array,), calls, in_place=True))
+    moved_s = _best(negated, (array,), calls, in_place=True)
+    return Ceilings(size**3 / product_s, moved / moved_s, _call_s())
+
+
+def _call_s(calls: int = 200) -> float:
+    """Of one of so many calls of next to nothing."""
+    number = jnp.zeros((), jnp.float32)
+    negated = jax.jit(jnp.negative).lower(number).compile()
+    start = time.perf_counter()
+    for _ in range(calls):
+        y = negated(number)
+    jax.block_until_ready(y)
+    return (time.perf_counter() - start) / calls
 
 
 def _best(

@@ -4,7 +4,7 @@ import functools
 import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jax import Array
 import jaxconv
 import jaxconv.reference
 from jaxconv.bench.floors import Work, contractions
-from jaxconv.bench.pytorch import TorchOps, as_torch, waiting
+from jaxconv.bench.pytorch import TorchOps, as_torch
 from jaxconv.bench.subject import Program
 from jaxconv.models import Model, Params, lenet, plain
 from jaxconv.models.model import layer
@@ -49,6 +49,11 @@ class Network:
 
         return cls(model.init, loss, images)
 
+    def of_batches(self, count: int) -> "Network":
+        """The same network on so many times as many images."""
+        examples, height, width, channels = self.images
+        return replace(self, images=(count * examples, height, width, channels))
+
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """The step."""
         loss = functools.partial(self.loss, ops)
@@ -75,7 +80,7 @@ class Network:
             with torch.no_grad():
                 return [p - RATE * g for p, g in zip(held, gradient, strict=True)]
 
-        return {"step": waiting(step, device)}
+        return {"step": step}
 
     def residual_bytes(self, ops: Any) -> None:
         """No question: what the whole step holds is its temporary memory."""

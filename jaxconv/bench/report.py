@@ -37,20 +37,23 @@ class About(NamedTuple):
     versions: dict[str, str]
     torch_threads: int | None
     rounds: int
+    batches: int
     ceilings: Ceilings
 
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         threads = "" if self.torch_threads is None else f" (PyTorch: {self.torch_threads} threads)"
+        batches = "" if self.batches == 1 else f", {self.batches} times as many examples"
         return (
             f"{self.processor}, {self.cores} cores{threads}, device {self.device}; float32; "
-            f"{versions}; medians of {self.rounds} rounds or more. Ceilings: "
+            f"{versions}; medians of {self.rounds} rounds or more{batches}. Ceilings: "
             f"{self.ceilings.multiply_adds / 1e9:.3g} G multiply-adds/s, "
-            f"{self.ceilings.bytes / 1e9:.3g} GB/s."
+            f"{self.ceilings.bytes / 1e9:.3g} GB/s; a call of nothing "
+            f"{1e3 * self.ceilings.call_s:.2g} ms."
         )
 
 
-def about(device: jax.Device, rounds: int, ceilings: Ceilings) -> About:
+def about(device: jax.Device, rounds: int, batches: int, ceilings: Ceilings) -> About:
     """This machine, this process."""
     versions = {"Python": platform.python_version(), "jaxconv": jaxconv.__version__}
     for name, package in (("JAX", "jax"), ("jaxlib", "jaxlib"), ("Flax", "flax")):
@@ -63,7 +66,8 @@ def about(device: jax.Device, rounds: int, ceilings: Ceilings) -> About:
         torch: Any = importlib.import_module("torch")
         versions["PyTorch"], threads = torch.__version__, torch.get_num_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return About(_processor(), cores or 1, device.device_kind, versions, threads, rounds, ceilings)
+    kind = device.device_kind
+    return About(_processor(), cores or 1, kind, versions, threads, rounds, batches, ceilings)
 
 
 def _processor() -> str:

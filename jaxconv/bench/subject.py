@@ -16,11 +16,17 @@ class Program(NamedTuple):
 class Subject(Protocol):
     """An op or a network: what it does in each direction ("forward", "both" or "step")."""
 
+    def of_batches(self, count: int) -> "Subject":
+        """The same on so many times as many examples."""
+
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """With `jaxconv` as `ops`, or with its twin."""
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """The same in PyTorch, ready to be called; {} if it has no such thing."""
+        """The same in PyTorch, ready to be called; {} if it has no such thing.
+
+        On a GPU a call returns before it is done, as one on JAX does.
+        """
 
     def residual_bytes(self, ops: Any) -> int | None:
         """What is kept for the backward pass, if that is a question."""

@@ -67,6 +67,14 @@ def test_work():
     assert Case("relu", ((2, 3),)).work()["both"] == [Work(0, 4 * 2 * 2 * 6)]
 
 
+def test_batches():
+    """Of images and of rows; whose number of labels is theirs."""
+    assert CONV.of_batches(3).shapes == ((6, 4, 5, 3), (3, 3, 3, 6))
+    losses = Case("softmax_cross_entropy", ((4, 3),), labels=3).of_batches(2)
+    _, (_, logits, labels) = losses.on_jax(jaxconv)["both"]
+    assert (logits.shape, labels.tolist()) == ((8, 3), [0, 1, 2, 0, 1, 2, 0, 1])
+
+
 def test_residuals():
     case = Case("relu", ((8, 16),))
     assert case.residual_bytes(jaxconv) <= case.residual_bytes(jaxconv.reference)

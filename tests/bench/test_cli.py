@@ -21,20 +21,20 @@ def two_ops(monkeypatch):
     tiny = {"relu tiny": Case("relu", ((2, 3),)), "tanh tiny": Case("tanh", ((2, 3),))}
     monkeypatch.setattr(cases, "CASES", tiny)
     monkeypatch.setattr(networks, "NETWORKS", {})
-    monkeypatch.setattr(floors, "measured_ceilings", lambda options: Ceilings(1e9, 1e9))
+    monkeypatch.setattr(floors, "measured_ceilings", lambda options, size: Ceilings(1e9, 1e9))
 
 
 def test_everything_is_written(two_ops, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(contestants, "MORE", 1)
     table, picture, data = tmp_path / "t.md", tmp_path / "p.png", tmp_path / "d.json"
     files = ["--json", str(data), "--markdown", str(table), "--plot", str(picture)]
-    main(["--only", "relu", "--rounds", "2", "--device", "cpu", *files])
+    main(["--only", "relu", "--rounds", "2", "--batches", "3", "--device", "cpu", *files])
     out = capsys.readouterr().out
     assert "relu tiny" in out
     assert "tanh" not in out
     document = json.loads(data.read_text())
     assert list(document["results"]) == ["relu tiny"]
-    assert document["about"]["rounds"] == 2
+    assert (document["about"]["rounds"], document["about"]["batches"]) == (2, 3)
     assert len(document["results"]["relu tiny"]["both"]["ours"]["seconds"]) == 2
     assert "| relu tiny |" in table.read_text()
     assert picture.stat().st_size > 1000
@@ -46,6 +46,7 @@ def test_everything_is_written(two_ops, tmp_path, monkeypatch, capsys):
         (["--only", "relu", "pol"], "--only: no name has 'pol' in it; there are relu tiny, tanh"),
         (["--only"], "argument --only: expected at least one argument"),
         (["--rounds", "0"], "argument --rounds: must be 1 or more, but '0' came"),
+        (["--batches", "0"], "argument --batches: must be 1 or more, but '0' came"),
         (["--threads", "many"], "argument --threads: must be 1 or more, but 'many' came"),
         (["--device", "abacus"], "--device: JAX finds no 'abacus' here; it has cpu"),
         (["--json", "no/where.json"], "argument --json: there is no folder"),
@@ -97,5 +98,5 @@ def test_both_entries_are_the_command(file, monkeypatch, capsys):
         runpy.run_path(str(ROOT / file), run_name="__main__")
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    for flag in ("only", "rounds", "device", "threads", "json", "markdown", "plot"):
+    for flag in ("only", "rounds", "batches", "device", "threads", "json", "markdown", "plot"):
         assert f"--{flag}" in out

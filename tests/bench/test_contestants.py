@@ -5,7 +5,7 @@ import pytest
 
 import jaxconv
 from jaxconv.bench import contestants, pytorch
-from jaxconv.bench.contestants import AGAIN, Timing, compiled, measure
+from jaxconv.bench.contestants import AGAIN, Timing, Turn, compiled, measure
 from jaxconv.bench.floors import Ceilings, Work
 from jaxconv.bench.subject import Program
 
@@ -46,23 +46,44 @@ def test_everybody_takes_part(torch, options, monkeypatch):
 def test_turns_of_every_round_are_in_an_order_of_its_own(monkeypatch):
     monkeypatch.setattr(contestants, "MORE", 1)
     calls = []
-    contest = [(lambda name=name: calls.append(name), Timing()) for name in "abcd"]
+    waited = []
+    contest = [
+        (Turn(lambda name=name: calls.append(name), waited.append), Timing()) for name in "abcd"
+    ]
     contestants._take_turns(contest, 4)
     rounds = ["".join(calls[i : i + 8]) for i in range(0, 32, 8)]
     assert all(one[::2] == one[1::2] for one in rounds)  # a turn is two calls, one after the other
     assert all(sorted(one[::2]) == list("abcd") for one in rounds)
     assert len(set(rounds)) > 2
+    assert len(waited) == len(calls)
     assert [len(timing.seconds) for _, timing in contest] == [4] * 4
 
 
 def test_what_is_quick_takes_more_turns(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(contestants.time, "perf_counter", lambda: next(clock))
-    for enough, turns in ((0, 2), (10, 4), (1000, 20)):
+    for enough, turns in ((0, 2), (10, 3), (1000, 20)):
         monkeypatch.setattr(contestants, "ENOUGH_S", enough)
         timing = Timing()
-        contestants._take_turns([(lambda: None, timing)], 2)
+        contestants._take_turns([(Turn(lambda: None, lambda _: None), timing)], 2)
         assert len(timing.seconds) == turns
+
+
+@pytest.mark.parametrize(("tick", "calls"), [(0.004, 3), (0.02, 1), (1e-4, 5)])
+def test_calls_that_are_waited_for_together(tick, calls, monkeypatch):
+    """As many as take a hundredth of a second, if a call takes so long; 5 at most."""
+    clock = [0.0]
+    monkeypatch.setattr(contestants.time, "perf_counter", lambda: clock[0])
+    waited = []
+
+    def run():
+        clock[0] += tick
+        return len(waited)
+
+    turn = Turn(run, waited.append, most=5)
+    assert turn.calls == calls
+    assert turn.seconds_a_call() == pytest.approx(tick)
+    assert waited == [0, 1, 2]
 
 
 def test_equal_programs_are_equal_whatever_their_names():
@@ -80,9 +101,10 @@ def test_equal_programs_are_equal_whatever_their_names():
     assert programs[0] == programs[1] != programs[2]
 
 
-def test_the_compiler_is_timed_and_asked():
+@pytest.mark.parametrize("again", [False, True])
+def test_the_compiler_is_timed_and_asked(again):
     program = Program(lambda x: x @ x.T, (jnp.ones((4, 4)),))
-    run, timing = compiled(program, {})
+    run, timing = compiled(program, {}, again=again)
     assert run().tolist() == [[4.0] * 4] * 4
     assert timing.compile_s > 0
     assert timing.temporary_bytes >= 0

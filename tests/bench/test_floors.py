@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxconv.reference as jc
-from jaxconv.bench.floors import Ceilings, Work, contractions, measured_ceilings
+from jaxconv.bench.floors import Ceilings, Work, contractions, measured_ceilings, size_for
 
 
 def counted(op, *shapes, **options):
@@ -45,3 +45,7 @@ def test_the_scarcer_of_the_two_counts():
 def test_a_machine_has_ceilings():
     for ceiling in measured_ceilings({}, size=8, calls=1):
         assert 0 < ceiling < math.inf
+
+
+def test_a_gpu_is_asked_for_more():
+    assert size_for("gpu") > size_for("cpu")

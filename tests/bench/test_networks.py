@@ -86,6 +86,14 @@ def test_sizes():
     }
 
 
+def test_batches():
+    network = SMALL["plain"]
+    images, labels = network.of_batches(3).batch()
+    assert images.shape == (3 * network.images[0], *network.images[1:])
+    assert len(labels) == len(images)
+    assert network.of_batches(3).init is network.init
+
+
 def test_work_of_a_step():
     """The first layer needs no gradient of the images."""
     conv, dense, last = SMALL["plain"].work()["step"]

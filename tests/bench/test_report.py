@@ -34,7 +34,8 @@ BARE = Result(
     {},
 )
 RESULTS = {"conv": FULL, "net step": BARE}
-SOURCE = report.About("A processor", 2, "cpu", {"jaxconv": "0.1"}, 2, 3, Ceilings(7.1e10, 1.25e10))
+CEILINGS = Ceilings(7.1e10, 1.25e10, 8e-6)
+SOURCE = report.About("A processor", 2, "cpu", {"jaxconv": "0.1"}, 2, 3, 1, CEILINGS)
 
 
 def cells(row):
@@ -81,8 +82,8 @@ def test_markdown():
     said, empty, header, rule, *rows = report.markdown(RESULTS, SOURCE).splitlines()
     assert said == (
         "A processor, 2 cores (PyTorch: 2 threads), device cpu; float32; jaxconv 0.1; medians of"
-        " 3 rounds or more. Ceilings: 71 G multiply-adds/s, 12.5 GB/s. Noise: 25% in the middle,"
-        " 25% at most."
+        " 3 rounds or more. Ceilings: 71 G multiply-adds/s, 12.5 GB/s; a call of nothing"
+        " 0.008 ms. Noise: 25% in the middle, 25% at most."
     )
     assert empty == ""
     assert {line.count("|") for line in (header, rule, *rows)} == {len(report.HEADINGS) + 1}
@@ -92,7 +93,7 @@ def test_markdown():
 def test_json(tmp_path):
     write_json(tmp_path / "out.json", report.document(RESULTS, SOURCE))
     document = json.loads((tmp_path / "out.json").read_text())
-    assert document["about"]["ceilings"] == {"multiply_adds": 7.1e10, "bytes": 1.25e10}
+    assert document["about"]["ceilings"] == CEILINGS._asdict()
     assert document["about"]["rounds"] == 3
     assert document["noise"]["largest"] == pytest.approx(0.25)
     conv = document["results"]["conv"]
@@ -111,8 +112,9 @@ def test_plot(tmp_path):
 
 
 def test_about_names_the_machine_and_no_host():
-    found = report.about(jax.devices("cpu")[0], 9, Ceilings(1, 1))
+    found = report.about(jax.devices("cpu")[0], 9, 2, Ceilings(1, 1))
     assert found.processor
     assert found.cores >= 1
     assert found.versions["JAX"] == jax.__version__
     assert os.uname().nodename not in str(found)
+    assert "rounds or more, 2 times as many examples. Ceilings" in str(found)
