@@ -119,45 +119,38 @@ _quickly = jit(_value_and_cotangents, static_argnums=(0, 1))
 _as_users_have_it = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
 
 
-def judged(op, sample: Sample, dy, nudge=None):
-    """`value_and_cotangents`, and per array (⟨dx, v⟩, the same by differences) for a random v."""
+def judged(record: Record, sample: Sample, dy, nudge=None):
+    """y of the op alone, (y, gradients) of its rule and of its twin, and slopes.
+
+    Slopes are per array (⟨dx, v⟩, the same by differences of the op alone) for a random v. All is
+    one program, which takes half as long to compile as several.
+    """
     floats, rebuild = _without_float0(dy)
-    arrays = tuple(sample.arrays.values())
-    steps = tuple(_direction(i, a.shape) * (nudge or 0) / 2 for i, a in enumerate(arrays))
-    y, gradients, slopes = _judged(
-        _Bound(op, sample), rebuild, nudge is not None, arrays, dict(sample.fixed), floats, steps
-    )
-    if nudge is None:
-        return y, gradients, None
-    return y, gradients, dict(zip(sample.arrays, slopes, strict=True))
+    names, arrays = tuple(sample.arrays), tuple(map(np.asarray, sample.arrays.values()))
+
+    def run(*arrays):
+        return _judged(
+            _Bound(record.op, sample), _Bound(record.twin, sample), rebuild, arrays,
+            dict(sample.fixed), floats,
+        )  # fmt: skip
+
+    alone, rule, twin = run(*arrays)
+    _, gradients = rule
+    slopes = {}
+    for i, (name, gradient) in enumerate(zip(names, gradients, strict=True) if nudge else ()):
+        step = _direction(i, arrays[i].shape) * nudge / 2
+        total = 0.0
+        for scale, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
+            far, *_ = run(*arrays[:i], arrays[i] + scale * step, *arrays[i + 1 :])
+            total += weight * sum(map(np.vdot, floats, float_leaves(far))) / 12
+        slopes[name] = np.vdot(gradient, step), total
+    return alone, rule, twin, slopes
 
 
 @functools.partial(jit, static_argnums=(0, 1, 2))
-def _judged(call, rebuild, differences, arrays, fixed, dy, steps):
-    y, pull = jax.vjp(lambda *arrays: call(arrays, fixed), *arrays)
-    gradients = pull(rebuild(dy))
-    if not differences:
-        return y, gradients, ()
-
-    def objective(arrays):
-        leaves = float_leaves(call(arrays, fixed))
-        return sum(jnp.sum(d * leaf) for d, leaf in zip(dy, leaves, strict=True))
-
-    slopes = []
-    for i, (gradient, step) in enumerate(zip(gradients, steps, strict=True)):
-        far = jnp.array([-2.0, -1.0, 1.0, 2.0])
-
-        def at(scale, i=i, step=step):
-            return objective((*arrays[:i], arrays[i] + scale * step, *arrays[i + 1 :]))
-
-        values = jax.lax.map(at, far)
-        slopes.append(
-            (
-                jnp.sum(gradient * step),
-                jnp.sum(values * jnp.array([1.0, -8.0, 8.0, -1.0])) / 12,
-            )
-        )
-    return y, gradients, slopes
+def _judged(call, twin, rebuild, arrays, fixed, dy):
+    rule, of_twin = (_value_and_cotangents(f, rebuild, arrays, fixed, dy) for f in (call, twin))
+    return call(arrays, fixed), rule, of_twin
 
 
 def _direction(seed, shape):

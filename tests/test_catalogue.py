@@ -34,12 +34,12 @@ def test_value_and_gradients(record, seed):
     """
     sample = record.sample(seed)
     dy = cotangent_of(record.op, sample, seed)
-    y, gradients, slope = judged(record.op, sample, dy, NUDGE if sample.smooth else None)
-    twin = value_and_cotangents(record.twin, sample, dy)
-    assert_trees_close((y, gradients), twin, f"{record.name} sample {seed} ", record.tolerance)
-    if slope is not None:
-        for name, (got, want) in slope.items():
-            np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7, err_msg=f"d{name}")
+    alone, rule, twin, slopes = judged(record, sample, dy, NUDGE if sample.smooth else None)
+    assert_trees_close(rule, twin, f"{record.name} sample {seed} ", record.tolerance)
+    assert_trees_close(alone, rule[0], f"{record.name} sample {seed} without its rule ")
+    assert set(slopes) == (set(sample.arrays) if sample.smooth else set())
+    for name, (got, want) in slopes.items():
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7, err_msg=f"d{name}")
 
 
 @each_op

@@ -38,20 +38,24 @@ def test_every_op_is_transformed_where_there_is_something_to_see():
 
 
 def both(call, transform, *args):
-    """The transformed loss of rule and twin, each compiled once."""
-    assert_trees_close(
-        jit(transform(call.hand))(*args), jit(transform(call.twin))(*args), tolerance=1e-9
-    )
+    """The transformed loss of rule and twin, in one program."""
+    got, want = jit(lambda *args: (transform(call.hand)(*args), transform(call.twin)(*args)))(*args)
+    assert_trees_close(got, want, tolerance=1e-9)
 
 
 @each_call
 def test_gradient_without_jit_with_jit_inside_and_under_checkpoint(name):
     call = call_of(name)
-    want = call.twin_gradient(call.arrays)
+
+    @jit
+    def gradients(arrays):
+        ways = call.twin, jax.jit(call.hand), jax.checkpoint(call.hand)
+        return [jax.grad(loss)(arrays) for loss in ways]
+
+    want, inside, again = gradients(call.arrays)
     assert_trees_close(jax.grad(call.hand)(call.arrays), want, "without jit")
-    assert_trees_close(jit(jax.grad(jax.jit(call.hand)))(call.arrays), want, "jit")
-    again = jit(jax.grad(jax.checkpoint(call.hand)))
-    assert_trees_close(again(call.arrays), want, "checkpoint")
+    assert_trees_close(inside, want, "jit")
+    assert_trees_close(again, want, "checkpoint")
 
 
 @each_call
@@ -77,16 +81,28 @@ def test_scan(name):
 @each_call
 def test_vmap_of_each_argument_and_of_all(name):
     call = call_of(name)
-    stacks = tuple(jnp.stack([a, a + 0.003 * normal(7, a.shape), a * 1.001]) for a in call.arrays)
-    for batched in {*range(len(stacks)), None}:
-        chosen = tuple(batched in (None, i) for i in range(len(stacks)))
-        if batched is None and len(stacks) == 1:
-            continue
-        args = tuple(s if c else a for s, c, a in zip(stacks, chosen, call.arrays, strict=True))
-        axes = (tuple(0 if c else None for c in chosen),)
-        hand = jit(jax.vmap(jax.grad(call.hand), in_axes=axes))(args)
+    arrays = tuple(map(np.asarray, call.arrays))
+    stacks = tuple(np.stack([a, a + 0.003 * normal(7, a.shape), a * 1.001]) for a in arrays)
+    count = len(arrays)
+    choices = [tuple(i == chosen for i in range(count)) for chosen in range(count)]
+    if count > 1:
+        choices.append((True,) * count)
+
+    def picked(choice):
+        return tuple(s if c else a for s, c, a in zip(stacks, choice, arrays, strict=True))
+
+    @jit
+    def mapped(all_args):
+        axes = [tuple(0 if c else None for c in choice) for choice in choices]
+        gradient = jax.grad(call.hand)
+        return [
+            jax.vmap(gradient, in_axes=(a,))(args) for a, args in zip(axes, all_args, strict=True)
+        ]
+
+    all_args = [picked(choice) for choice in choices]
+    for hand, choice, args in zip(mapped(all_args), choices, all_args, strict=True):
         for i in range(3):
-            alone = tuple(a[i] if c else a for a, c in zip(args, chosen, strict=True))
+            alone = tuple(a[i] if c else a for a, c in zip(args, choice, strict=True))
             assert_trees_close(jax.tree.map(lambda h, i=i: h[i], hand), call.twin_gradient(alone))
 
 
