@@ -122,8 +122,8 @@ _as_users_have_it = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
 def judged(record: Record, sample: Sample, dy, nudge=None):
     """y of the op alone, (y, gradients) of its rule and of its twin, and slopes.
 
-    Slopes are per array (⟨dx, v⟩, the same by differences of the op alone) for a random v. All is
-    one program, which takes half as long to compile as several.
+    Slopes are per array (⟨dx, v⟩, the same by differences of the op alone) for a random v. The
+    differences are calls of the same program: loops in it took as long to compile as the rest.
     """
     floats, rebuild = _without_float0(dy)
     names, arrays = tuple(sample.arrays), tuple(map(np.asarray, sample.arrays.values()))
