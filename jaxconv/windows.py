@@ -42,7 +42,7 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
     if math.prod(g.window) > FEW_OFFSETS:
         return views_of_copy(g, x, fill)
     nothing = jnp.asarray(fill, x.dtype)
-    return (_view_of_x(g, a, x, nothing) for a in offsets(g))
+    return (view_of_x(g, a, x, nothing) for a in offsets(g))
 
 
 def views_of_copy(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
@@ -60,7 +60,7 @@ def _view_of_padded(g: Windows, a: Ints, padded: Array) -> Array:
     return lax.slice(padded, g.on_axes(start, 0), limits, g.on_axes(g.stride, 1))
 
 
-def _view_of_x(g: Windows, a: Ints, x: Array, nothing: Array) -> Array:
+def view_of_x(g: Windows, a: Ints, x: Array, nothing: Array) -> Array:
     """The windows that see x at this offset; the others see nothing."""
     starts, limits, widths = [], list(x.shape), []
     for i, d, s, o, (low, _), n, axis in zip(

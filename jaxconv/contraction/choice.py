@@ -25,6 +25,7 @@ from jaxconv.contraction import (
     dilated,
     exchanged,
     groups,
+    inner,
     matrix,
     outer,
     phases,
@@ -46,6 +47,8 @@ Role = Literal["image", "kernel"]
 #   all apart, 3×3 64→64          y 21 / 37, dx 22 / 38
 #   exchanged, a few images each  dw 3×3 64→64 31 / 133, 5×5 1→32 2.5 / 4.9, stride 2 16 / 48
 #   outer products                y 5×5 1→32 1.3 / 2.7, 3×3 3→32 2.2 / 5.5
+#   inner products with AVX2      y 5×5 32→1, 128×28×28, 3.4 / 17; 3×3 64→3, 32×32×32, 2.1 / 4.7;
+#     on JAX 0.11.2               4.0 / 6.6, 2.2 / 2.3, with options 4.1 / 16, 2.1 / 5.8
 # 16-bit floats gain as much: bfloat16 depthwise y 2.4 / 55, dw 6.8 / 71, groups dw 14 / 605.
 
 # And on an H100:
@@ -65,6 +68,11 @@ MOST_TAPS = 1024
 # Outer products: of so many channels, and so many taps · channels at most. y of 3×3 4→16 1.2 / 2.2.
 FEW_CHANNELS = 4
 MOST_PRODUCTS = 49
+# Inner products: to so few channels, of so many taps at most, without a stride, in which most of
+# them are not asked for. With AVX2, this form / the plain one: 3×3, 32×32×32, 64→4 2.9 / 5.2,
+# 64→8 5.6 / 6.6, 16→8 11 / 4.7; 64→3 with stride 2 2.1 / 3.1, JAX 0.11.2 2.4 / 1.3; 7×7 64→3,
+# 8×64×64, 21 / 16.
+MOST_INNER_PRODUCTS = 25
 # Of fewer terms in the sum of a kernel gradient, examples · positions, the plain form is as fast.
 # This form / the plain one: 64 · 8 · 8 terms of 64 channels 3.7 / 3.3, of 256 channels 23 / 24;
 # 8 · 28 · 28 of 256 channels 59 / 102. In one dimension 32 · 1024 of 64 channels 8.7 / 10.6.
@@ -128,6 +136,8 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
         return matrix.correlate
     if g.dims == 3:
         return partial(depth.correlate, flat=_correlate)
+    if c_out <= FEW_CHANNELS and max(g.stride) == 1 and math.prod(g.window) <= MOST_INNER_PRODUCTS:
+        return inner.correlate
     work = examples * math.prod(g.output) * math.prod(g.window) * c_in * c_out
     many = min(c_in, c_out) >= LEAST_CHANNELS and max(c_in, c_out) >= MORE_CHANNELS
     return apart.correlate if apart.SLOW_LIBRARY and many and work >= MUCH_WORK else None

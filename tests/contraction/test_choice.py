@@ -18,6 +18,7 @@ CASES = {
     "depthwise": ("conv", (4, 5, 6, 3), (3, 2, 1, 6), {"groups": 3, "stride": (1, 2)}),
     "groups": ("conv", (4, 5, 6, 4), (3, 2, 2, 6), {"groups": 2, "padding_mode": "reflect"}),
     "many groups": ("conv", (4, 4, 5, 18), (2, 3, 2, 9), {"groups": 9, "stride": (2, 1)}),
+    "inner": ("conv", (4, 5, 6, 6), (3, 2, 6, 2), {"padding": (2, 1)}),
     "1x1": ("conv", (4, 5, 6, 4), (1, 1, 4, 3), {"stride": 2}),
     "exchanged": ("conv", (4, 5, 6, 3), (3, 2, 3, 2), {"stride": (1, 2)}),
     "depth": ("conv", (4, 3, 4, 5, 2), (2, 3, 2, 2, 3), {"flip_kernel": True}),

@@ -5,9 +5,12 @@ Whether or not `jaxconv.contraction.choice` would ever take it for such a shape.
 
 import functools
 from dataclasses import replace
+from functools import partial
 
+import jax
 import numpy as np
 import pytest
+from jax.lax import Precision
 from rules import integers, jit
 
 from jaxconv.check.catalogue.geometries import conv_case
@@ -19,6 +22,7 @@ from jaxconv.contraction import (
     dilated,
     exchanged,
     groups,
+    inner,
     matrix,
     outer,
     phases,
@@ -209,6 +213,19 @@ def test_matrix_in_parts(seed, parts, monkeypatch):
 def test_outer(seed):
     g, x, w, _ = without_groups(seed)
     check(outer.correlate, plain.correlate, g, x, w)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_inner(seed):
+    g, x, w, _ = without_groups(seed)
+    check(inner.correlate, plain.correlate, g, x, w)
+    g = replace(g, precision=(Precision.HIGH, Precision.HIGHEST))
+    product = next(
+        e
+        for e in jax.make_jaxpr(partial(inner.correlate, g))(x, w).eqns
+        if e.primitive.name == "dot_general"
+    )
+    assert product.params["precision"] == (Precision.HIGHEST, Precision.HIGH)  # of w, and of x
 
 
 @pytest.mark.parametrize("seed", SEEDS)
