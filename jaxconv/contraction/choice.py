@@ -136,7 +136,8 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
         return matrix.correlate
     if g.dims == 3:
         return partial(depth.correlate, flat=_correlate)
-    if c_out <= FEW_CHANNELS and max(g.stride) == 1 and math.prod(g.window) <= MOST_INNER_PRODUCTS:
+    few = c_out <= FEW_CHANNELS and math.prod(g.window) <= MOST_INNER_PRODUCTS
+    if few and math.prod(g.stride) == 1:
         return inner.correlate
     work = examples * math.prod(g.output) * math.prod(g.window) * c_in * c_out
     many = min(c_in, c_out) >= LEAST_CHANNELS and max(c_in, c_out) >= MORE_CHANNELS

@@ -162,6 +162,13 @@ def test_a_dilated_kernel_gradient_on_a_gpu_is_one_without_holes(layout):
         assert text.count("stablehlo.convolution") == pieces
 
 
+@pytest.mark.parametrize("outputs", [2, 30])
+def test_without_dimensions_it_is_a_product(outputs):
+    x, w = normal(0, (4, 20)), normal(1, (outputs, 20))
+    y, pull = jax.vjp(lambda x, w: jaxconv.conv_general_dilated(x, w, (), "VALID"), x, w)
+    assert_trees_close((y, pull(y)), (x @ w.T, (y @ w, y.T @ x)))
+
+
 def test_equal_padding_stays_equal():
     """Though of a window that moves by 2 less is needed at the end: a GPU takes it as it is."""
     x, w = normal(0, (2, 8, 8, 3)), normal(1, (3, 3, 3, 4))
