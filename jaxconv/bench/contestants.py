@@ -138,7 +138,10 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
     if where is not None:
         pytorch.prepare(where)
         for direction, run in subject.on_torch(where).items():
-            contests[direction]["PyTorch"] = Turn(run, pytorch.wait, together), Timing()
+            contests[direction]["PyTorch"] = (
+                Turn(run, pytorch.waiting_on(where), together),
+                Timing(),
+            )
     for contest in contests.values():
         _take_turns(list(contest.values()), rounds)
     floors = {direction: ceilings.floor_ms(works) for direction, works in subject.work().items()}
