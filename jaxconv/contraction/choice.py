@@ -54,7 +54,7 @@ Role = Literal["image", "kernel"]
 # And on an H100:
 #   phases of the dilation as images, dw 3×3
 #     dilated 2, 512×32×32×64     0.60 / 10.5, bfloat16 0.56 / 10.3, depthwise 0.33 / 80
-#     4, 16×64×64×128; 6, 32×33×33×256 (a third of its phases longer)  0.18 / 2.1, 0.40 / 1.2
+#     4, 16×64×64×128; 6, 32×33×33×256 (half of its phases longer)  0.18 / 2.1, 0.40 / 1.2
 #     2, 8×14×14×32               0.07 / 0.11
 #   3, dilated 16, 64×4096×64     0.19 / 8.5; 3×3×3, dilated 2, 32×16³×32 0.45 / 5.0
 
