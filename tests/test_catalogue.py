@@ -109,7 +109,7 @@ def test_samples_are_what_records_promise(record):
 
 @each_op
 def test_on_a_gpu_nothing_is_done_for_a_cpu(record):
-    """No barrier is left, neither around what is kept nor before a condition that copies.
+    """No barrier is left, neither around what is kept nor before a condition that writes in place.
 
     An array that was read from before a barrier and from behind it XLA has written over.
     """

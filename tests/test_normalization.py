@@ -79,6 +79,19 @@ def test_a_batch_that_every_device_has():
     assert_close(got[1][0], dx)
 
 
+def test_nothing_is_computed_of_moments_that_nobody_uses():
+    """The cotangent of the variance, and it alone, is divided by r."""
+
+    def divisions(outputs):
+        def loss(x):
+            values = jaxconv.batch_norm(x, SCALE, BIAS)
+            return sum(jnp.sum(jnp.sin(value)) for value in values[:outputs])
+
+        return str(jax.make_jaxpr(jax.grad(loss))(X)).count(" div ")
+
+    assert divisions(3) == divisions(1) + 1
+
+
 def test_vmap_over_named_axes():
     """Each copy of the statistics has a cotangent of its own; the whole batch has their sum."""
     inner = jax.vmap(

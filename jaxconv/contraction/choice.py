@@ -147,6 +147,8 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
 def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
     if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
         return partial(depthwise.input_gradient, phases=phases.input_gradient)
+    if g.groups == 1 and set(g.window) == {1}:
+        return matrix.input_gradient
     if math.prod(g.stride) > MOST_PHASES:
         return None
     # Without a stride there is one phase, a correlation: only a form of its own makes it pay.

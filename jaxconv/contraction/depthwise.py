@@ -18,15 +18,11 @@ from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.geometry import ConvGeometry, Ints
-from jaxconv.memory import LEAST_BYTES, padded_copy, unfused, zeros_of
+from jaxconv.memory import LEAST_BYTES, padded_copy, unfused
 from jaxconv.windows import add_back, turns
 
 Phases = Callable[..., Array]
 
-# Positions of fewer channels are not padded one by one, but a row of them at a time. 3×3, ms and to
-# compile: 64×32×32×64 1.9 and 85 for 2.5 and 145, 32×32×32×96 1.3 and 85 for 1.6 and 80;
-# 64×16×16×128 1.2 and 70 for 1.2 and 46, 64×8×8×256 0.8 and 75 for 0.85 and 50.
-_MANY_CHANNELS = 128
 # y of a window of more than these is added up in turns of rows with about so many taps: 13×13,
 # 8×32×32×64, at once 83 ms, in turns of 13, 26, 39 and 52 19, 4.6, 4.3 and 4.2; 21×21,
 # 4×56×56×64, of 21, 42 and 63 13.6, 13.0 and 15.2.
@@ -115,7 +111,7 @@ def _strided_input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
         return taps.transpose(*range(0, 2 * g.dims, 2), *range(1, 2 * g.dims, 2), 2 * g.dims)
 
     # Fused, they would be looked up for each number: 7×7, 16×56×56×96, 24 ms for 5.
-    taps = unfused(in_turns, w, never=zeros_of(in_turns))
+    taps = unfused(in_turns, w)
 
     def times_tap(a: np.ndarray, dy: Array) -> Array:
         first = np.unravel_index(a.flat[0], g.window)
@@ -135,7 +131,7 @@ def covered(g: ConvGeometry, x: Array) -> Array:
 
 def _copied(g: ConvGeometry, x: Array) -> Array:
     """The same as an array of its own, where that is faster."""
-    if x.shape[-1] >= _MANY_CHANNELS or x.nbytes < LEAST_BYTES or not any(map(any, g.covering)):
+    if x.nbytes < LEAST_BYTES or not any(map(any, g.covering)):
         return covered(g, x)
     return padded_copy(x, ((0, 0), *g.covering, (0, 0)))
 

@@ -6,7 +6,7 @@ A reduction that keeps only the channels is slow: it goes through memory once fo
 partial sums do not fill a vector. Here whole rows are added, image by image, into one accumulator
 of rows for each a, all of them in one loop; only those are reduced at the end.
 
-The images of a turn are taken out of x and dy first, in a condition (`memory.unfused`). Fused into
+The images of a turn are taken out of x and dy first, in a call (`memory.unfused`). Fused into
 the sums, as what is cheap to take is, each number would be looked up where it is used: XLA's code
 reads the loop's counter again for each of them and is not vectorized. 3×3, 32×7×7×512, ms: 2.0
 fused, 0.8 taken first; 5×5, 16×14×14×256: 4.0 and 2.0.
@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,14 +41,6 @@ CACHED = 2**20
 # each is a loop to compile. 51 of 8×4096×64, one by one 162 ms, eight at a time 16.
 MANY_TAPS = 25
 TAPS_IN_TURN = 8
-
-
-class _Turn(NamedTuple):
-    """What is carried from turn to turn: the sums, and room for what is added to them."""
-
-    sums: tuple[Array, ...]
-    x: Array
-    dy: Array
 
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
@@ -76,36 +68,33 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
     taps = replace(g, window=(count, *g.window[1:]))
     span = g.stride[0] * (g.output[0] - 1) + taps.extent[0]
     _, _, *wide, _ = jax.eval_shape(partial(covered, g), x).shape
-    x_shape, dy_shape = (span, *wide, channels), (*g.output, channels)
-    images = _images(len(x), total.itemsize * (math.prod(x_shape) + math.prod(dy_shape)))
+    numbers = channels * (span * math.prod(wide) + math.prod(g.output))
+    images = _images(len(x), total.itemsize * numbers)
     a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], channels))
     height = _height(g.output[0] * images, a_row)
 
-    def take_x(_: Array, x: Array, n: Array, first: Any) -> Array:
+    def take_x(x: Array, n: Array, first: Any) -> Array:
         # Here, and not before the loop: no padded copy of all of x is ever made.
         image = covered(g, lax.dynamic_slice_in_dim(x, n, images).astype(total))
         image = lax.dynamic_slice_in_dim(image, first, span, axis=1)
         return jnp.repeat(image, channels // g.groups, axis=-1)
 
-    def take_dy(_: Array, dy: Array, n: Array) -> Array:
+    def take_dy(dy: Array, n: Array) -> Array:
         return lax.dynamic_slice_in_dim(dy, n, images).astype(total)
 
-    def add(number: Array, turn: _Turn) -> _Turn:
+    def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         n = images * number
-        seen = unfused(take_x, turn.x, all_x, n, first)
-        some = unfused(take_dy, turn.dy, all_dy, n)
+        seen, some = unfused(take_x, all_x, n, first), unfused(take_dy, all_dy, n)
         parts = [_parts(image, height) for image in some]
-        sums = tuple(
-            reduce(lax.add, _products(g, seen, parts, start, stop), rest)
-            for rest, (_, start, stop) in zip(turn.sums, shifts(taps, g.output), strict=True)
+        return tuple(
+            reduce(lax.add, _products(g, seen, parts, start, stop), so_far)
+            for so_far, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True)
         )
-        return _Turn(sums, seen, some)
 
-    shapes = (height, *g.output[1:], channels), (images, *x_shape), (images, *dy_shape)
-    all_x, all_dy, zeros, *room = aligned(x, dy, *(jnp.zeros(shape, total) for shape in shapes))
-    turn = _Turn((zeros,) * math.prod(taps.window), *room)
-    turn = lax.fori_loop(0, len(x) // images, add, turn)
-    return jnp.sum(jnp.stack(turn.sums), axis=tuple(range(1, g.dims + 1)))
+    zeros = jnp.zeros((height, *g.output[1:], channels), total)
+    all_x, all_dy, zeros = aligned(x, dy, zeros)
+    sums = lax.fori_loop(0, len(x) // images, add, (zeros,) * math.prod(taps.window))
+    return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1)))
 
 
 def _images(count: int, size: int) -> int:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator
+from jaxconv.arguments import accumulator, aligned
 from jaxconv.memory import materialized
 
 
@@ -72,8 +72,9 @@ def _normalize_value(
 
 
 def _normalize_forward(
-    g: Groups, x: Array, scale: Array | None, bias: Array | None
+    g: Groups, x: Any, scale: Any, bias: Any
 ) -> tuple[tuple[Array, Any, Array], Any]:
+    x, scale, bias = x.value, *(None if p is None else p.value for p in (scale, bias))
     # XLA makes an array of x − mean, to sum its squares. Kept, it is all that the backward pass
     # needs of x, and what x was computed of can go. But in 16 bits x has half of its bytes.
     keep_centred = x.dtype == accumulator(x.dtype) and not _are_rows(g, x)
@@ -89,7 +90,9 @@ def _normalize_backward(
     *kept, scale, has_bias = residuals
     x, mean, rstd = _apart(kept)
     wide = x.astype(accumulator(x.dtype))
-    dy, d_mean, d_var = jax.tree.map(lambda d: d.astype(wide.dtype), cotangents)
+    dy, d_mean, d_var = (_cotangent(d, wide.dtype) for d in cotangents)
+    if dy is None:
+        _, dy = aligned(wide, jnp.zeros_like(wide))
     s = _fit(g, x, scale)
     sums = partial(_sums, g)
     if _are_rows(g, x):
@@ -97,15 +100,25 @@ def _normalize_backward(
     total_hat, along_hat, total, along = sums(dy, wide, mean, rstd, s)
 
     share = 1 / _count(g, x)
-    slope = rstd * _mean(g, x, along_hat) - 2 * share * _of_all_devices(g, d_var) / rstd
+    slope = rstd * _mean(g, x, along_hat)
+    if d_var is not None:
+        slope = slope - 2 * share * _of_all_devices(g, d_var) / rstd
     x_hat = _centre(g, wide, mean) * _spread(g, x, rstd)
     dx = _times(dy, s) * _spread(g, x, rstd) - x_hat * _spread(g, x, slope)
     if g.centred:
-        level = rstd * _mean(g, x, total_hat) - share * _of_all_devices(g, d_mean)
+        level = rstd * _mean(g, x, total_hat)
+        if d_mean is not None:
+            level = level - share * _of_all_devices(g, d_mean)
         dx = dx - _spread(g, x, level)
     d_scale = None if scale is None else along.astype(scale.dtype)
     d_bias = None if has_bias is None else total.astype(x.dtype)
     return dx.astype(x.dtype), d_scale, d_bias
+
+
+def _cotangent(d: Any, dtype: Any) -> Any:
+    """In the dtype of the sums; None if nothing was made of that output."""
+    nothing = d is None or isinstance(d, jax.custom_derivatives.SymbolicZero)
+    return None if nothing else d.astype(dtype)
 
 
 def _apart(kept: list[Any]) -> list[Any]:
@@ -124,7 +137,7 @@ def _apart(kept: list[Any]) -> list[Any]:
     return jax.tree.map(by_platform, kept)
 
 
-_normalize.defvjp(_normalize_forward, _normalize_backward)
+_normalize.defvjp(_normalize_forward, _normalize_backward, symbolic_zeros=True)
 _normalize_compiled = jax.jit(_normalize, static_argnums=0, inline=True)
 
 Sums = tuple[Array, Array, Array, Array]

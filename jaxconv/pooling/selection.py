@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxconv.geometry import Ints, Windows
-from jaxconv.memory import unfused, zeros_of
+from jaxconv.memory import unfused
 from jaxconv.sharding import explicit_sharding
 from jaxconv.windows import add_back, along, landing, side_by_side, tiles, views, views_of_copy
 
@@ -33,7 +33,7 @@ REDUCED = 16
 
 LEAST_MATCHED = 2**16
 """In an x of fewer elements the extremes are searched in one way on all platforms (caution, not a
-measurement: what takes a fraction of a millisecond is not worth a condition)."""
+measurement: what takes a fraction of a millisecond is not worth two ways to compile)."""
 
 
 class Extreme(NamedTuple):
@@ -202,8 +202,7 @@ def first_of(
     if values.size < LEAST_MATCHED or explicit_sharding(values):
         return jnp.squeeze(y, axes), place(y, values, offsets)
     # XLA's CPU backend would write y once for each of the values that are compared with it.
-    on_cpu = partial(unfused, place, never=zeros_of(place))
-    index = lax.platform_dependent(y, values, offsets, cpu=on_cpu, default=place)
+    index = lax.platform_dependent(y, values, offsets, cpu=partial(unfused, place), default=place)
     return jnp.squeeze(y, axes), index
 
 

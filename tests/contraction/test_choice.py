@@ -137,14 +137,18 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     """Of the choice no branch is left on a CPU, and elsewhere there are the plain contractions."""
     (x, w), hand, _ = losses(name)
     traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
-    # Depthwise makes copies in conditions of its own (memory.unfused): of a padded x for y, of an
+    # Depthwise makes copies in calls of its own (memory.unfused): of a padded x for y, of an
     # image of x and of dy for dw, of the taps of each of two outputs a group for dx. With one
-    # output for each of many groups dx is depthwise, two phases of it.
-    of_its_own = {"depthwise": 5, "many groups": 2}.get(name, 0)
-    assert traced.lower().compile().as_text().count(" conditional(") == of_its_own
+    # output for each of many groups dx is depthwise, two phases of it, which read one copy. The
+    # dw of a 1×1 is a call.
+    of_its_own = {"depthwise": 5, "many groups": 1, "1x1": 1}.get(name, 0)
+    compiled = traced.lower().compile().as_text()
+    assert compiled.count(" conditional(") == 0
+    assert compiled.count(" call(") == of_its_own
     elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()
     assert elsewhere.count("stablehlo.convolution") == 3
     assert "stablehlo.while" not in elsewhere
+    assert "inlineable" not in elsewhere
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])

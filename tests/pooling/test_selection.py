@@ -128,11 +128,13 @@ def test_by_hand_over_two_devices(x, pool):
     np.testing.assert_array_equal(by_hand(x), jit(gradient)(x))
 
 
-def test_elsewhere_there_is_no_condition(x):
-    """But for that on the platform, which is known before anything is compiled."""
+def test_elsewhere_there_is_no_condition_and_no_copy(x):
+    """But for the condition on the platform, which is known before anything is compiled."""
     traced = jit(jax.grad(partial(loss, POOLS["dilated"], jaxconv))).trace(x)
-    conditions = [
-        traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.case")
-        for platform in ("cpu", "tpu")
-    ]
-    assert conditions[0] == conditions[1] + 3  # the search, and two padded copies for the way back
+    on_cpu, elsewhere = (
+        traced.lower(lowering_platforms=(platform,)).as_text() for platform in ("cpu", "tpu")
+    )
+    conditions = [text.count("stablehlo.case") for text in (on_cpu, elsewhere)]
+    calls = [text.count('inlineable = "false"') for text in (on_cpu, elsewhere)]
+    assert conditions[0] == conditions[1] + 1  # the search
+    assert calls == [2, 0]  # two padded copies for the way back
