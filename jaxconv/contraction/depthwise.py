@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.geometry import ConvGeometry, Ints
-from jaxconv.memory import LEAST_BYTES, padded_copy, unfused
+from jaxconv.memory import padded, unfused
 from jaxconv.windows import add_back, turns
 
 Phases = Callable[..., Array]
@@ -131,9 +131,7 @@ def covered(g: ConvGeometry, x: Array) -> Array:
 
 def _copied(g: ConvGeometry, x: Array) -> Array:
     """The same as an array of its own, where that is faster."""
-    if x.nbytes < LEAST_BYTES or not any(map(any, g.covering)):
-        return covered(g, x)
-    return padded_copy(x, ((0, 0), *g.covering, (0, 0)))
+    return padded(x, ((0, 0), *g.covering, (0, 0)))
 
 
 def shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:

@@ -11,7 +11,8 @@ from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.contraction import apart, choice, depthwise, exchanged
+from jaxconv import memory
+from jaxconv.contraction import apart, choice, exchanged
 
 # What to call, with which shapes of x and w: one case for every form, and for both layouts.
 CASES = {
@@ -36,7 +37,7 @@ def _always(monkeypatch):
     """However little the work, whatever the library and the dtype."""
     for name in ("LEAST_WORK", "MANY_TERMS", "LEAST_CHANNELS", "MORE_CHANNELS", "MUCH_WORK"):
         monkeypatch.setattr(choice, name, 0)
-    monkeypatch.setattr(depthwise, "LEAST_BYTES", 0)
+    monkeypatch.setattr(memory, "LEAST_BYTES", 0)
     monkeypatch.setattr(apart, "SLOW_LIBRARY", True)
     monkeypatch.setattr(apart, "WIDEST", 8)
     monkeypatch.setattr(exchanged, "LEAST", 1)
@@ -137,11 +138,11 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     """Of the choice no branch is left on a CPU, and elsewhere there are the plain contractions."""
     (x, w), hand, _ = losses(name)
     traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
-    # Depthwise makes copies in calls of its own (memory.unfused): of a padded x for y, of an
-    # image of x and of dy for dw, of the taps of each of two outputs a group for dx. With one
-    # output for each of many groups dx is depthwise, two phases of it, which read one copy. The
-    # dw of a 1×1 is a call.
-    of_its_own = {"depthwise": 5, "many groups": 1, "1x1": 1}.get(name, 0)
+    # Depthwise makes copies in calls of its own (memory.unfused): of a padded x for y, of an image
+    # of x and of dy for dw, of the taps and of a padded dy of each of two outputs a group for dx.
+    # With one output for each of many groups dx is depthwise, two phases of it, which read one
+    # copy. The dw of a 1×1 is a call.
+    of_its_own = {"depthwise": 7, "many groups": 1, "1x1": 1}.get(name, 0)
     compiled = traced.lower().compile().as_text()
     assert compiled.count(" conditional(") == 0
     assert compiled.count(" call(") == of_its_own

@@ -13,6 +13,7 @@ import pytest
 from jax.lax import Precision
 from rules import integers, jit
 
+from jaxconv import memory
 from jaxconv.check.catalogue.geometries import conv_case
 from jaxconv.contraction import (
     apart,
@@ -93,7 +94,7 @@ def test_dilated(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_depthwise(seed, each, turns, monkeypatch):
     if turns == "at once, of a copy":
-        monkeypatch.setattr(depthwise, "LEAST_BYTES", 0)
+        monkeypatch.setattr(memory, "LEAST_BYTES", 0)
     if turns == "in turns":
         monkeypatch.setattr(depthwise, "_MOST_TAPS", 0)
         monkeypatch.setattr(depthwise, "_TAPS", 6)
