@@ -1,11 +1,19 @@
-"""Adaptive pooling: an output size, and windows that follow from it."""
+"""Adaptive pooling: an output size, and windows that follow from it.
 
-from functools import partial
+The windows of a dimension may be of two lengths, so who meets whom is a table. It is gone through
+member by member: the first of every window, then the second of every one. Each is one array,
+and XLA makes one vectorized loop of all of them, where a reduction over an axis of members would
+look each number up: 64×32×32×64 to 7×7, backward, 1.4 ms for 31 (mean), 1.4 for 39 (largest).
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxconv.arguments import (
     IntOrInts,
@@ -19,7 +27,7 @@ from jaxconv.arguments import (
 from jaxconv.geometry import Ints, image_axes
 from jaxconv.pooling.largest import extreme
 from jaxconv.pooling.mean import mean_compiled
-from jaxconv.pooling.selection import LARGEST, first_of
+from jaxconv.pooling.selection import LARGEST, UNROLLED, by_itself, first_of
 from jaxconv.pooling.whole import tiling
 
 
@@ -71,8 +79,7 @@ def _mean(axes: Ints, size: Ints, output: Ints, x: Array) -> Array:
 def _mean_forward(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, None]:
     total = x.astype(accumulator(x.dtype))
     for axis, n, o in zip(axes, size, output, strict=True):
-        seen, real = _spread(total, axis, _windows(n, o))
-        total = jnp.sum(jnp.where(real, seen, 0), axis + 1)
+        total = _sum_of_members(axis, _windows(n, o), _those_real, total)
     return (total / _counts(axes, size, output, total)).astype(x.dtype), None
 
 
@@ -82,9 +89,12 @@ def _mean_backward(
     wide = dy.astype(accumulator(dy.dtype))
     dx = wide / _counts(axes, size, output, wide)
     for axis, n, o in zip(axes, size, output, strict=True):
-        seen, real = _spread(dx, axis, _owners(n, o))
-        dx = jnp.sum(jnp.where(real, seen, 0), axis + 1)
+        dx = _sum_of_members(axis, _owners(n, o), _those_real, dx)
     return (dx.astype(dy.dtype),)
+
+
+def _those_real(real: np.ndarray, seen: Array) -> Array:
+    return seen if real.all() else jnp.where(real, seen, 0)
 
 
 _mean.defvjp(_mean_forward, _mean_backward)
@@ -138,14 +148,63 @@ def _largest(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, lis
     """y, and for each dimension, the last first, the offset of the first maximum along it."""
     found = []
     for axis, n, o in reversed(list(zip(axes, size, output, strict=True))):
-        seen, real = _spread(x, axis, _windows(n, o))
-        count = seen.shape[axis + 1]
-        offsets = _beside(x, axis, np.arange(count, dtype=np.int32)[None])
-        values = jnp.where(real, seen, LARGEST.worst(x.dtype))
-        offsets = np.where(real, offsets, np.int32(count))
-        x, index = first_of(LARGEST, (axis + 1,), count, values, offsets)
-        found.append(index.astype(np.min_scalar_type(count - 1)))
+        members, _ = _windows(n, o)
+        along = _first_along if members.shape[1] <= UNROLLED else _first_of_spread
+        x, index = along(axis, n, o, x)
+        found.append(index)
     return x, found
+
+
+def _first_of_spread(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]:
+    """The largest of each window along an axis, and its first offset: all at once."""
+    members, real = _windows(n, o)
+    count = members.shape[1]
+    seen = jnp.take(x, members, axis=axis, mode="clip")
+    values = jnp.where(_beside(x, axis, real), seen, LARGEST.worst(x.dtype))
+    offsets = np.where(real, np.arange(count, dtype=np.int32), np.int32(count))
+    y, index = first_of(LARGEST, (axis + 1,), count, values, _beside(x, axis, offsets))
+    return y, index.astype(np.min_scalar_type(count - 1))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _first_along(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]:
+    """The same, one offset after the other: the largest first, then where it stands."""
+    y = by_itself(partial(_largest_along, axis, n, o), x)
+    return y, by_itself(partial(_place, axis, n, o), x, y)
+
+
+@_first_along.defjvp
+def _first_along_jvp(
+    axis: int, n: int, o: int, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
+    """ẏ = ẋ at the index. JAX would take the slope of a chain of maxima, which halves at ties."""
+    (x,), (x_dot,) = primals, tangents
+    y, index = _first_along(axis, n, o, x)
+    offsets = enumerate(_members(x_dot, axis, _windows(n, o)[0]))
+    y_dot = reduce(lax.add, (jnp.where(index == j, seen, 0) for j, seen in offsets))
+    return (y, index), (y_dot, np.zeros(index.shape, jax.dtypes.float0))
+
+
+def _largest_along(axis: int, n: int, o: int, x: Array) -> Array:
+    return reduce(LARGEST.better, _seen(axis, n, o, x))
+
+
+def _place(axis: int, n: int, o: int, x: Array, y: Array) -> Array:
+    """The first offset at which y or a NaN stands: the last one found, seen from behind."""
+    seen = list(enumerate(_seen(axis, n, o, x)))
+    index = jnp.full_like(y, len(seen) - 1, np.min_scalar_type(len(seen) - 1))
+    for j, view in reversed(seen[:-1]):
+        found = (view == y) | jnp.isnan(view)
+        index = jnp.where(found, jnp.asarray(j, index.dtype), index)
+    return index
+
+
+def _seen(axis: int, n: int, o: int, x: Array) -> Iterator[Array]:
+    """Offset by offset what the windows see there; the last ones are padding in the short ones."""
+    members, real = _windows(n, o)
+    for view, inside in zip(_members(x, axis, members), real.T, strict=True):
+        padding = LARGEST.worst(x.dtype)
+        yield view if inside.all() else jnp.where(_along(x, axis, inside), view, padding)
 
 
 _largest_compiled = jax.jit(_largest, static_argnums=(0, 1, 2), inline=True)
@@ -161,13 +220,17 @@ def _max_backward(
 ) -> tuple[Array]:
     dx = dy.astype(accumulator(dy.dtype))
     for axis, n, o, index in zip(axes, size, output, reversed(found), strict=True):
-        owners = _owners(n, o)
-        seen, real = _spread(dx, axis, owners)
-        offset, _ = _spread(index.astype(np.int32), axis, owners)
-        starts = _windows(n, o)[0][:, 0]
-        here = _beside(dx, axis, (np.arange(n)[:, None] - starts[owners[0]]).astype(np.int32))
-        dx = jnp.sum(jnp.where(real & (offset == here), seen, 0), axis + 1)
+        count = _windows(n, o)[0].shape[1]
+        owners, real = _owners(n, o)
+        here = np.arange(n)[:, None] - _windows(n, o)[0][owners, 0]
+        # Where an owner is none, an offset that no window has.
+        here = np.where(real, here, count).astype(np.min_scalar_type(count))
+        dx = _sum_of_members(axis, (owners, here), _those_here, dx, index.astype(here.dtype))
     return (dx.astype(dy.dtype),)
+
+
+def _those_here(here: np.ndarray, seen: Array, index: Array) -> Array:
+    return jnp.where(index == here, seen, 0)
 
 
 _max.defvjp(_largest, _max_backward)
@@ -195,15 +258,36 @@ def _ranges(start: np.ndarray, stop: np.ndarray, limit: int) -> tuple[np.ndarray
     return np.minimum(members, limit - 1), members < stop[:, None]
 
 
-def _spread(x: Array, axis: int, table: tuple[np.ndarray, np.ndarray]) -> tuple[Array, np.ndarray]:
-    """x with, in place of an axis, those of the table; and which of it is real."""
-    members, real = table
-    seen = jnp.take(x, members, axis=axis, mode="clip")
-    return seen, _beside(x, axis, real)
+def _sum_of_members(
+    axis: int,
+    table: tuple[np.ndarray, np.ndarray],
+    term: Callable[..., Array],
+    *arrays: Array,
+) -> Array:
+    """Σ over the members of term(what the table says of them, what the arrays hold there)."""
+    members, said = table
+    if members.shape[1] > UNROLLED:
+        seen = (jnp.take(array, members, axis=axis, mode="clip") for array in arrays)
+        return jnp.sum(term(_beside(arrays[0], axis, said), *seen), axis + 1)
+    views = zip(*(_members(array, axis, members) for array in arrays), strict=True)
+    return reduce(
+        lax.add,
+        (term(_along(arrays[0], axis, s), *v) for s, v in zip(said.T, views, strict=True)),
+    )
+
+
+def _members(x: Array, axis: int, members: np.ndarray) -> Iterator[Array]:
+    """The first member of everyone along an axis, the second of everyone, and so on."""
+    return (jnp.take(x, who, axis=axis, mode="clip") for who in members.T)
+
+
+def _along(x: Array, axis: int, vector: np.ndarray) -> np.ndarray:
+    """A vector on this axis."""
+    return np.expand_dims(vector, [a for a in range(x.ndim) if a != axis])
 
 
 def _beside(x: Array, axis: int, table: np.ndarray) -> np.ndarray:
-    """A table on the two axes that `_spread` puts in place of `axis`."""
+    """A table on two axes in place of this one: whose, and who."""
     return table.reshape(*(1,) * axis, *table.shape, *(1,) * (x.ndim - axis - 1))
 
 
@@ -212,7 +296,7 @@ def _counts(axes: Ints, size: Ints, output: Ints, y: Array) -> np.ndarray:
     count = np.ones((1,) * y.ndim, y.dtype)
     for axis, n, o in zip(axes, size, output, strict=True):
         held = _windows(n, o)[1].sum(axis=1).astype(y.dtype)
-        count = count * np.expand_dims(held, [a for a in range(y.ndim) if a != axis])
+        count = count * _along(y, axis, held)
     return count
 
 

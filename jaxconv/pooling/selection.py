@@ -198,15 +198,22 @@ def first_of(
     Offsets run from 0 to count − 1; an offset of `count` says that there is padding.
     """
     y = e.best(values, axes, keepdims=True)
-    place = partial(_first_place, axes, count)
-    if values.size < LEAST_MATCHED or explicit_sharding(values):
-        return jnp.squeeze(y, axes), place(y, values, offsets)
-    # XLA's CPU backend would write y once for each of the values that are compared with it.
-    index = lax.platform_dependent(y, values, offsets, cpu=partial(unfused, place), default=place)
+    index = by_itself(partial(_first_place, axes, count), values, y, offsets)
     return jnp.squeeze(y, axes), index
 
 
-def _first_place(axes: Ints, count: int, y: Array, values: Array, offsets: Array) -> Array:
+def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+    """compute(x, …), for a large x on a CPU in a call.
+
+    Else XLA's CPU backend would write an extreme once for each of the values that are compared
+    with it, and search for an index again wherever it is asked for.
+    """
+    if x.size < LEAST_MATCHED or explicit_sharding(x):
+        return compute(x, *others)
+    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
+
+
+def _first_place(axes: Ints, count: int, values: Array, y: Array, offsets: Array) -> Array:
     found = (values == y) | jnp.isnan(values)
     return jnp.minimum(jnp.min(jnp.where(found, offsets, count), axes), count - 1)
 

@@ -62,18 +62,6 @@ def test_subsample_sees_whole_windows_and_is_a_mean_at_the_right_weight():
     np.testing.assert_array_equal(dbias, dy.sum((0, 1, 2)))
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 7, 12])
-@pytest.mark.parametrize("o", [1, 2, 3, 5, 8, 12, 13])
-def test_adaptive_windows(n, o):
-    """[⌊i·n/o⌋, ⌈(i+1)·n/o⌉), one by one."""
-    x = np.random.default_rng(0).permutation(n).astype(float)
-    windows = [x[i * n // o : -(-(i + 1) * n // o)] for i in range(o)]
-    mean = jaxconv.adaptive_avg_pool(x.reshape(1, n, 1), o).ravel()
-    assert_close(mean, [w.mean() for w in windows])
-    largest = jaxconv.adaptive_max_pool(x.reshape(1, n, 1), o).ravel()
-    assert largest.tolist() == [w.max() for w in windows]
-
-
 def test_unpooling_is_what_pooling_does_backwards():
     x = normal(0, (2, 6, 7, 3))
     pool = partial(jaxconv.max_pool_with_indices, window=3, stride=2)

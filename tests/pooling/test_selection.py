@@ -66,6 +66,8 @@ POOLS = {
     "mean": lambda ops, x: ops.avg_pool(x, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
     "power": lambda ops, x: ops.lp_pool(x, (5, 4), 3.0, stride=1, padding=((1, 2), (0, 1))),
     "whole": lambda ops, x: ops.global_max_pool(x),
+    "adaptive": lambda ops, x: ops.adaptive_max_pool(x, (4, 3)),
+    "adaptive mean": lambda ops, x: ops.adaptive_avg_pool(x, (4, 3)),
 }
 each_pool = pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
 
