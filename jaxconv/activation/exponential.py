@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv.activation.rule import as_floats, from_input, from_output
+from jaxconv.activation.saturation import one_minus_exp
 from jaxconv.arguments import as_float
 
 
@@ -37,7 +38,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
 def _elu_value(x: Array, alpha: float) -> Array:
     # An exp that overflows where it is not chosen would spoil the second derivative.
-    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x)))
+    return jnp.where(x > 0, x, -alpha * one_minus_exp(jnp.where(x > 0, 0, -x)))
 
 
 def _elu_backward(y: Array, dy: Array, alpha: float) -> Array:
@@ -81,7 +82,9 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
 
 
 def _celu_value(x: Array, alpha: float) -> Array:
-    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x) / alpha))
+    below = jnp.where(x > 0, 0, x) / alpha
+    curve = -one_minus_exp(-below) if alpha > 0 else jnp.expm1(below)
+    return jnp.where(x > 0, x, alpha * curve)
 
 
 def _celu_backward(y: Array, dy: Array, alpha: float) -> Array:
@@ -120,7 +123,7 @@ def selu(x: Array) -> Array:
 
 
 def _selu_value(x: Array) -> Array:
-    curve = _SELU_FLOOR * jnp.expm1(jnp.where(x > 0, 0, x))
+    curve = -_SELU_FLOOR * one_minus_exp(jnp.where(x > 0, 0, -x))
     return jnp.where(x > 0, _SELU_SCALE * x, curve)
 
 
@@ -165,7 +168,7 @@ def _softplus_value(x: Array) -> Array:
 
 
 def _softplus_backward(y: Array, dy: Array) -> Array:
-    return dy * -jnp.expm1(-y)
+    return dy * one_minus_exp(y)
 
 
 _softplus = from_output(_softplus_value, _softplus_backward)

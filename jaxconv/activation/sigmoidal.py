@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv.activation.rule import as_floats, from_input, from_output
+from jaxconv.activation.saturation import one_minus_exp
 
 
 def sigmoid(x: Array) -> Array:
@@ -67,7 +68,7 @@ def _log_sigmoid_value(x: Array) -> Array:
 
 
 def _log_sigmoid_backward(y: Array, dy: Array) -> Array:
-    return dy * -jnp.expm1(y)
+    return dy * one_minus_exp(-y)
 
 
 _log_sigmoid = from_output(_log_sigmoid_value, _log_sigmoid_backward)

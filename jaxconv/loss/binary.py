@@ -101,7 +101,7 @@ def _binary_forward(
     reduction: Reduction, z: Array, labels: Array, weights: Array | None, pos: Array | None
 ) -> tuple[Array, Any]:
     z_wide, t, w, p = _widened(z, labels, weights, pos)
-    cost_1, cost_0 = _costs(z_wide, w * p * t, w * (1 - t))
+    _, _, cost_1, cost_0 = _outcomes(z_wide, w * p * t, w * (1 - t))
     each = w * (p * t * cost_1 + (1 - t) * cost_0)
     if weights is None:
         y, weight = reduce_terms(reduction, each), None
@@ -118,9 +118,9 @@ def _binary_backward(
     z_wide, t, w, p = _widened(z, labels, weights, pos)
     d_each = dy.astype(z_wide.dtype)
     d_each = spread(reduction, d_each, z.shape) if weight is None else divide(d_each, weight)
-    dz = d_each * w * ((1 - t) * jax.nn.sigmoid(z_wide) - p * t * jax.nn.sigmoid(-z_wide))
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, w * p * t, w * (1 - t))
+    dz = d_each * w * ((1 - t) * yes - p * t * no)
 
-    cost_1, cost_0 = _costs(z_wide, w * p * t, w * (1 - t))
     d_labels = d_weights = d_pos = None
     if jnp.issubdtype(labels.dtype, jnp.floating):
         d_labels = (d_each * w * (p * cost_1 - cost_0)).astype(labels.dtype)
@@ -153,7 +153,7 @@ def focal_loss(
         dt = dℓ · u^γ · (log σ(−z) − log σ(z) + γ·ℓ₀ · (σ(−z) − σ(z)) / u)
 
     with dℓ = dL/n for a mean L over n elements. v is computed as
-    1 / (1 + t·exp(−z) + (1 − t)·exp(z)): u may underflow to 0. For labels of 0 and 1 this is
+    1 / (t/σ(z) + (1 − t)/σ(−z)): u may underflow to 0. For labels of 0 and 1 this is
     torchvision's and optax's `sigmoid_focal_loss` without alpha, and γ = 0 is
     `sigmoid_binary_cross_entropy`.
 
@@ -195,8 +195,8 @@ def _focal_forward(
     gamma: float, reduction: Reduction, z: Array, labels: Array
 ) -> tuple[Array, tuple[Array, Array]]:
     z_wide, t, _, _ = _widened(z, labels, None, None)
-    cost_1, cost_0 = _costs(z_wide, t, 1 - t)
-    wrong = t * jax.nn.sigmoid(-z_wide) + (1 - t) * jax.nn.sigmoid(z_wide)
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, t, 1 - t)
+    wrong = t * no + (1 - t) * yes
     each = _power(wrong, gamma) * (t * cost_1 + (1 - t) * cost_0)
     return reduce_terms(reduction, each).astype(z.dtype), (z, labels)
 
@@ -207,13 +207,12 @@ def _focal_backward(
     z, labels = residuals
     z_wide, t, _, _ = _widened(z, labels, None, None)
     d_each = spread(reduction, dy.astype(z_wide.dtype), z.shape)
-    yes, no = jax.nn.sigmoid(z_wide), jax.nn.sigmoid(-z_wide)
-    cost_1, cost_0 = _costs(z_wide, t, 1 - t)
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, t, 1 - t)
     cost = t * cost_1 + (1 - t) * cost_0
     wrong = t * no + (1 - t) * yes
     d_each = d_each * _power(wrong, gamma)
 
-    v = 1 / (1 + t * tamed(t, jnp.exp(-z_wide)) + (1 - t) * tamed(1 - t, jnp.exp(z_wide)))
+    v = 1 / (t * tamed(t, 1 / yes) + (1 - t) * tamed(1 - t, 1 / no))
     dz = d_each * ((1 - t) * yes - t * no + gamma * tamed(v, cost) * (1 - 2 * t) * v)
     d_labels = None
     if jnp.issubdtype(labels.dtype, jnp.floating):
@@ -263,9 +262,21 @@ def _widened(
     return z.astype(dtype), t, w, p
 
 
-def _costs(z: Array, q_1: Array, q_0: Array) -> tuple[Array, Array]:
-    """−log σ(z) and −log σ(−z), what a label of 1 and of 0 costs; they count q₁ and q₀ times."""
-    return tamed(q_1, jax.nn.softplus(-z)), tamed(q_0, jax.nn.softplus(z))
+def _outcomes(z: Array, q_1: Array, q_0: Array) -> tuple[Array, Array, Array, Array]:
+    """σ(z), σ(−z), −log σ(z) and −log σ(−z), all of one exponential.
+
+    The last two are what a label of 1 and of 0 costs; they count q₁ and q₀ times.
+    """
+    # |z| and max(z, 0) spelt so that at z = 0 every derivative is that of one side, and so right.
+    negative = z < 0
+    e = jnp.exp(jnp.where(negative, z, -z))
+    likely, unlikely, log = 1 / (1 + e), e / (1 + e), jnp.log1p(e)
+    return (
+        jnp.where(negative, unlikely, likely),
+        jnp.where(negative, likely, unlikely),
+        tamed(q_1, log + jnp.where(negative, -z, 0)),
+        tamed(q_0, log + jnp.where(negative, 0, z)),
+    )
 
 
 def _power(u: Array, gamma: float) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv.arguments import Reduction, accumulator, aligned, as_array, as_float, check_option
-from jaxconv.loss.labels import as_labels, check_scores, one_hot
+from jaxconv.loss.labels import as_classes, as_labels, check_scores, one_hot
 from jaxconv.loss.reduction import reduce_terms, spread
 
 
@@ -81,11 +81,12 @@ def _hinge_forward(
     classes, margin, reduction = terms
     s_wide = s.astype(accumulator(s.dtype))
     t = one_hot(labels, classes, s_wide.dtype)
-    # Selected, not the maximum of: where rivals tie its own slope would be split.
-    others = jnp.where(t == 1, -jnp.inf, s_wide)
-    rival = jnp.argmax(others, axis=-1)
-    best = _pick(rival[..., None] == jnp.arange(classes, dtype=rival.dtype), others)
-    behind = margin + best - _pick(t == 1, s_wide)
+    # Taken, not the maximum of: where rivals tie its own slope would be split.
+    rival = jnp.argmax(jnp.where(t == 1, -jnp.inf, s_wide), axis=-1)
+    label, _ = as_classes(labels, classes)
+    there = rival.astype(label.dtype) != label
+    best = jnp.where(there, _at(rival, s_wide), -jnp.inf)
+    behind = margin + best - _at(label, s_wide)
     each = jnp.where(behind <= 0, 0, behind) + 0 * t[..., 0]  # NaN for a label out of range
     rival = jnp.where(behind > 0, rival.astype(jnp.int32), -1)
     return reduce_terms(reduction, each).astype(s.dtype), (labels, rival)
@@ -110,6 +111,6 @@ _hinge.defvjp(_hinge_forward, _hinge_backward)
 _hinge_compiled = jax.jit(_hinge, static_argnums=0, inline=True)
 
 
-def _pick(chosen: Array, s: Array) -> Array:
-    """The score of the one class that is chosen."""
-    return jnp.sum(jnp.where(chosen, s, 0), axis=-1)
+def _at(classes: Array, s: Array) -> Array:
+    """The score of one class each."""
+    return jnp.take_along_axis(s, classes[..., None], axis=-1, mode="clip")[..., 0]
