@@ -14,7 +14,7 @@ from jax import Array
 import jaxconv.reference
 from jaxconv.bench.floors import Work, array_bytes, contractions
 from jaxconv.bench.pytorch import as_torch
-from jaxconv.bench.subject import Program
+from jaxconv.bench.subject import Program, directions
 from jaxconv.check.costs import residual_bytes
 
 Shape = tuple[int, ...]
@@ -59,16 +59,7 @@ class Case:
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """Forward alone, and forward + backward of a random cotangent."""
-        call, args = self._call(ops), self._arrays
-        y = jax.eval_shape(call, *args)
-        dy = jnp.asarray(np.random.default_rng(1).standard_normal(y.shape, np.float32), y.dtype)
-
-        def both(dy: Array, *args: Array) -> Any:
-            count = len(self.shapes)
-            y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
-            return y, pull(dy)
-
-        return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
+        return directions(self._call(ops), self._arrays, len(self.shapes))
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
         """The same, with the same numbers, contiguous and channels first."""

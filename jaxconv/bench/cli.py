@@ -38,6 +38,12 @@ def _parser() -> Parser:
         "--only", nargs="+", metavar="TEXT", help="ops and networks whose name has one of these"
     )
     parser.add_argument(
+        "--catalogue",
+        action="store_true",
+        help="every op there is instead, on its record's call, without PyTorch; with --batches 32"
+        " its arrays are as large as the others'",
+    )
+    parser.add_argument(
         "--rounds",
         type=count(1),
         default=9,
@@ -75,7 +81,7 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
     from jaxconv.bench.floors import measured_ceilings, size_for
     from jaxconv.check.console import Progress, show_table
 
-    chosen = _chosen(parser, options.only)
+    chosen = _chosen(parser, options.only, options.catalogue)
     device = _device(parser, options.device)
     _set_threads(parser, options.threads)
     if options.plot is not None:
@@ -100,11 +106,17 @@ def _run(parser: Parser, options: argparse.Namespace) -> None:
         report.plot(results, options.plot)
 
 
-def _chosen(parser: Parser, only: Sequence[str] | None) -> dict[str, Any]:
-    from jaxconv.bench.cases import CASES
-    from jaxconv.bench.networks import NETWORKS
+def _chosen(parser: Parser, only: Sequence[str] | None, catalogue: bool) -> dict[str, Any]:
+    subjects: dict[str, Any]
+    if catalogue:
+        from jaxconv.bench.catalogue import OPS
 
-    subjects: dict[str, Any] = {**CASES, **NETWORKS}
+        subjects = dict(OPS)
+    else:
+        from jaxconv.bench.cases import CASES
+        from jaxconv.bench.networks import NETWORKS
+
+        subjects = {**CASES, **NETWORKS}
     for text in only or ():
         if not any(text in name for name in subjects):
             parser.error(f"--only: no name has {text!r} in it; there are {', '.join(subjects)}")

@@ -40,6 +40,14 @@ def test_everything_is_written(two_ops, tmp_path, monkeypatch, capsys):
     assert picture.stat().st_size > 1000
 
 
+def test_the_catalogue_instead(two_ops, monkeypatch, capsys):
+    monkeypatch.setattr(contestants, "MORE", 1)
+    main(["--catalogue", "--only", "hard_tanh", "--rounds", "1"])
+    out = capsys.readouterr().out
+    assert "hard_tanh" in out
+    assert "tanh tiny" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "answer"),
     [
@@ -98,5 +106,15 @@ def test_both_entries_are_the_command(file, monkeypatch, capsys):
         runpy.run_path(str(ROOT / file), run_name="__main__")
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    for flag in ("only", "rounds", "batches", "device", "threads", "json", "markdown", "plot"):
+    for flag in (
+        "only",
+        "catalogue",
+        "rounds",
+        "batches",
+        "device",
+        "threads",
+        "json",
+        "markdown",
+        "plot",
+    ):
         assert f"--{flag}" in out

@@ -1,0 +1,106 @@
+"""Every op of the catalogue, on the call for which its record promises precision.
+
+`cases.py` has the ops that a training step waits for, at the sizes that were complained of. Here is
+the other question: whether any op at all is slower than autodiff of its twin.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxconv.reference
+from jaxconv.bench.floors import Work, array_bytes, contractions
+from jaxconv.bench.subject import Program, directions
+from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.catalogue.record import Record, Sample
+from jaxconv.check.costs import residual_bytes
+
+
+@dataclass(frozen=True)
+class Catalogued:
+    """The large call of an op, in float32.
+
+    Attributes:
+        record: of the op.
+        batches: how many times its examples are repeated.
+    """
+
+    record: Record
+    batches: int = 1
+
+    def of_batches(self, count: int) -> "Catalogued":
+        """The same call with so many times as many examples."""
+        return replace(self, batches=count * self.batches)
+
+    def on_jax(self, ops: Any) -> dict[str, Program]:
+        """Forward alone, and forward + backward of a random cotangent."""
+        return directions(self._call(ops), self._args, self._differentiated)
+
+    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+        """Nothing: the catalogue's calls are not PyTorch's."""
+        return {}
+
+    def residual_bytes(self, ops: Any) -> int:
+        """What `jax.vjp` of the jitted op keeps."""
+        arrays, fixed = self._args[: self._differentiated], self._args[self._differentiated :]
+        call = self._call(ops)
+        return residual_bytes(lambda *some: call(*some, *fixed), arrays)
+
+    def work(self) -> dict[str, list[Work]]:
+        """As of the other ops: contractions, and every argument and result once."""
+        call, args = self._call(jaxconv.reference), self._args
+        counted = self.record.name.startswith(("conv", "dense"))
+        adds = sum(w.multiply_adds for w in contractions(call, *args)) if counted else 0
+        moved = array_bytes([args, jax.eval_shape(call, *args)])
+        return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
+
+    @functools.cached_property
+    def _sample(self) -> Sample:
+        return self.record.large()
+
+    @property
+    def _differentiated(self) -> int:
+        return len(self._sample.arrays)
+
+    @functools.cached_property
+    def _args(self) -> tuple[Any, ...]:
+        """Arrays first, then what is fixed; of one example after the other, repeated."""
+        arrays, fixed = self._sample.arrays, self._sample.fixed
+        repeated = self.record.by_example or tuple(arrays)[:1]
+        count = len(arrays[repeated[0]])
+        return (
+            *(_single(a, self.batches if name in repeated else 1) for name, a in arrays.items()),
+            *(_single(a, self.batches if _of_examples(a, count) else 1) for a in fixed.values()),
+        )
+
+    def _call(self, ops: Any) -> Callable[..., Any]:
+        op, sample = getattr(ops, self.record.name), self._sample
+        names = (*sample.arrays, *sample.fixed)
+
+        def call(*args: Any) -> Any:
+            return op(**dict(zip(names, args, strict=True)), **sample.options)
+
+        return call
+
+
+def _of_examples(array: Any, count: int) -> bool:
+    """Whether it has a row for each: labels and indices do, a random key does not."""
+    is_key = jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return not is_key and array.ndim > 0 and len(array) == count
+
+
+def _single(array: Any, repeats: int) -> Array:
+    """So many times after itself, floats in float32."""
+    if repeats > 1:
+        array = np.concatenate([np.asarray(array)] * repeats)
+    floats = jnp.issubdtype(array.dtype, jnp.floating)
+    return jnp.asarray(array, jnp.float32 if floats else None)
+
+
+OPS = {name: Catalogued(record) for name, record in CATALOGUE.items()}
