@@ -1,15 +1,20 @@
 """What is kept in memory, and what is computed again."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.experimental.xla_metadata import set_xla_metadata
 
 from jaxconv.sharding import explicit_sharding
+
+try:
+    from jax.experimental import xla_metadata
+except ImportError:  # in a JAX to come, maybe: then calls are inlined, and nothing else changes
+    xla_metadata = None  # type: ignore[assignment]
 
 # Caution, not a measurement: of fewer bytes no copy is worth one of its own.
 LEAST_BYTES = 2**18
@@ -47,11 +52,18 @@ def unfused(compute: Callable[..., Array], *operands: Any) -> Array:
 
     def call(*operands: Any) -> Array:
         # What is called in there is inlined, as everywhere.
-        with set_xla_metadata(inlineable=None):
+        with _inlineable(None):
             return compute(*operands)
 
-    with set_xla_metadata(inlineable="false"):
+    with _inlineable("false"):
         return jax.jit(call)(*operands)
+
+
+def _inlineable(value: str | None) -> AbstractContextManager[Any]:
+    """What is called in it has this attribute."""
+    return (
+        nullcontext() if xla_metadata is None else xla_metadata.set_xla_metadata(inlineable=value)
+    )
 
 
 def padded(x: Array, edges: Sequence[tuple[int, int]]) -> Array:

@@ -8,7 +8,8 @@ from jax.sharding import Mesh, PartitionSpec
 from rules import assert_trees_close, jit, normal
 
 import jaxconv
-from jaxconv.memory import LEAST_BYTES, materialized, padded
+from jaxconv import memory
+from jaxconv.memory import LEAST_BYTES, materialized, padded, unfused
 
 ROWS, COLUMNS = 2, 5
 MANY = LEAST_BYTES // 8 // ROWS // COLUMNS
@@ -73,3 +74,13 @@ def test_a_normalized_layer_keeps_two_arrays():
     step = jax.jit(jax.grad(loss)).lower(w, x).compile()
     temporary = step.memory_analysis().temp_size_in_bytes
     assert temporary <= (2 * layers + 4) * array < 3 * layers * array
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_jax_without_the_attribute_computes_the_same(monkeypatch, known):
+    if not known:
+        monkeypatch.setattr(memory, "xla_metadata", None)
+    x, y = normal(0, (3, 4)), normal(1, (4,))
+    lowered = jax.jit(lambda x, y: unfused(compute, x, y)).lower(x, y)
+    assert ('inlineable = "false"' in lowered.as_text()) == known
+    assert_trees_close(lowered.compile()(x, y), compute(x, y))
