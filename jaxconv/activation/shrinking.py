@@ -38,7 +38,7 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
 
 
 def _softshrink_value(x: Array, lambd: float) -> Array:
-    return jnp.where(jnp.abs(x) <= lambd, 0, jnp.where(x < 0, x + lambd, x - lambd))
+    return jnp.where(jnp.abs(x) <= lambd, 0, x - lambd * jnp.sign(x))
 
 
 def _softshrink_backward(y: Array, dy: Array, lambd: float) -> Array:

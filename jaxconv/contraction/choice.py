@@ -87,11 +87,12 @@ MANY_TERMS_OF_MANY = 4096
 # 1.0 / 0.7.
 AT_ONCE = 256
 AT_ONCE_OF_FEW_TERMS = 16
-# y and dx apart, where the library is slow. With fewer channels, in and out, or less work, it is
-# not slow enough: 3×3, 64×16×16, apart / plain: 20→20 1.6 / 1.2, 24→24 1.4 / 1.5, 16→48 1.3 / 1.7,
-# 48→16 1.9 / 1.8; 32→32, 32×8×8 0.45 / 0.34.
+# y and dx apart, where the library is slow. With fewer channels, or pairs of them, or less work it
+# is not slow enough: 3×3, 64×16×16, apart / plain: 20→20 1.6 / 1.2, 24→24 1.4 / 1.5, 16→48
+# 1.3 / 1.7, 48→16 1.9 / 1.8; 32→32, 32×8×8 0.45 / 0.34. With AVX2 24→16 1.7 / 1.7, 24→20 2.2 / 2.3
+# (with options, as ever, plain: 1.5, 2.0), 16→32 1.8 / 2.3, 32→16 2.0 / 2.2.
 LEAST_CHANNELS = 16
-MORE_CHANNELS = 24
+LEAST_PAIRS = 512
 MUCH_WORK = 2**25
 
 
@@ -140,7 +141,7 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
     if few and math.prod(g.stride) == 1:
         return inner.correlate
     work = examples * math.prod(g.output) * math.prod(g.window) * c_in * c_out
-    many = min(c_in, c_out) >= LEAST_CHANNELS and max(c_in, c_out) >= MORE_CHANNELS
+    many = min(c_in, c_out) >= LEAST_CHANNELS and c_in * c_out >= LEAST_PAIRS
     return apart.correlate if apart.SLOW_LIBRARY and many and work >= MUCH_WORK else None
 
 

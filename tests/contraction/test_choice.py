@@ -35,7 +35,7 @@ each_case = pytest.mark.parametrize("name", CASES)
 @pytest.fixture(autouse=True)
 def _always(monkeypatch):
     """However little the work, whatever the library and the dtype."""
-    for name in ("LEAST_WORK", "MANY_TERMS", "LEAST_CHANNELS", "MORE_CHANNELS", "MUCH_WORK"):
+    for name in ("LEAST_WORK", "MANY_TERMS", "LEAST_CHANNELS", "LEAST_PAIRS", "MUCH_WORK"):
         monkeypatch.setattr(choice, name, 0)
     monkeypatch.setattr(memory, "LEAST_BYTES", 0)
     monkeypatch.setattr(apart, "SLOW_LIBRARY", True)
