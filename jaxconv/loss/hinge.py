@@ -84,8 +84,8 @@ def _hinge_forward(
     # Taken, not the maximum of: where rivals tie its own slope would be split.
     rival = jnp.argmax(jnp.where(t == 1, -jnp.inf, s_wide), axis=-1)
     label, _ = as_classes(labels, classes)
-    there = rival.astype(label.dtype) != label
-    best = jnp.where(there, _at(rival, s_wide), -jnp.inf)
+    alone = rival.astype(label.dtype) == label  # no other class, or all others −∞
+    best = jnp.where(alone, -jnp.inf, _at(rival, s_wide))
     behind = margin + best - _at(label, s_wide)
     each = jnp.where(behind <= 0, 0, behind) + 0 * t[..., 0]  # NaN for a label out of range
     rival = jnp.where(behind > 0, rival.astype(jnp.int32), -1)
