@@ -220,9 +220,10 @@ def _max_backward(
 ) -> tuple[Array]:
     dx = dy.astype(accumulator(dy.dtype))
     for axis, n, o, index in zip(axes, size, output, reversed(found), strict=True):
-        count = _windows(n, o)[0].shape[1]
+        positions, _ = _windows(n, o)
+        count = positions.shape[1]
         owners, real = _owners(n, o)
-        here = np.arange(n)[:, None] - _windows(n, o)[0][owners, 0]
+        here = np.arange(n)[:, None] - positions[owners, 0]
         # Where an owner is none, an offset that no window has.
         here = np.where(real, here, count).astype(np.min_scalar_type(count))
         dx = _sum_of_members(axis, (owners, here), _those_here, dx, index.astype(here.dtype))

@@ -94,7 +94,7 @@ class Record:
 
     Attributes:
         name: of the op and of its twin.
-        sample: the call with this number; any number is good, and the first 30 are tried.
+        sample: the call with this number; any number is good, and the first 16 are tried.
             Between them: 1 to 3 spatial dimensions and both layouts where they apply, every
             option off its default, pairwise different sizes, an empty batch, scalars.
         large: a call with thousands of elements, an even batch first, for precision and for
