@@ -6,16 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import jaxconv.reference
-from jaxconv.bench.floors import Work, array_bytes, contractions
+from jaxconv.bench.call import OfOneCall
 from jaxconv.bench.pytorch import as_torch
-from jaxconv.bench.subject import Program, directions
-from jaxconv.check.costs import residual_bytes
 
 Shape = tuple[int, ...]
 
@@ -35,7 +31,7 @@ class Torch:
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(OfOneCall):
     """One op on arrays of these shapes, the first of them images or rows.
 
     Attributes:
@@ -57,10 +53,6 @@ class Case:
         (examples, *size), *others = self.shapes
         return replace(self, shapes=((count * examples, *size), *others))
 
-    def on_jax(self, ops: Any) -> dict[str, Program]:
-        """Forward alone, and forward + backward of a random cotangent."""
-        return directions(self._call(ops), self._arrays, len(self.shapes))
-
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
         """The same, with the same numbers, contiguous and channels first."""
         if self.torch is None:
@@ -68,7 +60,7 @@ class Case:
         torch: Any = importlib.import_module("torch")
         arrays = [
             as_torch(array, device, kernel=self.op.startswith("conv") and number > 0)
-            for number, array in enumerate(self._arrays)
+            for number, array in enumerate(self._args)
         ]
         wanted = [array.requires_grad_() for array in arrays[: len(self.shapes)]]
         call = functools.partial(self.torch, *arrays)
@@ -84,26 +76,16 @@ class Case:
 
         return {"forward": forward, "both": both}
 
-    def residual_bytes(self, ops: Any) -> int:
-        """What `jax.vjp` of the jitted op keeps."""
-        arrays = self._arrays
-        count = len(self.shapes)
-        call = self._call(ops)
-        return residual_bytes(lambda *some: call(*some, *arrays[count:]), arrays[:count])
+    @property
+    def _name(self) -> str:
+        return self.op
 
-    def work(self) -> dict[str, list[Work]]:
-        """Every argument is read and every result written, once; a contraction has two more.
-
-        Additions of anything but a convolution are not counted.
-        """
-        call, args = self._call(jaxconv.reference), self._arrays
-        counted = contractions(call, *args) if self.op.startswith("conv") else []
-        adds = sum(work.multiply_adds for work in counted)
-        moved = array_bytes([args, jax.eval_shape(call, *args)])
-        return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
+    @property
+    def _differentiated(self) -> int:
+        return len(self.shapes)
 
     @functools.cached_property
-    def _arrays(self) -> tuple[Array, ...]:
+    def _args(self) -> tuple[Array, ...]:
         rng = np.random.default_rng(0)
         arrays = [jnp.asarray(rng.standard_normal(s, np.float32)) for s in self.shapes]
         if self.labels:

@@ -14,16 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-import jaxconv.reference
-from jaxconv.bench.floors import Work, array_bytes, contractions
-from jaxconv.bench.subject import Program, directions
+from jaxconv.bench.call import OfOneCall
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.record import Record, Sample
-from jaxconv.check.costs import residual_bytes
 
 
 @dataclass(frozen=True)
-class Catalogued:
+class Catalogued(OfOneCall):
     """The large call of an op, in float32.
 
     Attributes:
@@ -38,27 +35,13 @@ class Catalogued:
         """The same call with so many times as many examples."""
         return replace(self, batches=count * self.batches)
 
-    def on_jax(self, ops: Any) -> dict[str, Program]:
-        """Forward alone, and forward + backward of a random cotangent."""
-        return directions(self._call(ops), self._args, self._differentiated)
-
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
         """Nothing: the catalogue's calls are not PyTorch's."""
         return {}
 
-    def residual_bytes(self, ops: Any) -> int:
-        """What `jax.vjp` of the jitted op keeps."""
-        arrays, fixed = self._args[: self._differentiated], self._args[self._differentiated :]
-        call = self._call(ops)
-        return residual_bytes(lambda *some: call(*some, *fixed), arrays)
-
-    def work(self) -> dict[str, list[Work]]:
-        """As of the other ops: contractions, and every argument and result once."""
-        call, args = self._call(jaxconv.reference), self._args
-        counted = self.record.name.startswith(("conv", "dense"))
-        adds = sum(w.multiply_adds for w in contractions(call, *args)) if counted else 0
-        moved = array_bytes([args, jax.eval_shape(call, *args)])
-        return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
+    @property
+    def _name(self) -> str:
+        return self.record.name
 
     @functools.cached_property
     def _sample(self) -> Sample:

@@ -3,10 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from jaxconv.bench.floors import Work
 
 
@@ -37,23 +33,3 @@ class Subject(Protocol):
 
     def work(self) -> dict[str, list[Work]]:
         """What has to be done at least, one thing after another."""
-
-
-def directions(
-    call: Callable[..., Any], args: tuple[Any, ...], differentiated: int
-) -> dict[str, Program]:
-    """Forward alone, and forward + backward to so many first arguments, of a random cotangent."""
-    rng = np.random.default_rng(1)
-
-    def cotangent(y: Any) -> Any:
-        if not jnp.issubdtype(y.dtype, jnp.floating):
-            return np.zeros(y.shape, jax.dtypes.float0)
-        return jnp.asarray(rng.standard_normal(y.shape, np.float32), y.dtype)
-
-    def both(dy: Any, *args: Any) -> Any:
-        fixed = args[differentiated:]
-        y, pull = jax.vjp(lambda *some: call(*some, *fixed), *args[:differentiated])
-        return y, pull(dy)
-
-    dy = jax.tree.map(cotangent, jax.eval_shape(call, *args))
-    return {"forward": Program(call, args), "both": Program(both, (dy, *args))}

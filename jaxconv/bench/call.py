@@ -1,0 +1,70 @@
+"""What is the same for every subject that is one call of an op."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxconv.reference
+from jaxconv.bench.floors import Work, array_bytes, contractions
+from jaxconv.bench.subject import Program
+from jaxconv.check.costs import residual_bytes
+
+
+class OfOneCall(ABC):
+    """The call `_call(ops)(*_args)`, of which so many first arguments are differentiated."""
+
+    @property
+    @abstractmethod
+    def _name(self) -> str:
+        """Of the op."""
+
+    @property
+    @abstractmethod
+    def _args(self) -> tuple[Any, ...]:
+        """Its arrays: what is differentiated, then what is not."""
+
+    @property
+    @abstractmethod
+    def _differentiated(self) -> int:
+        """How many of them are."""
+
+    @abstractmethod
+    def _call(self, ops: Any) -> Callable[..., Any]:
+        """The call, with `jaxconv` as `ops` or with its twin."""
+
+    def on_jax(self, ops: Any) -> dict[str, Program]:
+        """Forward alone, and forward + backward of a random cotangent."""
+        call, args, count = self._call(ops), self._args, self._differentiated
+        rng = np.random.default_rng(1)
+
+        def cotangent(y: Any) -> Any:
+            if not jnp.issubdtype(y.dtype, jnp.floating):
+                return np.zeros(y.shape, jax.dtypes.float0)
+            return jnp.asarray(rng.standard_normal(y.shape, np.float32), y.dtype)
+
+        def both(dy: Any, *args: Any) -> Any:
+            y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
+            return y, pull(dy)
+
+        dy = jax.tree.map(cotangent, jax.eval_shape(call, *args))
+        return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
+
+    def residual_bytes(self, ops: Any) -> int:
+        """What `jax.vjp` of the jitted op keeps."""
+        call, args, count = self._call(ops), self._args, self._differentiated
+        return residual_bytes(lambda *some: call(*some, *args[count:]), args[:count])
+
+    def work(self) -> dict[str, list[Work]]:
+        """Every argument is read and every result written, once; a contraction has two more.
+
+        Additions of anything but a convolution or a dense layer are not counted.
+        """
+        call, args = self._call(jaxconv.reference), self._args
+        counted = contractions(call, *args) if self._name.startswith(("conv", "dense")) else []
+        adds = sum(work.multiply_adds for work in counted)
+        moved = array_bytes([args, jax.eval_shape(call, *args)])
+        return {"forward": [Work(adds, moved)], "both": [Work(3 * adds, 2 * moved)]}
