@@ -1,9 +1,12 @@
 """The command line of training: parse, run, and say in one line what went wrong."""
 
+import argparse
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from jaxconv.extras import MissingExtraError, needs
+from jaxconv.train import devices, record
 from jaxconv.train.config import Config
 
 
@@ -21,8 +24,12 @@ def main(arguments: list[str] | None = None) -> None:
             from jaxconv.train.verify import GradientMismatchError
     except MissingExtraError as error:
         _stop(2, error)
-    config = tyro.cli(Config, args=arguments, description=Config.__doc__)
     try:
+        config = tyro.cli(
+            Config, args=arguments, description=Config.__doc__, default=_begun(arguments)
+        )
+        if config.devices > 1:
+            devices.make_cpus(config.devices)
         result = run(config)
     except (GradientMismatchError, DivergedError) as error:
         _stop(1, error)
@@ -32,6 +39,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     if result.interrupted:
         sys.exit(130)
+
+
+def _begun(arguments: list[str] | None) -> Config:
+    """What the flags start from: the configuration of the run that is to go on, if one is."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume", type=Path, nargs="?")
+    folder = parser.parse_known_args(arguments)[0].resume
+    return Config() if folder is None else record.load_config(folder)
 
 
 def _stop(code: int, error: Exception) -> NoReturn:

@@ -5,28 +5,21 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from jaxconv.extras import needs
 from jaxconv.files import replacing
 from jaxconv.models import MODELS, Model, Params
-from jaxconv.train import data, pictures, record, verify
+from jaxconv.train import data, devices, pictures, record, verify
+from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
+from jaxconv.train.optimizer import make_optimizer
 from jaxconv.train.record import Epoch
-from jaxconv.train.step import (
-    NO_IMAGE,
-    Counts,
-    compiled,
-    make_evaluation,
-    make_optimizer,
-    make_step,
-    take,
-)
+from jaxconv.train.step import NO_IMAGE, Counts, compiled, make_evaluation, make_step, take
 
 with needs("train"):
     from rich.console import Console
@@ -56,37 +49,54 @@ class Result(NamedTuple):
     interrupted: bool
 
 
+class After(NamedTuple):
+    """What training has come to after an epoch: all that a step changes."""
+
+    params: Params
+    state: Any
+
+
 def run(config: Config, console: Console | None = None) -> Result:
     """Train as `config` says; print a line an epoch, fill the output folder.
 
     Interrupted (KeyboardInterrupt), it saves what the finished epochs came to.
 
     Raises:
-        ValueError: the data set or the output folder is not as expected.
+        ValueError: the data set, the devices or the output folder are not as expected.
         DivergedError: the loss became NaN or infinite; metrics.csv says when.
         GradientMismatchError: `verify_gradients` found hand-written and JAX's gradients to differ.
     """
     console = console or Console(highlight=False, markup=False, emoji=False)
+    devices.check(config)
+    if config.resume is not None:
+        record.check_goes_on(config)
     dataset = data.load(config)
-    folder = record.make_folder(config)
+    folder = config.resume or record.make_folder(config)
     model = MODELS[config.model]
     shape = dataset.train_images.shape[1:]
     params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
+    optimizer = make_optimizer(config, config.epochs * _steps(config, dataset))
+    checkpoints = Checkpoints(folder)
+    after = devices.on_all(config, After(params, optimizer.init(params)))
+    epochs: list[Epoch] = []
+    if config.resume is not None:
+        epochs, after = _so_far(config, checkpoints, after)
     record.save_config(folder / "config.json", config)
     console.print(_headline(config, dataset, params))
+    if epochs:
+        console.print(f"{len(epochs)} of {config.epochs} epochs are done")
     if config.verify_gradients:
-        first = jnp.asarray(next(_batches(_shuffled(config, 1, len(dataset.train_images)), config)))
-        batch = take(jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels), first)
-        _verify(console, model, params, *batch)
+        _verify(config, console, model, params, dataset)
 
-    epochs: list[Epoch] = []
     interrupted = False
     try:
         with _progress(console) as progress:
             task = progress.add_task("compiling", total=None)
-            for epoch, after in _train(config, model, params, dataset, progress, task):
+            for epoch, then in _train(
+                config, model, optimizer, after, dataset, len(epochs), progress, task
+            ):
                 epochs.append(epoch)
-                params = after
+                after = then
                 record.save_metrics(folder / "metrics.csv", epochs)
                 progress.console.print(_line(epoch, config))
                 if not math.isfinite(epoch.loss):
@@ -94,44 +104,73 @@ def run(config: Config, console: Console | None = None) -> Result:
                         f"the loss is {epoch.loss} after epoch {epoch.epoch};"
                         " a smaller --learning-rate may help"
                     )
+                checkpoints.save(len(epochs), after)
     except KeyboardInterrupt:
         interrupted = True
-        console.print(f"interrupted after {len(epochs)} of {config.epochs} epochs")
+        console.print(
+            f"interrupted after {len(epochs)} of {config.epochs} epochs; --resume {folder} goes on",
+            soft_wrap=True,  # to be copied
+        )
 
     if epochs:
-        record.save_params(folder / "params.safetensors", params)
+        checkpoints.save(len(epochs), after, now=True)
+        record.save_params(folder / "params.safetensors", after.params)
         image = jnp.asarray(dataset.test_images[0])
         with replacing(folder / "curves.png") as path:
             pictures.draw_curves(path, epochs, config)
         with replacing(folder / "layers.png") as path:
-            pictures.draw_layers(path, model, params, image)
+            pictures.draw_layers(path, model, after.params, image)
         console.print(_summary(config, dataset, epochs, folder))
-    return Result(folder, params, epochs, interrupted)
+    return Result(folder, after.params, epochs, interrupted)
+
+
+def _so_far(config: Config, checkpoints: Checkpoints, start: After) -> tuple[list[Epoch], After]:
+    """What the run that is to go on has come to; nothing, if it was cut off before it was saved."""
+    done = checkpoints.epoch
+    if done == 0:
+        return [], start
+    if done >= config.epochs:
+        raise ValueError(
+            f"--resume {config.resume}: its {done} epochs are done; more than --epochs"
+            f" {config.epochs} would go on"
+        )
+    assert config.resume is not None
+    epochs = record.load_metrics(config.resume / "metrics.csv", done)
+    return epochs, checkpoints.restore(start)
+
+
+def _steps(config: Config, dataset: data.Dataset) -> int:
+    """How many an epoch has."""
+    return -(-len(dataset.train_images) // config.batch_size)
 
 
 def _train(
     config: Config,
     model: Model,
-    params: Params,
+    optimizer: Any,
+    after: After,
     dataset: data.Dataset,
+    done: int,
     progress: Progress,
     task: TaskID,
-) -> Iterator[tuple[Epoch, Params]]:
-    """The epochs of a run, each with the parameters after it."""
-    train_images, train_labels, test_images, test_labels = map(jnp.asarray, dataset[:4])
-    steps = -(-len(train_images) // config.batch_size)
-    optimizer = make_optimizer(config, config.epochs * steps)
-    state = optimizer.init(params)
-    key = jax.random.key(config.seed + 1)
+) -> Iterator[tuple[Epoch, After]]:
+    """The epochs of a run from the one after those that are done, and what each came to."""
+    arrays = devices.on_all(config, tuple(map(jnp.asarray, dataset[:4])))
+    train_images, train_labels, test_images, test_labels = arrays
+    steps = _steps(config, dataset)
+    params, state = after
+    key = devices.on_all(config, jax.random.key(config.seed + 1))
     indices = np.zeros(config.batch_size, np.int32)
     # Compiled before the clock starts.
     step = make_step(config, model, optimizer)
     run_step = compiled(step, params, state, train_images, train_labels, indices, key, 0)
     evaluate = make_evaluation(config, model)
     run_evaluation = compiled(evaluate, params, test_images, test_labels, indices)
-    progress.reset(task, total=config.epochs * steps, description="training")
+    progress.reset(
+        task, total=config.epochs * steps, completed=done * steps, description="training"
+    )
 
-    for number in range(1, config.epochs + 1):
+    for number in range(done + 1, config.epochs + 1):
         start = time.perf_counter()
         counts: list[Counts] = []
         for indices in _batches(_shuffled(config, number, len(train_images)), config):
@@ -156,7 +195,7 @@ def _train(
                 test_accuracy=test.correct / test.images,
                 images_per_second=train.images / seconds,
             ),
-            params,
+            After(params, state),
         )
 
 
@@ -180,9 +219,13 @@ def _sum(counts: Iterable[Counts]) -> Counts:
     )
 
 
-def _verify(console: Console, model: Model, params: Params, images: Array, labels: Array) -> None:
-    """Compare the gradients of this batch and print the table; raise if they differ."""
-    comparisons = verify.compare_gradients(model, params, images, labels)
+def _verify(
+    config: Config, console: Console, model: Model, params: Params, dataset: data.Dataset
+) -> None:
+    """Compare the gradients of the first batch and print the table; raise if they differ."""
+    first = jnp.asarray(next(_batches(_shuffled(config, 1, len(dataset.train_images)), config)))
+    batch = take(jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels), first)
+    comparisons = verify.compare_gradients(model, params, *batch)
     table = Table(
         title="hand-written gradients against autodiff, first batch", title_justify="left"
     )
@@ -212,10 +255,12 @@ def _progress(console: Console) -> Progress:
 
 def _headline(config: Config, dataset: data.Dataset, params: Params) -> str:
     size = sum(leaf.size for leaf in jax.tree.leaves(params))
+    narrow = "" if config.precision == "float32" else f" in {config.precision}"
+    several = "" if config.devices == 1 else f"{config.devices} × "
     return (
-        f"{config.model} ({size:,} parameters) on {config.dataset}:"
+        f"{config.model} ({size:,} parameters) on {config.title}:"
         f" {len(dataset.train_images):,} images to train on, {len(dataset.test_images):,} held out;"
-        f" {config.gradients} gradients, {jax.devices()[0].device_kind}"
+        f" {config.gradients} gradients{narrow}, {several}{jax.devices()[0].device_kind}"
     )
 
 

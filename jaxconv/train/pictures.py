@@ -45,7 +45,7 @@ def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
         axes.grid(axis="y", which="major", color="0.9")
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(
-        f"{config.model} on {config.dataset}, {config.gradients} gradients", x=0.01, ha="left"
+        f"{config.model} on {config.title}, {config.gradients} gradients", x=0.01, ha="left"
     )
     figure.savefig(path)
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import itertools
+import json
 import platform
 from contextlib import suppress
 from datetime import datetime
@@ -17,7 +18,7 @@ import jaxconv
 from jaxconv.extras import needs
 from jaxconv.files import replacing, write_json
 from jaxconv.models import Params
-from jaxconv.train.config import Config
+from jaxconv.train.config import Config, flag
 
 
 class Epoch(NamedTuple):
@@ -48,7 +49,7 @@ def make_folder(config: Config) -> Path:
 def _new_folder(config: Config) -> Path:
     """A folder in runs/ that nobody else has, not even a run started in the same second."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{config.dataset}-{config.model}-{config.gradients}-{stamp}"
+    name = f"{config.title}-{config.model}-{config.gradients}-{stamp}"
     for suffix in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
         folder = Path("runs") / (name + suffix)
         with suppress(FileExistsError):
@@ -57,13 +58,36 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
+# What may be another when a run goes on.
+FREE = ("epochs", "data_dir", "devices", "verify_gradients", "resume")
+
+
+def check_goes_on(config: Config) -> None:
+    """Raise ValueError if the run in the folder `config.resume` is another than `config` says."""
+    assert config.resume is not None
+    begun = _decided(load_config(config.resume))
+    config = _decided(config)
+    for field in dataclasses.fields(Config):
+        was, now = getattr(begun, field.name), getattr(config, field.name)
+        if was != now and field.name not in FREE:
+            raise ValueError(
+                f"--resume {config.resume}: {flag(field.name)} is {was} there and cannot become"
+                f" {now}"
+            )
+
+
+def _decided(config: Config) -> Config:
+    """The same with the weight decay that is used."""
+    return dataclasses.replace(config, weight_decay=config.decay)
+
+
 def save_config(path: Path, config: Config) -> None:
     """The configuration and what it ran on, as JSON."""
     values = {
         key: str(value) if isinstance(value, Path) else value
-        for key, value in dataclasses.asdict(config).items()
+        for key, value in dataclasses.asdict(_decided(config)).items()
     }
-    values["weight_decay"] = config.decay
+    del values["resume"]  # the same run as if it had not been cut off
     values["environment"] = {
         "jaxconv": jaxconv.__version__,
         "jax": jax.__version__,
@@ -73,12 +97,51 @@ def save_config(path: Path, config: Config) -> None:
     write_json(path, values)
 
 
+def load_config(folder: Path) -> Config:
+    """The configuration of the run that has this output folder.
+
+    Raises:
+        ValueError: there is none, or it is not one.
+    """
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values.pop("environment")
+        for name in ("data_dir", "out"):
+            if values[name] is not None:
+                values[name] = Path(values[name])
+        return Config(**values)
+    except OSError as error:
+        raise ValueError(
+            f"{folder} is no output folder of a run: {path.name}: {error.strerror}"
+        ) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no configuration of a run: {error}") from None
+
+
 def save_metrics(path: Path, epochs: list[Epoch]) -> None:
     """All epochs so far as CSV."""
     with replacing(path) as beside, beside.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(Epoch._fields)
         writer.writerows(epochs)
+
+
+def load_metrics(path: Path, count: int) -> list[Epoch]:
+    """The first so many epochs of a file of them.
+
+    Raises:
+        ValueError: there are not so many, or it is no such file.
+    """
+    try:
+        with path.open(newline="") as file:
+            _, *rows = csv.reader(file)
+        epochs = [Epoch(int(number), *map(float, values)) for number, *values in rows[:count]]
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no table of epochs: {error}") from None
+    if [epoch.epoch for epoch in epochs] != list(range(1, count + 1)):
+        raise ValueError(f"{path} should have {count} epochs, but has {len(epochs)}")
+    return epochs
 
 
 def save_params(path: Path, params: Params) -> None:

@@ -14,6 +14,7 @@ from jaxconv.compiler import largest_array
 from jaxconv.extras import needs
 from jaxconv.models import Model, Params
 from jaxconv.train.config import Config
+from jaxconv.train.devices import AXIS, EACH, SHARED, on_each
 
 with needs("train"):
     import optax
@@ -32,10 +33,24 @@ class Counts(NamedTuple):
 
 
 def loss_and_counts(
-    model: Model, ops: ModuleType, params: Params, images: Array, labels: Array
+    model: Model,
+    ops: ModuleType,
+    params: Params,
+    images: Array,
+    labels: Array,
+    precision: str = "float32",
 ) -> tuple[Array, Counts]:
-    """The mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count."""
+    """The mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count.
+
+    With a precision of bfloat16 the logits are computed in that, of parameters and images rounded
+    to it; their gradients come back in the dtypes that these have.
+    """
+    narrow = precision == "bfloat16"
+    if narrow:
+        params, images = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, images))
     logits = model.apply(params, images, ops=ops)
+    if narrow:
+        logits = logits.astype(jnp.float32)
     loss = ops.softmax_cross_entropy(logits, labels, ignore_index=NO_IMAGE)
     present = labels != NO_IMAGE
     correct = jnp.sum((jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & present)
@@ -48,32 +63,35 @@ def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
     return images[indices], jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
 
 
-def make_optimizer(config: Config, steps: int) -> Any:
-    """The optax optimiser that the configuration names, for a run of so many steps."""
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(rate, steps)
-    if config.optimizer == "adamw":
-        return optax.adamw(rate, weight_decay=config.decay, mask=_kernels)
-    rules = {
-        "sgd": lambda: optax.sgd(rate),
-        "momentum": lambda: optax.sgd(rate, momentum=0.9),
-        "adam": lambda: optax.adam(rate),
-    }
-    decay = optax.add_decayed_weights(config.decay, mask=_kernels)
-    return optax.chain(decay, rules[config.optimizer]())
-
-
-def _kernels(params: Params) -> Any:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
-
-
 def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
     """(params, state, images, labels, indices, key, taken) -> (params, state, counts).
 
     `indices` says which images make the batch, `taken` how many steps were taken before.
     """
     ops = OPS[config.gradients]
+
+    def gradient(
+        params: Params, images: Array, labels: Array, indices: Array, moves: Array
+    ) -> tuple[Params, Counts]:
+        """Of the whole batch's mean, where each of several devices has a share of the batch."""
+        batch, batch_labels = take(images, labels, indices)
+        if config.shift:
+            batch = moved(batch, moves, config.shift)
+
+        def objective(params: Params) -> tuple[Array, Counts]:
+            loss, counts = loss_and_counts(
+                model, ops, params, batch, batch_labels, config.precision
+            )
+            if config.devices == 1:
+                return loss, counts
+            # A device's loss is the mean of its own images. The gradient of what all devices have
+            # alike, the parameters, is summed over them.
+            own, counts = counts.images, lax.psum(counts, AXIS)
+            return loss * (own.astype(loss.dtype) / counts.images.astype(loss.dtype)), counts
+
+        return jax.grad(objective, has_aux=True)(params)
+
+    gradient_of_all = on_each(config, gradient, SHARED, SHARED, SHARED, EACH, EACH)
 
     @jax.jit
     def step(
@@ -85,16 +103,11 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
         key: Array,
         taken: Array,
     ) -> tuple[Params, Any, Counts]:
-        batch, batch_labels = take(images, labels, indices)
-        if config.shift:
-            batch = shift_randomly(jax.random.fold_in(key, taken), batch, config.shift)
-
-        def objective(params: Params) -> tuple[Array, Counts]:
-            return loss_and_counts(model, ops, params, batch, batch_labels)
-
-        gradient, counts = jax.grad(objective, has_aux=True)(params)
+        # Drawn for the whole batch: the same on however many devices.
+        moves = draw_moves(jax.random.fold_in(key, taken), len(indices), config.shift)
+        slope, counts = gradient_of_all(params, images, labels, indices, moves)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-            updates, state = optimizer.update(gradient, state, params)
+            updates, state = optimizer.update(slope, state, params)
         return optax.apply_updates(params, updates), state, counts
 
     return step
@@ -103,10 +116,16 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
 def make_evaluation(config: Config, model: Model) -> Wrapped:
     """(params, images, labels, indices) -> counts."""
 
+    def count(params: Params, images: Array, labels: Array, indices: Array) -> Counts:
+        batch = take(images, labels, indices)
+        counts = loss_and_counts(model, OPS[config.gradients], params, *batch, config.precision)[1]
+        return counts if config.devices == 1 else lax.psum(counts, AXIS)
+
+    count_all = on_each(config, count, SHARED, SHARED, SHARED, EACH)
+
     @jax.jit
     def evaluate(params: Params, images: Array, labels: Array, indices: Array) -> Counts:
-        batch = take(images, labels, indices)
-        return loss_and_counts(model, OPS[config.gradients], params, *batch)[1]
+        return count_all(params, images, labels, indices)
 
     return evaluate
 
@@ -117,14 +136,17 @@ def compiled(function: Wrapped, *args: Any) -> Compiled:
     return function.lower(*args).compile(compiler_options=dict(options))
 
 
-def shift_randomly(key: Array, images: Array, by: int) -> Array:
-    """Each image moved by up to `by` pixels along both axes; zeros move in."""
-    n, *shape = images.shape
+def draw_moves(key: Array, count: int, by: int) -> Array:
+    """For each image how far it moves along its two axes, 0 to 2 `by`, where `by` is not at all."""
+    return jax.random.randint(key, (count, 2), 0, 2 * by + 1, dtype=jnp.int32)
+
+
+def moved(images: Array, moves: Array, by: int) -> Array:
+    """Each image where its move takes it; zeros move in."""
     padded = jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)))
-    corners = jax.random.randint(key, (n, 2), 0, 2 * by + 1, dtype=jnp.int32)
 
     def crop(image: Array, corner: Array) -> Array:
         row, column = corner
-        return lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), shape)
+        return lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), images.shape[1:])
 
-    return jax.vmap(crop)(padded, corners)
+    return jax.vmap(crop)(padded, moves)

@@ -1,3 +1,4 @@
+import dataclasses
 import runpy
 import sys
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxconv.extras import MissingExtraError
-from jaxconv.train import Config, cli, loop
+from jaxconv.train import Config, cli, loop, record
 from jaxconv.train.verify import GradientMismatchError
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,8 @@ def test_every_flag(command, configs):
     flags = (
         "--dataset mnist --data-dir some/folder --model lenet --epochs 3 --batch-size 7"
         " --optimizer momentum --learning-rate 0.5 --schedule constant --weight-decay 0.25"
-        " --shift 2 --gradients autodiff --verify-gradients --seed 5 --out here"
+        " --shift 2 --precision bfloat16 --gradients autodiff --verify-gradients --devices 1"
+        " --seed 5 --out here"
     )
     assert command(*flags.split()) == (0, "", "")
     assert configs == [
@@ -63,8 +65,10 @@ def test_every_flag(command, configs):
             schedule="constant",
             weight_decay=0.25,
             shift=2,
+            precision="bfloat16",
             gradients="autodiff",
             verify_gradients=True,
+            devices=1,
             seed=5,
             out=Path("here"),
         )
@@ -109,7 +113,9 @@ def test_help_names_every_flag_and_default(command):
         (["--epochs", "three"], "three"),
         (["--model", "resnet"], "resnet"),
         (["--epochs", "0"], "--epochs must be at least 1, not 0"),
-        (["--dataset", "mnist"], "needs --data-dir"),
+        (["--batch-size", "9", "--devices", "2"], "--batch-size 9 cannot be shared by --devices 2"),
+        (["--precision", "float16"], "float16"),
+        (["--resume"], "--resume"),
         (["--seed", "-1"], "--seed must be at least 0, not -1"),
     ],
 )
@@ -128,6 +134,31 @@ def test_an_output_folder_in_use_is_left_as_it_is(command, tmp_path):
     assert err == f"train: --out {tmp_path} is there already and not an empty folder\n"
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.csv"]
     assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_a_run_that_goes_on_is_as_it_was_begun_but_for_what_is_said_anew(
+    command, configs, tmp_path
+):
+    begun = Config(model="lenet", batch_size=30, learning_rate=0.5, out=tmp_path)
+    record.save_config(tmp_path / "config.json", begun)
+    kept = dataclasses.replace(begun, weight_decay=begun.decay, resume=tmp_path)
+    assert command("--resume", tmp_path) == (0, "", "")
+    assert command("--epochs", 99, f"--resume={tmp_path}", "--data-dir", "there") == (0, "", "")
+    assert configs == [kept, dataclasses.replace(kept, epochs=99, data_dir=Path("there"))]
+
+
+def test_a_folder_that_is_of_no_run(command, configs, tmp_path):
+    message = f"{tmp_path} is no output folder of a run: config.json: No such file or directory"
+    assert command("--resume", tmp_path) == (2, "", f"train: {message}\n")
+    assert configs == []
+
+
+def test_devices_are_made_before_jax_has_looked(command, configs, monkeypatch):
+    made = []
+    monkeypatch.setattr(cli.devices, "make_cpus", made.append)
+    assert command("--devices", 4)[0] == 0
+    assert command()[0] == 0
+    assert made == [4]
 
 
 def test_missing_data(command, tmp_path):

@@ -22,7 +22,8 @@ from jaxconv.train import Config
         ({"weight_decay": -0.1}, "--weight-decay must not be negative, not -0.1"),
         ({"weight_decay": float("nan")}, "--weight-decay must not be negative, not nan"),
         ({"weight_decay": float("inf")}, "--weight-decay must be finite, not inf"),
-        ({"dataset": "mnist"}, "--dataset mnist needs --data-dir, the folder of its files"),
+        ({"devices": 0}, "--devices must be at least 1, not 0"),
+        ({"devices": 3}, "--batch-size 32 cannot be shared by --devices 3"),
     ],
     ids=lambda case: case if isinstance(case, str) else "",
 )
@@ -32,7 +33,9 @@ def test_numbers_that_mean_nothing(fields, message):
 
 
 def test_the_smallest_numbers_that_mean_something():
-    Config(epochs=1, batch_size=1, shift=0, seed=0, learning_rate=1e-30, weight_decay=0.0)
+    Config(
+        epochs=1, batch_size=1, shift=0, devices=1, seed=0, learning_rate=1e-30, weight_decay=0.0
+    )
     Config(seed=2**32 - 1)
 
 
@@ -43,3 +46,17 @@ def test_a_run_cannot_change_under_way():
 
 def test_every_model_can_be_chosen():
     assert set(get_args(get_type_hints(Config)["model"])) == set(MODELS)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"),
+    [("mnist", "mnist"), ("some/arrays.npz", "arrays"), ("here/pets/", "pets"), ("a/../b", "b")],
+)
+def test_a_data_set_in_a_word(dataset, title):
+    assert Config(dataset=dataset).title == title
+
+
+def test_the_folder_that_one_is_in_has_a_name(monkeypatch, tmp_path):
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path / "pets")
+    assert Config(dataset=".").title == "pets"

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import dataclasses
 import io
@@ -14,13 +15,14 @@ from networks import TINY
 from rich.console import Console
 
 from jaxconv.models import MODELS
-from jaxconv.train import Config, data, load_params, loop, record
+from jaxconv.train import Config, checkpoint, data, load_params, loop, record
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
 from jaxconv.train.step import NO_IMAGE, Counts
 from jaxconv.train.verify import GradientMismatchError
 
-FILES = ["config.json", "curves.png", "layers.png", "metrics.csv", "params.safetensors"]
+FILES = ["checkpoints", "config.json", "curves.png", "layers.png"]
+FILES += ["metrics.csv", "params.safetensors"]
 EPOCHS = 3
 
 
@@ -82,10 +84,12 @@ def test_config(default):
     result, _ = default
     values = json.loads((result.folder / "config.json").read_text())
     assert values.pop("environment")["device"] == "cpu"
-    assert values == dataclasses.asdict(Config(epochs=EPOCHS, verify_gradients=True)) | {
+    expected = dataclasses.asdict(Config(epochs=EPOCHS, verify_gradients=True)) | {
         "out": str(result.folder),
         "weight_decay": 0.05,  # what was used, though not asked for
     }
+    del expected["resume"]
+    assert values == expected
 
 
 def test_pictures(default):
@@ -205,6 +209,28 @@ def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_pa
     assert sorted(os.listdir(tmp_path)) == ["config.json"]
 
 
+# ---- precision and devices ---------------------------------------------------------------
+
+
+def test_bfloat16_on_two_devices(small, no_pictures, tmp_path):
+    """It says so, and it learns; what is saved is float32."""
+    small |= {"epochs": 8, "optimizer": "adam", "learning_rate": 0.01, "precision": "bfloat16"}
+    one, _ = train(**small, out=tmp_path / "one")
+    result, text = train(**small, devices=2, out=tmp_path / "two")
+    assert "; hand gradients in bfloat16, 2 × cpu\n" in text
+    losses = [epoch.loss for epoch in result.epochs]
+    assert losses[-1] < 0.9 * losses[0]
+    assert losses == pytest.approx([epoch.loss for epoch in one.epochs], rel=0.05)
+    params = load_params(tmp_path / "two" / "params.safetensors")
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+
+
+def test_more_devices_than_there_are(small, tmp_path):
+    with pytest.raises(ValueError, match=r"--devices 16: there are \d+ \(cpu\)"):
+        train(**small, devices=16, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 # ---- which images a step sees ------------------------------------------------------------
 
 
@@ -287,8 +313,8 @@ def test_the_same_seed_gives_the_same_run(small, no_pictures, tmp_path):
 # ---- interruption ------------------------------------------------------------------------
 
 
-def interrupt_at(monkeypatch, call):
-    """Ctrl-C in the step of this number; returns the parameters after every step."""
+def interrupt_at(monkeypatch, call, how=KeyboardInterrupt):
+    """Ctrl-C, or what else, in the step of this number; the parameters after every step."""
     compiled, after = loop.compiled, []
 
     def interrupted(function, *args):
@@ -298,7 +324,7 @@ def interrupt_at(monkeypatch, call):
 
         def call_or_interrupt(*args):
             if len(after) + 1 == call:
-                raise KeyboardInterrupt
+                raise how
             after.append(run(*args))
             return after[-1]
 
@@ -314,7 +340,7 @@ def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert len(result.epochs) == 1
-    assert "interrupted after 1 of 2 epochs\n" in text
+    assert f"interrupted after 1 of 2 epochs; --resume {tmp_path} goes on\n" in text
     assert "test accuracy" in text
     assert sorted(os.listdir(tmp_path)) == FILES
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
@@ -332,9 +358,94 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert result.epochs == []
-    assert "interrupted after 0 of 2 epochs\n" in text
+    assert f"interrupted after 0 of 2 epochs; --resume {tmp_path} goes on\n" in text
     assert "test accuracy" not in text
     assert os.listdir(tmp_path) == ["config.json"]
+
+
+# ---- going on ----------------------------------------------------------------------------
+
+
+def without_speed(epochs):
+    return [epoch[:4] for epoch in epochs]
+
+
+def assert_same_run(result, whole):
+    assert without_speed(result.epochs) == without_speed(whole.epochs)
+    with (result.folder / "metrics.csv").open(newline="") as file:
+        rows = [list(map(float, row)) for row in list(csv.reader(file))[1:]]
+    assert [row[:4] for row in rows] == [list(epoch) for epoch in without_speed(whole.epochs)]
+    saved = load_params(result.folder / "params.safetensors")
+    assert jax.tree.all(jax.tree.map(np.array_equal, saved, whole.params))
+
+
+@pytest.fixture
+def cut_off(small, no_pictures, monkeypatch, tmp_path):
+    """A run of four epochs of four steps as it goes on by itself, and one cut off at a step."""
+    small |= {"epochs": 4, "optimizer": "momentum", "learning_rate": 0.05, "shift": 1}
+    whole, _ = train(**small, out=tmp_path / "whole")
+    small["out"] = tmp_path / "cut"
+
+    def at(step, how=KeyboardInterrupt):
+        with monkeypatch.context() as patch:
+            interrupt_at(patch, step, how)
+            with contextlib.suppress(MemoryError):
+                train(**small)
+        return Config(**small, resume=small["out"])
+
+    return whole, at
+
+
+@pytest.mark.parametrize("step", [6, 11, 16])
+def test_a_run_that_goes_on_is_the_run_that_was_not_cut_off(cut_off, step):
+    whole, at = cut_off
+    config = at(step)
+    result, text = train(**vars(config))
+    assert not result.interrupted
+    assert f"\n{(step - 1) // 4} of 4 epochs are done\n" in text
+    assert_same_run(result, whole)
+    assert json.loads((result.folder / "config.json").read_text()) == (
+        json.loads((whole.folder / "config.json").read_text()) | {"out": str(result.folder)}
+    )
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, 2), (1e9, 0)])
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    cut_off, monkeypatch, seconds, done
+):
+    """Or from its beginning, if it has none; what it had said of later epochs is said anew."""
+    monkeypatch.setattr(checkpoint, "SECONDS", seconds)
+    whole, at = cut_off
+    config = at(10, MemoryError)
+    assert (config.resume / "checkpoints").exists() == (done > 0)
+    assert len((config.resume / "metrics.csv").read_text().splitlines()) == 3
+    result, text = train(**vars(config))
+    assert (f"{done} of 4 epochs are done" in text) == (done > 0)
+    assert_same_run(result, whole)
+
+
+def test_more_epochs(cut_off, monkeypatch):
+    whole, at = cut_off
+    config = at(100)
+    message = f"--resume {config.resume}: its 4 epochs are done; more than --epochs 4 would go on"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        train(**vars(config))
+    result, _ = train(**vars(dataclasses.replace(config, epochs=5)))
+    assert without_speed(result.epochs[:4]) == without_speed(whole.epochs)
+    assert len(result.epochs) == 5
+
+
+def test_another_run_does_not_go_on(cut_off):
+    _, at = cut_off
+    config = at(6)
+    before = (config.resume / "config.json").read_bytes()
+    message = f"--resume {config.resume}: --seed is 0 there and cannot become 3"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        train(**vars(dataclasses.replace(config, seed=3)))
+    assert (config.resume / "config.json").read_bytes() == before
+
+
+# ---- what goes wrong ---------------------------------------------------------------------
 
 
 def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
@@ -346,7 +457,8 @@ def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
     monkeypatch.setattr(record, "make_folder", lambda config: tmp_path)
     with pytest.raises(OSError, match="disk full"):
         seen(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "metrics.csv", "params.safetensors"]
+    left = ["checkpoints", "config.json", "metrics.csv", "params.safetensors"]
+    assert sorted(os.listdir(tmp_path)) == left
 
 
 def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
@@ -360,4 +472,4 @@ def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, c
     monkeypatch.setenv("COLUMNS", "300")
     out = tmp_path / "[bold]:smile:"
     run(Config(**small, out=out))
-    assert f"{out}/  (config.json, " in capsys.readouterr().out
+    assert f"{out}/  (checkpoints, config.json, " in capsys.readouterr().out

@@ -53,6 +53,14 @@ def test_metrics_come_back_to_the_last_digit(tmp_path):
     assert header == ["epoch", "loss", "train_accuracy", "test_accuracy", "images_per_second"]
     back = [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]
     assert repr(back) == repr(EPOCHS)
+    for count in (2, 1, 0):
+        assert repr(record.load_metrics(path, count)) == repr(EPOCHS[:count])
+    with pytest.raises(ValueError, match=r"metrics.csv should have 3 epochs, but has 2$"):
+        record.load_metrics(path, 3)
+    for content in ("", "epoch\n1,2\n", "epoch\none,0,0,0,0\n", "a\n1,0,0,0,0\n3,0,0,0,0\n"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"metrics.csv (is no table|should have 2)"):
+            record.load_metrics(path, 2)
 
 
 def test_config_says_what_ran_on_what(tmp_path):
@@ -73,13 +81,64 @@ def test_config_says_what_ran_on_what(tmp_path):
         "schedule": "cosine",
         "weight_decay": 0.1,
         "shift": 1,
+        "precision": "float32",
         "gradients": "hand",
         "verify_gradients": False,
+        "devices": 1,
         "seed": 0,
         "out": None,
     }
-    values["data_dir"] = Path(values["data_dir"])
-    assert Config(**values) == config  # nothing is lost
+    assert record.load_config(tmp_path) == config  # nothing is lost
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "config.json is no configuration of a run: Expecting value"),
+        ("[1]", "config.json is no configuration of a run: "),
+        ('{"environment": {}}', "config.json is no configuration of a run: 'data_dir'"),
+        (
+            '{"environment": {}, "data_dir": null, "out": null, "colour": 3}',
+            "config.json is no configuration of a run: .*'colour'",
+        ),
+        (
+            '{"environment": {}, "data_dir": null, "out": null, "epochs": 0}',
+            "config.json is no configuration of a run: --epochs must be at least 1, not 0",
+        ),
+        (
+            '{"environment": {}, "data_dir": null, "out": null, "epochs": "3"}',
+            "config.json is no configuration of a run: ",
+        ),
+        (None, " is no output folder of a run: config.json: No such file or directory"),
+    ],
+)
+def test_folders_that_are_of_no_run(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        record.load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"epochs": 9}, {"data_dir": Path("b")}, {"devices": 2}, {"verify_gradients": 1}]
+)
+def test_what_may_change_when_a_run_goes_on(tmp_path, fields):
+    record.save_config(tmp_path / "config.json", Config(weight_decay=0.05))
+    record.check_goes_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model": "lenet"}, "--model is convnet there and cannot become lenet"),
+        ({"out": Path("b")}, "--out is None there and cannot become b"),
+        ({"batch_size": 7}, "--batch-size is 32 there and cannot become 7"),
+    ],
+)
+def test_what_may_not(tmp_path, fields, message):
+    record.save_config(tmp_path / "config.json", Config(weight_decay=0.05))
+    with pytest.raises(ValueError, match=f"^--resume {tmp_path}: {message}$"):
+        record.check_goes_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
 
 
 def test_parameters_come_back_bit_for_bit(tmp_path):

@@ -1,22 +1,25 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from networks import TINY, parameters
 from rules import assert_trees_close
 
 from jaxconv.models import MODELS, Model
-from jaxconv.train import Config
+from jaxconv.train import Config, devices
 from jaxconv.train.data import load
+from jaxconv.train.optimizer import make_optimizer
 from jaxconv.train.step import (
     NO_IMAGE,
     OPS,
+    compiled,
+    draw_moves,
     loss_and_counts,
     make_evaluation,
-    make_optimizer,
     make_step,
-    shift_randomly,
+    moved,
     take,
 )
 
@@ -39,6 +42,9 @@ def network(dtype=np.float64):
 
 def indices(*numbers):
     return np.array(numbers, np.int32)
+
+
+INDICES = indices(0, 3, 5, 1)
 
 
 # ---- batches -----------------------------------------------------------------------------
@@ -153,69 +159,84 @@ def test_each_mode_calls_its_own_ops(monkeypatch):
         assert len(called) == 2 * len(["conv", "relu", "max_pool", "dense", "relu", "dense", "ce"])
 
 
-# ---- optimisers --------------------------------------------------------------------------
+# ---- precision ---------------------------------------------------------------------------
 
 
-def by_hand(config, steps, w, gradients, decays):
-    """The published update rules, in numpy, for one array."""
-    decay = config.weight_decay
-    if decay is None:
-        decay = 0.05 if config.optimizer == "adamw" else 0.0
-    decay = decay if decays else 0.0
-    m = v = np.zeros_like(w)
-    for t, g in enumerate(gradients):
-        rate = config.learning_rate
-        if config.schedule == "cosine":
-            rate *= (1 + np.cos(np.pi * t / steps)) / 2
-        if config.optimizer != "adamw":
-            g = g + decay * w
-        if config.optimizer == "sgd":
-            update = g
-        elif config.optimizer == "momentum":
-            update = m = g + 0.9 * m
-        else:
-            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-            update = (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
-            if config.optimizer == "adamw":
-                update = update + decay * w
-        w = w - rate * update
-    return w
+@pytest.mark.parametrize("mode", OPS)
+def test_bfloat16_layers_and_a_float32_rest(mode):
+    """Every layer sees bfloat16 alone; the loss, its gradients and the parameters are float32."""
+    seen = []
 
+    def apply(params, x, *, ops):
+        def observe(name, value):
+            seen.append((name, value.dtype))
 
-@pytest.mark.parametrize("weight_decay", [None, 0.5])
-@pytest.mark.parametrize(
-    ("optimizer", "schedule"),
-    [("sgd", "cosine"), ("momentum", "cosine"), ("adam", "constant"), ("adamw", "cosine")],
-)
-def test_optimizers_follow_their_rules_and_decay_kernels_alone(optimizer, schedule, weight_decay):
-    config = Config(
-        optimizer=optimizer, schedule=schedule, weight_decay=weight_decay, learning_rate=0.1
-    )
-    random = np.random.default_rng(0)
-    start = {"dense1": {"w": random.standard_normal((3, 2)), "b": random.standard_normal(2)}}
-    gradients = {
-        "dense1": {"w": random.standard_normal((3, 3, 2)), "b": random.standard_normal((3, 2))}
-    }
+        seen.extend((name, leaf.dtype) for name in params for leaf in params[name].values())
+        return TINY.apply(params, x, ops=ops, observe=observe)
 
-    @jax.jit
-    def train(params, gradients):
-        rule = make_optimizer(config, 4)
-        state = rule.init(params)
-        for t in range(3):
-            updates, state = rule.update(
-                jax.tree.map(lambda g, t=t: g[t], gradients), state, params
-            )
-            params = optax.apply_updates(params, updates)
-        return params
-
-    with jax.numpy_dtype_promotion("standard"):
-        trained = train(start, gradients)
-    for leaf in "wb":
-        want = by_hand(
-            config, 4, start["dense1"][leaf], gradients["dense1"][leaf], decays=leaf == "w"
+    images, labels = data(6, np.float32)
+    params = network(np.float32)
+    results = {}
+    for precision in ("float32", "bfloat16"):
+        seen.clear()
+        config = Config(
+            optimizer="sgd",
+            learning_rate=1.0,
+            schedule="constant",
+            shift=0,
+            gradients=mode,
+            precision=precision,
         )
-        # Optax computes a schedule and its bias corrections in float32.
-        np.testing.assert_allclose(trained["dense1"][leaf], want, rtol=0, atol=2e-6)
+        optimizer = make_optimizer(config, 1)
+        step = make_step(config, Model(TINY.init, apply), optimizer)
+        new, _, counts = step(params, optimizer.init(params), images, labels, INDICES, KEY, 0)
+        assert {dtype for _, dtype in seen} == {jnp.dtype(precision)}
+        assert len(seen) == 8
+        assert {leaf.dtype for leaf in jax.tree.leaves(new)} == {jnp.dtype("float32")}
+        assert counts.loss.dtype == jnp.float32
+        results[precision] = new, counts.loss
+        evaluate = make_evaluation(config, TINY)
+        evaluated = evaluate(params, images, labels, INDICES)
+        np.testing.assert_allclose(evaluated.loss, counts.loss, rtol=1e-6)
+    (wide, loss), (narrow, rounded) = results.values()
+    # Eight bits of a number: apart, but not far.
+    assert 0 < abs(float(loss - rounded)) < 0.02 * float(loss)
+    for before, one, another in zip(*map(jax.tree.leaves, (params, wide, narrow)), strict=True):
+        moved = float(jnp.max(jnp.abs(one - before)))
+        assert 0 < float(jnp.max(jnp.abs(one - another))) < 0.05 * moved
+
+
+# ---- devices -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", OPS)
+def test_two_devices_take_the_step_of_one(mode):
+    """Even where one of them has fewer images than the other, or none."""
+    images, labels = data(9)
+    after = {}
+    for count in (1, 2):
+        config = Config(devices=count, gradients=mode, batch_size=4, optimizer="sgd", shift=1)
+        optimizer = make_optimizer(config, 3)
+        step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
+        params, state, arrays = devices.on_all(
+            config, (network(), optimizer.init(network()), (images, labels))
+        )
+        run = compiled(step, params, state, *arrays, indices(0, 0, 0, 0), KEY, 0)
+        told = []
+        for taken, places in enumerate(
+            (indices(4, 0, 7, 2), indices(3, NO_IMAGE, 8, 5), indices(1, 6, NO_IMAGE, NO_IMAGE))
+        ):
+            params, state, counts = run(params, state, *arrays, places, KEY, taken)
+            told += [counts, evaluate(params, *arrays, places)]
+        assert len(params["conv1"]["w"].sharding.device_set) == count
+        after[count] = jax.tree.map(np.asarray, (params, told))
+    assert_trees_close(after[2], after[1])
+    assert [int(counts.images) for counts in after[2][1]] == [4, 4, 3, 3, 2, 2]
+    moves = jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), after[2][0], network())
+    assert min(jax.tree.leaves(moves)) > 1e-5
+
+
+# ---- schedule ---------------------------------------------------------------------------
 
 
 def test_a_step_counts_itself_for_the_schedule():
@@ -252,7 +273,11 @@ def test_every_shift_happens_to_every_image_by_itself(by):
         for down in range(-by, by + 1)
         for right in range(-by, by + 1)
     }
-    shift = jax.jit(shift_randomly, static_argnums=2)
+
+    @partial(jax.jit, static_argnums=2)
+    def shift(key, images, by):
+        return moved(images, draw_moves(key, len(images), by), by)
+
     n = 400
     results = np.asarray(shift(KEY, jnp.stack([image] * n), by))
     found = [moves[result.tobytes()] for result in results]  # a KeyError: no shift within bounds

@@ -1,0 +1,70 @@
+"""IDX files: how MNIST is published, and what was made to take its place."""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxconv.train.data.dataset import Dataset, Part, together
+
+PARTS = ("train", "t10k")
+
+
+def names(part: str) -> tuple[str, str]:
+    """The files of a part: its images, its labels."""
+    return f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"
+
+
+def of_folder(folder: Path, classes: int | None = None) -> Dataset:
+    """The four gzipped files of a data set; its classes are those of its labels, if not given.
+
+    Raises:
+        ValueError: a file is missing or not what it should be.
+    """
+    train, test = (_part(folder, part, classes) for part in PARTS)
+    return together(str(folder), train, test, classes)
+
+
+def _part(folder: Path, part: str, classes: int | None) -> Part:
+    """Images and labels of one part."""
+    image_file, label_file = (folder / name for name in names(part))
+    images, labels = read_idx(image_file), read_idx(label_file)
+    if images.ndim != 3 or 0 in images.shape:
+        raise ValueError(f"{image_file} should hold images (N, H, W), but holds {images.shape}")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{label_file} should hold {len(images)} labels, one per image,"
+            f" but holds {labels.shape}"
+        )
+    if classes is not None and labels.max() >= classes:
+        raise ValueError(f"{label_file}: labels are 0 to {classes - 1}, but one is {labels.max()}")
+    return (images / np.float32(255))[..., None], labels.astype(np.int32)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Bytes from a gzipped IDX file: 0, 0, 8, the rank, that many sizes, then the bytes.
+
+    Raises:
+        ValueError: there is no such file, or it is something else.
+    """
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    rank = content[3] if len(content) > 3 else 0
+    header = 4 + 4 * rank
+    if content[:3] != b"\0\0\x08" or rank == 0 or len(content) < header:
+        raise ValueError(f"{path} is no IDX file of bytes")
+    shape = struct.unpack(f">{rank}I", content[4:header])
+    body = content[header:]
+    if len(body) != math.prod(shape):
+        raise ValueError(f"{path} should hold {shape} bytes, but holds {len(body)}")
+    return np.frombuffer(body, np.uint8).reshape(shape)

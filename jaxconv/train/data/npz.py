@@ -1,0 +1,52 @@
+"""Arrays of your own, in one NumPy archive."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxconv.train.data.dataset import Dataset, Part, as_images, as_labels, held_out, together
+
+# What the arrays may be called; of two a fifth is held out.
+NAMES = (
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("images", "labels"),
+    ("x", "y"),
+)
+
+
+def of_file(path: Path) -> Dataset:
+    """Images and labels to train on and to test on, or all of them, of which a fifth is held out.
+
+    Raises:
+        ValueError: the file is missing or not what it should be. An array of Python objects is
+            refused: to read one is to run what it says.
+    """
+    arrays = _arrays(path)
+
+    def part(images: str, labels: str) -> Part:
+        pictures = as_images(f"{path}: {images}", arrays[images])
+        return pictures, as_labels(f"{path}: {labels}", arrays[labels], len(pictures))
+
+    train, *test = (part(*pair) for pair in zip(list(arrays)[::2], list(arrays)[1::2], strict=True))
+    return together(str(path), train, test[0]) if test else held_out(str(path), *train)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that have one of the sets of NAMES, in its order."""
+    if not path.exists():
+        raise ValueError(f"{path} does not exist")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no .npz file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for names in NAMES:
+                if set(names) <= set(file.files):
+                    return {name: file[name] for name in names}
+            listing = ", ".join(sorted(file.files)) or "nothing"
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    expected = "; or ".join(", ".join(names) for names in NAMES)
+    raise ValueError(f"{path} should hold {expected}, but holds {listing}")

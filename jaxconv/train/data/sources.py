@@ -1,0 +1,39 @@
+"""Which data set a run asks for."""
+
+from pathlib import Path
+
+from jaxconv.train.config import Config
+from jaxconv.train.data import cifar10, digits, idx, npz
+from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.data.download import PUBLISHED, fetched
+
+MNIST_CLASSES = 10
+
+
+def load(config: Config) -> Dataset:
+    """The data set that the configuration names.
+
+    Raises:
+        ValueError: a file is missing or not what it should be, or the name says nothing.
+    """
+    name = config.dataset
+    if name == "digits":
+        return digits.bundled()
+    if name in PUBLISHED:
+        folder = config.data_dir or fetched(name)
+        return (
+            cifar10.of_folder(folder) if name == "cifar10" else idx.of_folder(folder, MNIST_CLASSES)
+        )
+    path = Path(name)
+    if path.suffix == ".npz":
+        return npz.of_file(path)
+    if not name or not path.is_dir():
+        raise ValueError(
+            f"--dataset must be {', '.join(('digits', *PUBLISHED))}, an .npz file or a folder,"
+            f" but {name!r} came"
+        )
+    if (path / idx.names(idx.PARTS[0])[0]).exists():
+        return idx.of_folder(path)
+    from jaxconv.train.data import pictures  # Pillow, for no other
+
+    return pictures.of_folder(path)

@@ -1,0 +1,49 @@
+"""One batch on several devices: each has the parameters, and a share of the images."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxconv.train.config import Config
+
+AXIS = "devices"
+SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)  # all have it; each has a share of it
+
+
+def make_cpus(count: int) -> None:
+    """Let there be so many CPU devices; too late once JAX has looked which there are."""
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", count)
+
+
+def check(config: Config) -> None:
+    """Raise ValueError if there are fewer devices than the configuration asks for."""
+    there = jax.devices()
+    if len(there) < config.devices:
+        raise ValueError(
+            f"--devices {config.devices}: there are {len(there)} ({there[0].device_kind})"
+        )
+
+
+def on_each(
+    config: Config, function: Callable[..., Any], *specs: PartitionSpec
+) -> Callable[..., Any]:
+    """The function on each device's arguments, SHARED or EACH; its result is the same on all."""
+    if config.devices == 1:
+        return function
+    return jax.shard_map(function, mesh=_mesh(config), in_specs=specs, out_specs=SHARED)
+
+
+def on_all(config: Config, tree: Any) -> Any:
+    """The arrays of a tree, on every device."""
+    if config.devices == 1:
+        return tree
+    return jax.device_put(tree, NamedSharding(_mesh(config), SHARED))
+
+
+def _mesh(config: Config) -> Mesh:
+    devices = jax.devices()[: config.devices]
+    return jax.make_mesh((config.devices,), (AXIS,), (AxisType.Auto,), devices=devices)

@@ -1,0 +1,41 @@
+"""The optimisers by name, which are optax's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxconv.extras import needs
+from jaxconv.models import Params
+from jaxconv.train.config import Config
+
+with needs("train"):
+    import optax
+
+MOMENTUM = 0.9
+
+Rule = Callable[[Any], Any]  # a learning rate, or a schedule of it, to an optimiser
+RULES: dict[str, Rule] = {
+    "sgd": optax.sgd,
+    "momentum": lambda rate: optax.sgd(rate, momentum=MOMENTUM),
+    "nesterov": lambda rate: optax.sgd(rate, momentum=MOMENTUM, nesterov=True),
+    "rmsprop": optax.rmsprop,
+    "adam": optax.adam,
+}
+# These shrink a kernel beside what its gradient says.
+DECAYING: dict[str, Callable[..., Any]] = {"adamw": optax.adamw, "lion": optax.lion}
+
+
+def make_optimizer(config: Config, steps: int) -> Any:
+    """The optimiser that the configuration names, for a run of so many steps."""
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        rate = optax.cosine_decay_schedule(rate, steps)
+    if config.optimizer in DECAYING:
+        return DECAYING[config.optimizer](rate, weight_decay=config.decay, mask=_kernels)
+    decay = optax.add_decayed_weights(config.decay, mask=_kernels)
+    return optax.chain(decay, RULES[config.optimizer](rate))
+
+
+def _kernels(params: Params) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
