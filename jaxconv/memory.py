@@ -89,15 +89,16 @@ def padded_copy(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
 
     What computes x is not fused into it, where it would be looked up by its place in the row.
     """
+    return unfused(partial(padded_by_rows, edges=edges), x)
 
-    def copy(x: Array) -> Array:
-        zero = jnp.zeros((), x.dtype)
-        *others, size, last = x.shape
-        *rest, row, own = ((*edge, 0) for edge in edges)
-        if any(edges[-1]) or last >= WIDE:
-            return lax.pad(x, zero, (*rest, row, own))
-        low, high = (last * n for n in edges[-2])
-        flat = lax.pad(x.reshape(*others, size * last), zero, (*rest, (low, high, 0)))
-        return flat.reshape(*flat.shape[:-1], sum(edges[-2]) + size, last)
 
-    return unfused(copy, x)
+def padded_by_rows(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
+    """The same zeros, with a row of positions as one where positions have few channels."""
+    zero = jnp.zeros((), x.dtype)
+    *others, size, last = x.shape
+    *rest, row, own = ((*edge, 0) for edge in edges)
+    if any(edges[-1]) or last >= WIDE:
+        return lax.pad(x, zero, (*rest, row, own))
+    low, high = (last * n for n in edges[-2])
+    flat = lax.pad(x.reshape(*others, size * last), zero, (*rest, (low, high, 0)))
+    return flat.reshape(*flat.shape[:-1], sum(edges[-2]) + size, last)

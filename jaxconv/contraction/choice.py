@@ -26,6 +26,7 @@ from jaxconv.contraction import (
     exchanged,
     groups,
     inner,
+    interleaved,
     matrix,
     outer,
     phases,
@@ -39,7 +40,10 @@ Role = Literal["image", "kernel"]
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
 #   depthwise 3×3, 32×32×32×64    y 1.4 / 45, dx 1.4 / 45, dw 3.5 / 63; stride 2 dx 0.9 / 77
 #   groups side by side, 4 of 16  y 6 / 47, dx 6 / 48, dw 9 / 626
-#   in turn, 32 of 4, 16×28×28    y 21 / 57, dw 19 / 3445; on JAX 0.11.2 y 23 / 17
+#   in turn with AVX2, 32 of 16   16×14×14, y 13 / 71, with options 14 / 21
+#     on JAX 0.11.2               15 / 24, 14 / 38
+#   interleaved with AVX2         32 of 4, 16×28×28, y 5.2 / 95, dx 5.0 / 94, dw 7.3 / 5400
+#     on JAX 0.11.2               6.7 / 32, 4.3 / 30, 5.4 / 5500
 #   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 8 / 67
 #   depth folded, 3×3×3 32→32     y 5 / 23, dx 5 / 24, dw 8 / 42
 #   phases, 3×3 stride 2 64→128   dx 12 / 31
@@ -63,6 +67,20 @@ Role = Literal["image", "kernel"]
 LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
+# Interleaved, groups fill a vector if they are at least so many. y is a sum of taps · channels
+# terms, unrolled; dw has as many sums for an element of the window as a group has pairs of channels.
+# With AVX2, interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22,
+# of 7 7.9 / 28, 24 of 3 2.7 / 22, 8 of 2 0.5 / 0.8, compiled in 240 ms for 1000; 5×5 16 of 2
+# 1.9 / 14; but 64 of 8, 16×14×14, 18 / 14, and 16 of 16, 8×28×28, 160 / 11. dw 16 of 4 3.1 / 7.9,
+# 24 of 3 3.4 / 18, 16 of 12, 8×28×28, 6.7 / 12, 12 of 3 7.6 / 8.1; but 8 of 2 2.0 / 1.5, and 16 of
+# 16, 8×28×28, 15 / 14; 1×1 of 32 11 / 96.
+LEAST_INTERLEAVED = 8
+MOST_TERMS = 64
+MOST_PAIRS = 144
+MOST_PAIRS_OF_ONE_TAP = 1024
+# By themselves, in turn, 1×1 of so many channels are faster in the plain form: of 32, 32 groups,
+# 16×14×14, y 18 / 8.4.
+MANY_CHANNELS_OF_ONE_TAP = 16
 # Shifted multiply-adds grow with the window. The largest that was measured is 31×31, 8×28×28×128.
 MOST_TAPS = 1024
 # Outer products: of so many channels, and so many taps · channels at most. y of 3×3 4→16 1.2 / 2.2.
@@ -116,9 +134,9 @@ def input_gradient(g: ConvGeometry, w: Array, dy: Array, sharding: Any = None) -
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, sharding: Any = None) -> Array:
     """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]."""
-    c_in = x.shape[g.channel_axis] // g.groups
+    c_in, c_out = (array.shape[g.channel_axis] // g.groups for array in (x, dy))
     return _by_platform(
-        {"cpu": _kernel_form(g, len(x), c_in), "cuda": _kernel_form_on_cuda(g)},
+        {"cpu": _kernel_form(g, len(x), c_in, c_out), "cuda": _kernel_form_on_cuda(g)},
         plain.kernel_gradient, ("image", "image", "kernel"), g, x, dy, sharding,
     )  # fmt: skip
 
@@ -128,9 +146,12 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
     if c_in == 1 < g.groups:
         return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
+        if _interleaves(g, c_in):
+            wide = set(g.window) == {1} and c_in > MANY_CHANNELS_OF_ONE_TAP
+            return None if wide else interleaved.correlate
         if g.groups <= MOST_GROUPS:
             return partial(groups.correlate, one=_correlate)
-        return partial(groups.correlate_in_turn, one=_correlate) if apart.SLOW_LIBRARY else None
+        return partial(groups.correlate_in_turn, one=_correlate)
     if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_PRODUCTS:
         return outer.correlate
     if set(g.window) == {1}:
@@ -145,8 +166,16 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
     return apart.correlate if apart.SLOW_LIBRARY and many and work >= MUCH_WORK else None
 
 
+def _interleaves(g: ConvGeometry, c_in: int) -> bool:
+    """Whether groups of so many input channels are computed all at once."""
+    return g.groups >= LEAST_INTERLEAVED and math.prod(g.window) * c_in <= MOST_TERMS
+
+
 def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
-    if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS:
+    # Back from several outputs of a channel, without a stride, is one sum over them: 3×3,
+    # 32×28×28×64, two 2.9 for 5.5, four 7.0 for 20; with a stride two 2.3 for 1.1.
+    several = c_out > 1 == math.prod(g.stride) and _interleaves(g, c_out)
+    if c_in == 1 < g.groups and math.prod(g.window) <= MOST_TAPS and not several:
         return partial(depthwise.input_gradient, phases=phases.input_gradient)
     if g.groups == 1 and set(g.window) == {1}:
         return matrix.input_gradient
@@ -158,12 +187,14 @@ def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contra
     return None
 
 
-def _kernel_form(g: ConvGeometry, examples: int, c_in: int) -> Contraction | None:
+def _kernel_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:
     if c_in == 1 < g.groups:
         return depthwise_kernel.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
         if g.groups <= MOST_GROUPS:
             return partial(groups.kernel_gradient, one=_kernel_gradient)
+        if c_in * c_out <= (MOST_PAIRS_OF_ONE_TAP if set(g.window) == {1} else MOST_PAIRS):
+            return depthwise_kernel.kernel_gradient
         return partial(groups.kernel_gradient_in_turn, one=_kernel_gradient_in_a_loop)
     if set(g.window) == {1}:
         return matrix.kernel_gradient
@@ -193,7 +224,7 @@ def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
 
 def _kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """For forms that are made of kernel gradients."""
-    form = _kernel_form(g, len(x), x.shape[-1] // g.groups)
+    form = _kernel_form(g, len(x), x.shape[-1] // g.groups, dy.shape[-1] // g.groups)
     return (form or plain.kernel_gradient)(g, x, dy)
 
 

@@ -2,6 +2,10 @@
 
     dw[a, 0, c] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, c]
 
+And that of groups of few channels, with the group γ in place of the channel (`interleaved.py`):
+
+    dw'[a, c, k, γ] = Σ_{n,i} x'[n, s·i + d·a − low, c, γ] · dy'[n, i, k, γ]
+
 A reduction that keeps only the channels is slow: it goes through memory once for each a, and its
 partial sums do not fill a vector. Here whole rows are added, image by image, into one accumulator
 of rows for each a, all of them in one loop; only those are reduced at the end.
@@ -25,6 +29,7 @@ from jax import Array, lax
 
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.depthwise import covered, shifts
+from jaxconv.contraction.interleaved import groups_last
 from jaxconv.geometry import ConvGeometry, Ints
 from jaxconv.memory import unfused
 
@@ -45,19 +50,19 @@ TAPS_IN_TURN = 8
 
 def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
     """dw, for all of the window at once or for some of its rows after the other."""
-    channels = dy.shape[-1]
+    of_an_element = x.shape[-1] // g.groups, dy.shape[-1]
     if len(x) == 0:
-        return jnp.zeros((*g.window, 1, channels), accumulator(x.dtype))
+        return jnp.zeros((*g.window, *of_an_element), accumulator(x.dtype))
     rows, *across = g.window
     if math.prod(g.window) <= MANY_TAPS:
-        return _of_rows(g, x, dy, 0, rows).reshape(*g.window, 1, channels)
+        return _of_rows(g, x, dy, 0, rows).reshape(*g.window, *of_an_element)
     some = min(rows, max(1, TAPS_IN_TURN // math.prod(across)))
     # The last turn ends where the window does, and finds again what the one before it has found.
     firsts = np.minimum(np.arange(0, rows, some), rows - some)
     turns = lax.map(lambda first: _of_rows(g, x, dy, first, some), g.dilation[0] * firsts)
-    turns = turns.reshape(len(firsts), some, *across, 1, channels)
+    turns = turns.reshape(len(firsts), some, *across, *of_an_element)
     again = some * len(firsts) - rows
-    before = turns[:-1].reshape(-1, *across, 1, channels)
+    before = turns[:-1].reshape(-1, *across, *of_an_element)
     return jnp.concatenate([before, turns[-1, again:]])
 
 
@@ -65,22 +70,27 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
     """The sums for so many rows of the window; x has the first of them `first` rows further on."""
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
+    c_in, c_out = x.shape[-1] // g.groups, channels // g.groups
+    # (c, k, γ). Of one channel to a group, x is repeated, and each of its channels is a group.
+    pairs = (1, 1, channels) if c_in == 1 else (c_in, c_out, g.groups)
     taps = replace(g, window=(count, *g.window[1:]))
     span = g.stride[0] * (g.output[0] - 1) + taps.extent[0]
     _, _, *wide, _ = jax.eval_shape(partial(covered, g), x).shape
     numbers = channels * (span * math.prod(wide) + math.prod(g.output))
     images = _images(len(x), total.itemsize * numbers)
-    a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], channels))
+    a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], *pairs))
     height = _height(g.output[0] * images, a_row)
 
     def take_x(x: Array, n: Array, first: Any) -> Array:
         # Here, and not before the loop: no padded copy of all of x is ever made.
         image = covered(g, lax.dynamic_slice_in_dim(x, n, images).astype(total))
         image = lax.dynamic_slice_in_dim(image, first, span, axis=1)
-        return jnp.repeat(image, channels // g.groups, axis=-1)
+        image = jnp.repeat(image, c_out, axis=-1) if c_in == 1 else image
+        return jnp.expand_dims(groups_last(image, pairs[2]), -2)
 
     def take_dy(dy: Array, n: Array) -> Array:
-        return lax.dynamic_slice_in_dim(dy, n, images).astype(total)
+        some = lax.dynamic_slice_in_dim(dy, n, images).astype(total)
+        return jnp.expand_dims(groups_last(some, pairs[2]), -3)
 
     def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         n = images * number
@@ -91,10 +101,10 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
             for so_far, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True)
         )
 
-    zeros = jnp.zeros((height, *g.output[1:], channels), total)
+    zeros = jnp.zeros((height, *g.output[1:], *pairs), total)
     all_x, all_dy, zeros = aligned(x, dy, zeros)
     sums = lax.fori_loop(0, len(x) // images, add, (zeros,) * math.prod(taps.window))
-    return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1)))
+    return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1))).swapaxes(-1, -2)
 
 
 def _images(count: int, size: int) -> int:
@@ -119,16 +129,19 @@ def _products(
 ) -> Iterator[Array]:
     """Each image of x from start to stop, times dy, of which each image is cut into parts."""
     for image, parts in zip(x, dy, strict=True):
-        height, channels = len(parts[0]), image.shape[-1]
+        height, own = len(parts[0]), image.shape[g.dims :]
         for number, part in enumerate(parts):
             line = start[0] + g.stride[0] * height * number
             last = line + g.stride[0] * (len(part) - 1)
-            product = lax.mul(
-                lax.slice(
-                    image, (line, *start[1:], 0), (last + 1, *stop[1:], channels), (*g.stride, 1)
-                ),
-                part,
+            seen = lax.slice(
+                image,
+                (line, *start[1:], *(0 for _ in own)),
+                (last + 1, *stop[1:], *own),
+                (*g.stride, *(1 for _ in own)),
             )
+            shape = jnp.broadcast_shapes(seen.shape, part.shape)
+            product = lax.mul(jnp.broadcast_to(seen, shape), jnp.broadcast_to(part, shape))
             # The product is filled up, not its factors: 0 · ∞ would be NaN.
             missing = height - len(part)
-            yield jnp.pad(product, ((0, missing), *((0, 0),) * g.dims)) if missing else product
+            edges = ((0, missing), *((0, 0),) * (product.ndim - 1))
+            yield jnp.pad(product, edges) if missing else product

@@ -18,7 +18,8 @@ from jaxconv.contraction import apart, choice, exchanged
 CASES = {
     "depthwise": ("conv", (4, 5, 6, 3), (3, 2, 1, 6), {"groups": 3, "stride": (1, 2)}),
     "groups": ("conv", (4, 5, 6, 4), (3, 2, 2, 6), {"groups": 2, "padding_mode": "reflect"}),
-    "many groups": ("conv", (4, 4, 5, 18), (2, 3, 2, 9), {"groups": 9, "stride": (2, 1)}),
+    "interleaved": ("conv", (4, 4, 5, 18), (2, 3, 2, 9), {"groups": 9, "stride": (2, 1)}),
+    "in turn": ("conv", (4, 3, 4, 117), (2, 3, 13, 108), {"groups": 9}),
     "inner": ("conv", (4, 5, 6, 6), (3, 2, 6, 2), {"padding": (2, 1)}),
     "1x1": ("conv", (4, 5, 6, 4), (1, 1, 4, 3), {"stride": 2}),
     "exchanged": ("conv", (4, 5, 6, 3), (3, 2, 3, 2), {"stride": (1, 2)}),
@@ -140,9 +141,10 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
     # Depthwise makes copies in calls of its own (memory.unfused): of a padded x for y, of an image
     # of x and of dy for dw, of the taps and of a padded dy of each of two outputs a group for dx.
-    # With one output for each of many groups dx is depthwise, two phases of it, which read one
+    # Interleaved groups, of x, of the taps and the sum itself for y, and as many for dw as
+    # depthwise; with one output for each group dx is depthwise, two phases of it, which read one
     # copy. The dw of a 1×1 is a call.
-    of_its_own = {"depthwise": 7, "many groups": 1, "1x1": 1}.get(name, 0)
+    of_its_own = {"depthwise": 7, "interleaved": 6, "1x1": 1}.get(name, 0)
     compiled = traced.lower().compile().as_text()
     assert compiled.count(" conditional(") == 0
     assert compiled.count(" call(") == of_its_own
@@ -207,8 +209,8 @@ def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeyp
     assert loops(16 * 6 * 7, 4, 4) == 0
 
 
-def spread_and_loops(x, w, *, of, dtype=np.float32, **options):
-    """How many convolutions of a spread image there are, and how many loops."""
+def lowered(x, w, *, of, dtype=np.float32, **options):
+    """What is handed to the compiler."""
     x, w = jax.ShapeDtypeStruct(x, dtype), jax.ShapeDtypeStruct(w, dtype)
     conv = partial(jaxconv.conv, **options)
     dy = jax.eval_shape(conv, x, w)
@@ -217,7 +219,12 @@ def spread_and_loops(x, w, *, of, dtype=np.float32, **options):
         "dx": lambda x, w, dy: jax.vjp(lambda x: conv(x, w), x)[1](dy),
         "dw": lambda x, w, dy: jax.vjp(lambda w: conv(x, w), w)[1](dy),
     }[of]
-    text = jit(back).lower(x, w, dy).as_text()
+    return jit(back).lower(x, w, dy).as_text()
+
+
+def spread_and_loops(x, w, **what):
+    """How many convolutions of a spread image there are, and how many loops."""
+    text = lowered(x, w, **what)
     return text.count("lhs_dilate = [2, 1]"), text.count("stablehlo.while")
 
 
@@ -242,14 +249,23 @@ def test_apart_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
     assert spread_and_loops((1, 32, 32, 256), (3, 3, 256, 256), of="dw") == (0, 0)
 
 
-def test_many_groups_take_turns(monkeypatch):
+@pytest.mark.parametrize("slow", [True, False])
+@pytest.mark.parametrize(
+    ("groups", "c_in", "c_out", "window", "y", "dx", "dw"),
+    [
+        (32, 4, 4, 3, (0, 0), (0, 0), (0, 1)),  # interleaved; images in a loop
+        (16, 16, 16, 3, (1, 1), (1, 1), (2, 2)),  # in turn; blocks of images in each turn
+        (16, 8, 8, 3, (1, 1), (1, 1), (0, 1)),  # too many terms for one sum
+        (32, 32, 32, 1, (1, 0), (1, 0), (0, 1)),  # the plain form is as fast
+        (64, 1, 2, 3, (0, 0), (0, 0), (0, 1)),  # depthwise; its way back is interleaved
+    ],
+)
+def test_many_groups(monkeypatch, slow, groups, c_in, c_out, window, y, dx, dw):
+    """How many convolutions and loops there are."""
     monkeypatch.undo()
-    loops = lambda of: spread_and_loops(  # noqa: E731
-        (16, 28, 28, 128), (3, 3, 4, 128), of=of, groups=32
-    )[1]
-    for slow in (True, False):
-        monkeypatch.setattr(apart, "SLOW_LIBRARY", slow)
-        jax.clear_caches()
-        assert loops("y") == loops("dx") == slow
-        # Groups, and blocks in them.
-        assert loops("dw") == 2
+    monkeypatch.setattr(apart, "SLOW_LIBRARY", slow)
+    jax.clear_caches()
+    x, w = (16, 14, 14, groups * c_in), (window, window, c_in, groups * c_out)
+    for of, want in (("y", y), ("dx", dx), ("dw", dw)):
+        text = lowered(x, w, of=of, groups=groups)
+        assert (text.count("stablehlo.convolution"), text.count("stablehlo.while")) == want

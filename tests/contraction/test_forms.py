@@ -24,6 +24,7 @@ from jaxconv.contraction import (
     exchanged,
     groups,
     inner,
+    interleaved,
     matrix,
     outer,
     phases,
@@ -177,6 +178,19 @@ def test_groups(seed, how):
     kernel = functools.partial(getattr(groups, f"kernel_gradient{how}"), one=plain.kernel_gradient)
     check(forward, plain.correlate, g, x, w)
     check(kernel, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.usefixtures("window")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_interleaved_kernel(seed):
+    g, x, _, dy = problem(seed)
+    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_interleaved(seed):
+    g, x, w, _ = problem(seed)
+    check(interleaved.correlate, plain.correlate, g, x, w)
 
 
 def without_groups(seed, **options):
