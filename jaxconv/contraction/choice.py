@@ -68,8 +68,8 @@ LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
 # Interleaved, groups fill a vector if they are at least so many. y is a sum of taps · channels
-# terms, unrolled; dw has as many sums for an element of the window as a group has pairs of channels.
-# With AVX2, interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22,
+# terms, unrolled; dw has as many sums for each tap as a group has pairs of channels. With AVX2,
+# interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22,
 # of 7 7.9 / 28, 24 of 3 2.7 / 22, 8 of 2 0.5 / 0.8, compiled in 240 ms for 1000; 5×5 16 of 2
 # 1.9 / 14; but 64 of 8, 16×14×14, 18 / 14, and 16 of 16, 8×28×28, 160 / 11. dw 16 of 4 3.1 / 7.9,
 # 24 of 3 3.4 / 18, 16 of 12, 8×28×28, 6.7 / 12, 12 of 3 7.6 / 8.1; but 8 of 2 2.0 / 1.5, and 16 of
