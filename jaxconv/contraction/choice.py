@@ -31,6 +31,7 @@ from jaxconv.contraction import (
     outer,
     phases,
     plain,
+    tiles,
 )
 from jaxconv.geometry import ConvGeometry
 
@@ -86,6 +87,13 @@ MOST_TAPS = 1024
 # Outer products: of so many channels, and so many taps · channels at most. y of 3×3 4→16 1.2 / 2.2.
 FEW_CHANNELS = 4
 MOST_PRODUCTS = 49
+# Windows side by side, of fewer channels, as products. With AVX2, ms, tiles / what would be taken /
+# the plain form: 4×4 3→96, 16×64×64, y 0.7 / 0.9 / 0.8, dx 0.6 / 1.0 / 1.0, dw 0.9 / 1.8 / 1.8;
+# 16×16 3→384, 8×64×64, dx 1.1 / 6.9 / 6.4, dw 1.6 / 1.9 / 2.0; 2×2 8→16, 32×32×32, dx 0.4 / 0.4 /
+# 0.7, dw 0.4 / 0.8 / 0.8; 16 1→128, 16×16000, dx 1.3 / 2.4 / 2.2; 2×8×8 3→64, 4×8×32×32, dx 0.5 /
+# 4.1 / 2.4. But y of 16×16 with options 1.1 for 0.8, of 7×7 1→64 0.6 for 0.3; dx of 2×2 32→64 1.4
+# for 1.2.
+WIDE_TILES = 32
 # Inner products: to so few channels, of so many taps at most, without a stride, in which most of
 # them are not asked for. With AVX2, this form / the plain one: 3×3, 32×32×32, 64→4 2.9 / 5.2,
 # 64→8 5.6 / 6.6, 16→8 11 / 4.7; 64→3 with stride 2 2.1 / 3.1, JAX 0.11.2 2.4 / 1.3; 7×7 64→3,
@@ -153,7 +161,7 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
             return partial(groups.correlate, one=_correlate)
         return partial(groups.correlate_in_turn, one=_correlate)
     if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_PRODUCTS:
-        return outer.correlate
+        return tiles.correlate if tiles.are_tiles(g) and c_in > 1 else outer.correlate
     if set(g.window) == {1}:
         return matrix.correlate
     if g.dims == 3:
@@ -179,6 +187,8 @@ def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contra
         return partial(depthwise.input_gradient, phases=phases.input_gradient)
     if g.groups == 1 and set(g.window) == {1}:
         return matrix.input_gradient
+    if tiles.are_tiles(g) and (c_in < WIDE_TILES or math.prod(g.stride) > MOST_PHASES):
+        return tiles.input_gradient
     if math.prod(g.stride) > MOST_PHASES:
         return None
     # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
@@ -198,6 +208,8 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contr
         return partial(groups.kernel_gradient_in_turn, one=_kernel_gradient_in_a_loop)
     if set(g.window) == {1}:
         return matrix.kernel_gradient
+    if tiles.are_tiles(g) and c_in < WIDE_TILES:
+        return tiles.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
     # In one dimension, of one channel (9 of 1→32, 16×16000): 10.9 / 10.0.

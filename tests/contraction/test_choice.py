@@ -22,6 +22,7 @@ CASES = {
     "in turn": ("conv", (4, 3, 4, 117), (2, 3, 13, 108), {"groups": 9}),
     "inner": ("conv", (4, 5, 6, 6), (3, 2, 6, 2), {"padding": (2, 1)}),
     "1x1": ("conv", (4, 5, 6, 4), (1, 1, 4, 3), {"stride": 2}),
+    "tiles": ("conv", (4, 5, 6, 3), (2, 3, 3, 4), {"stride": (2, 3)}),
     "exchanged": ("conv", (4, 5, 6, 3), (3, 2, 3, 2), {"stride": (1, 2)}),
     "depth": ("conv", (4, 3, 4, 5, 2), (2, 3, 2, 2, 3), {"flip_kernel": True}),
     "phases": ("conv_transpose", (4, 4, 3, 3), (3, 2, 2, 3), {"stride": (2, 3)}),
@@ -143,8 +144,8 @@ def test_the_platform_is_known_before_it_is_compiled(name):
     # of x and of dy for dw, of the taps and of a padded dy of each of two outputs a group for dx.
     # Interleaved groups, of x, of the taps and the sum itself for y, and as many for dw as
     # depthwise; with one output for each group dx is depthwise, two phases of it, which read one
-    # copy. The dw of a 1×1 is a call.
-    of_its_own = {"depthwise": 7, "interleaved": 6, "1x1": 1}.get(name, 0)
+    # copy. The dw of a 1×1, and of tiles, is a call.
+    of_its_own = {"depthwise": 7, "interleaved": 6, "1x1": 1, "tiles": 1}.get(name, 0)
     compiled = traced.lower().compile().as_text()
     assert compiled.count(" conditional(") == 0
     assert compiled.count(" call(") == of_its_own

@@ -29,6 +29,7 @@ from jaxconv.contraction import (
     outer,
     phases,
     plain,
+    tiles,
 )
 from jaxconv.geometry import make_conv_geometry
 
@@ -212,6 +213,30 @@ def test_matrix(seed):
     g, x, w, dy = without_groups(seed, ones=True)
     check(matrix.correlate, plain.correlate, g, x, w)
     check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
+
+
+TILES = [  # size, window, padding
+    ((9, 8), (3, 2), ((1, 2), (0, 1))),
+    ((11,), (4,), ((5, 3),)),
+    ((5, 6, 7), (2, 3, 1), ((1, 0), (0, 0), (2, 3))),
+    ((9, 8), (2, 3), ((0, 0), (0, 0))),  # rows and columns that no window sees
+]
+
+
+@pytest.mark.parametrize("examples", [0, 3])
+@pytest.mark.parametrize(("size", "window", "padding"), TILES)
+def test_tiles(size, window, padding, examples):
+    x, w = integers(0, (examples, *size, 3)), integers(1, (*window, 3, 5))
+    g, *_ = make_conv_geometry(
+        "conv", x, w, None, stride=window, padding=padding,
+        dilation=1, groups=1, padding_mode="zeros", flip_kernel=False, layout="channels_last",
+        precision=None,
+    )  # fmt: skip
+    assert tiles.are_tiles(g)
+    dy = integers(2, (examples, *g.output, 5))
+    check(tiles.correlate, plain.correlate, g, x, w)
+    check(tiles.input_gradient, plain.input_gradient, g, w, dy)
+    check(tiles.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
