@@ -69,14 +69,16 @@ LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
 # Interleaved, groups fill a vector if they are at least so many. y is a sum of taps · channels
-# terms, unrolled; dw has as many sums for each tap as a group has pairs of channels. With AVX2,
-# interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22,
-# of 7 7.9 / 28, 24 of 3 2.7 / 22, 8 of 2 0.5 / 0.8, compiled in 240 ms for 1000; 5×5 16 of 2
-# 1.9 / 14; but 64 of 8, 16×14×14, 18 / 14, and 16 of 16, 8×28×28, 160 / 11. dw 16 of 4 3.1 / 7.9,
-# 24 of 3 3.4 / 18, 16 of 12, 8×28×28, 6.7 / 12, 12 of 3 7.6 / 8.1; but 8 of 2 2.0 / 1.5, and 16 of
-# 16, 8×28×28, 15 / 14; 1×1 of 32 11 / 96.
+# terms, in loops of 64; dw has as many sums for each tap as a group has pairs of channels. With
+# AVX2, interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22, of 8
+# 5.9 / 9.9, 24 of 3 2.7 / 22, 8 of 2 0.5 / 0.8, compiled in 240 ms for 1000, 16 of 12, 8×28×28,
+# 6.7 / 11; 5×5 16 of 2 1.9 / 14, 24 of 4→8, 16×14×14, 3.6 / 14; 7×7 32 of 2, 4×56×56, 5.1 / 114;
+# but 3×3 64 of 8, 16×14×14, 15 / 16, and 16 of 16, 8×28×28, 17 / 10. dw 16 of 4 3.1 / 7.9, 24 of 3
+# 3.4 / 18, 16 of 12, 8×28×28, 6.7 / 12, 12 of 3 7.6 / 8.1; but 8 of 2 2.0 / 1.5, and 16 of 16,
+# 8×28×28, 15 / 14; 1×1 of 32 11 / 96.
 LEAST_INTERLEAVED = 8
-MOST_TERMS = 64
+MOST_INTERLEAVED = 12
+MOST_LOOPS = 8
 MOST_PAIRS = 144
 MOST_PAIRS_OF_ONE_TAP = 1024
 # By themselves, in turn, 1×1 of so many channels are faster in the plain form: of 32, 32 groups,
@@ -176,7 +178,11 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
 
 def _interleaves(g: ConvGeometry, c_in: int) -> bool:
     """Whether groups of so many input channels are computed all at once."""
-    return g.groups >= LEAST_INTERLEAVED and math.prod(g.window) * c_in <= MOST_TERMS
+    if g.dims == 0 or g.groups < LEAST_INTERLEAVED:
+        return False
+    most = interleaved.TERMS if set(g.window) == {1} else MOST_INTERLEAVED
+    fits = c_in <= most and math.prod(g.window[1:]) * c_in <= interleaved.TERMS
+    return fits and interleaved.loops(g.window, c_in) <= MOST_LOOPS
 
 
 def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contraction | None:

@@ -9,6 +9,9 @@ is the depthwise sum with γ for the channel, over c, too: shifted multiply-adds
 the output. A group by itself would be a matrix product of a few columns, which fills no vector.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial, reduce
 
 import jax.numpy as jnp
@@ -18,6 +21,10 @@ from jaxconv.arguments import accumulator
 from jaxconv.contraction.depthwise import shifts
 from jaxconv.geometry import ConvGeometry, Ints
 from jaxconv.memory import padded_by_rows, unfused
+
+# A loop adds so many terms up, taps · channels, and the rows of a larger window are taken in
+# several. 3×3, 16 groups of 8, 16×28×28, ms, 72 terms in one loop 8.4, in two 5.9.
+TERMS = 64
 
 
 def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
@@ -32,18 +39,50 @@ def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
     # In calls: fused into the sum, each number would be looked up where it is used.
     image = unfused(covered, x)
     taps = unfused(partial(groups_last, groups=g.groups), w.astype(total))
-    y = unfused(partial(_sum, g), image, taps)
-    return y.swapaxes(-1, -2).reshape(len(x), *g.output, channels)
+    parts = (
+        unfused(partial(_sum, part, first), image, taps) for first, part in _loops(g, w.shape[-2])
+    )
+    return reduce(lax.add, parts).swapaxes(-1, -2).reshape(len(x), *g.output, channels)
 
 
-def _sum(g: ConvGeometry, image: Array, taps: Array) -> Array:
-    """y' of an x' that has its zeros, with c and γ as one axis, and w'."""
+def loops(window: Ints, c_in: int) -> int:
+    """In how many loops the terms of such a window are added up."""
+    return -(-window[0] // _rows(window, c_in))
+
+
+def _loops(g: ConvGeometry, c_in: int) -> Iterator[tuple[int, ConvGeometry]]:
+    """The first row of the window that a loop takes, and the geometry of its rows."""
+    some = _rows(g.window, c_in)
+    (low, high), *others = g.padding
+    for first in range(0, g.window[0], some):
+        rows = min(some, g.window[0] - first)
+        missing = g.dilation[0] * (g.window[0] - rows)
+        window = (rows, *g.window[1:])
+        yield first, replace(g, window=window, padding=((low, high - missing), *others))
+
+
+def _rows(window: Ints, c_in: int) -> int:
+    """How many rows of the window a loop takes."""
+    return max(1, min(window[0], TERMS // (math.prod(window[1:]) * c_in)))
+
+
+def _sum(g: ConvGeometry, first: int, image: Array, taps: Array) -> Array:
+    """What the rows of the window from `first` on, as many as g has, add to y'.
+
+    `image` is x' with its zeros and with c and γ as one axis, `taps` is w'.
+    """
     *_, c_in, c_out, count = taps.shape
     shape = (len(image), *g.output, c_out, count)
+    moved = (g.dilation[0] * first, *(0,) * (g.dims - 1))
 
     def seen(c: int, start: Ints, stop: Ints) -> Array:
-        begin, end = (0, *start, c * count), (len(image), *stop, (c + 1) * count)
-        part = lax.slice(image, begin, end, (1, *g.stride, 1))
+        begin, end = ([n + m for n, m in zip(place, moved, strict=True)] for place in (start, stop))
+        part = lax.slice(
+            image,
+            (0, *begin, c * count),
+            (len(image), *end, (c + 1) * count),
+            (1, *g.stride, 1),
+        )
         return jnp.broadcast_to(jnp.expand_dims(part, -2), shape)
 
     # A sum for each tap, then their sum: a third less rounding error than in one chain.
@@ -51,11 +90,11 @@ def _sum(g: ConvGeometry, image: Array, taps: Array) -> Array:
         reduce(
             lax.add,
             (
-                lax.mul(seen(c, start, stop), jnp.broadcast_to(taps[(*a, c)], shape))
+                lax.mul(seen(c, start, stop), jnp.broadcast_to(taps[(first + row, *a, c)], shape))
                 for c in range(c_in)
             ),
         )
-        for a, start, stop in shifts(g, g.output)
+        for (row, *a), start, stop in shifts(g, g.output)
     )
     return reduce(lax.add, of_taps)
 

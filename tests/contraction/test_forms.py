@@ -188,9 +188,13 @@ def test_interleaved_kernel(seed):
     check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
 
 
+@pytest.mark.parametrize("terms", [1, 12, 64])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_interleaved(seed):
+def test_interleaved(seed, terms, monkeypatch):
+    monkeypatch.setattr(interleaved, "TERMS", terms)
+    both.clear_cache()
     g, x, w, _ = problem(seed)
+    assert (terms > 1) or interleaved.loops(g.window, w.shape[-2]) == g.window[0]
     check(interleaved.correlate, plain.correlate, g, x, w)
 
 
