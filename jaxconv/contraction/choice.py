@@ -68,6 +68,10 @@ Role = Literal["image", "kernel"]
 LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
+# More phases pay where each is a loop, not a convolution: dx, ms, in phases / plain, 4×4 stride 3 of
+# 24 groups of 8, 64×16×16, 11 / 52, 5×5 stride 3 128→1, 32×32×32, 26 / 56; but 64→64, 16×28×28,
+# 5.1 / 4.3.
+MOST_PHASES_IN_LOOPS = 16
 # Interleaved, groups fill a vector if they are at least so many. y is a sum of taps · channels
 # terms, in loops of 64; dw has as many sums for each tap as a group has pairs of channels. With
 # AVX2, interleaved / by themselves: 3×3, 16×28×28, y 16 groups of 4 3.0 / 6.1, of 6 5.1 / 22, of 8
@@ -195,7 +199,8 @@ def _input_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contra
         return matrix.input_gradient
     if tiles.are_tiles(g) and (c_in < WIDE_TILES or math.prod(g.stride) > MOST_PHASES):
         return tiles.input_gradient
-    if math.prod(g.stride) > MOST_PHASES:
+    in_loops = _interleaves(g, c_out) or (g.groups == 1 and c_out <= FEW_CHANNELS)
+    if math.prod(g.stride) > (MOST_PHASES_IN_LOOPS if in_loops else MOST_PHASES):
         return None
     # Without a stride there is one phase, a correlation: only a form of its own makes it pay.
     if math.prod(g.stride) > 1 or _forward_form(g, examples, c_out, c_in):
@@ -218,8 +223,9 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contr
         return tiles.kernel_gradient
     if g.dims == 3:
         return partial(depth.kernel_gradient, flat=_kernel_gradient)
-    # In one dimension, of one channel (9 of 1→32, 16×16000): 10.9 / 10.0.
-    excepted = g.dims == 1 and c_in <= FEW_CHANNELS
+    # In one dimension, of few channels or to few, exchanged / plain: 9 of 1→32, 16×16000, 10.9 /
+    # 10.0, of 32→1, 8×4000, 3.2 / 2.2; 3 of 128→3, 16×1000, 7.4 / 4.4, with stride 3 5.9 / 3.2.
+    excepted = g.dims == 1 and min(c_in, c_out) <= FEW_CHANNELS
     few_terms = examples * math.prod(g.output) < (
         MANY_TERMS if c_in < MANY_CHANNELS else MANY_TERMS_OF_MANY
     )

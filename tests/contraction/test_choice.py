@@ -205,8 +205,8 @@ def test_each_device_adds_up_its_own_examples():
 def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeypatch):
     monkeypatch.setattr(choice, "MANY_TERMS", 16 * 6 * 7)
 
-    def loops(*shape):
-        x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), shape[-1], 3))
+    def loops(*shape, outputs=5):
+        x, w = normal(0, shape), normal(1, (*(3,) * (len(shape) - 2), shape[-1], outputs))
         gradient = jit(jax.grad(lambda w: jnp.sum(jnp.sin(jaxconv.conv(x, w)))))
         return gradient.lower(w).as_text().count("stablehlo.while")
 
@@ -214,6 +214,7 @@ def test_few_terms_and_few_channels_of_one_dimension_take_the_plain_form(monkeyp
     assert loops(15, 6, 7, 3) == 0
     assert loops(16 * 6, 7, 5) == 1
     assert loops(16 * 6 * 7, 4, 4) == 0
+    assert loops(16 * 6, 7, 5, outputs=4) == 0
 
 
 def lowered(x, w, *, of, dtype=np.float32, **options):
@@ -276,3 +277,20 @@ def test_many_groups(monkeypatch, slow, groups, c_in, c_out, window, y, dx, dw):
     for of, want in (("y", y), ("dx", dx), ("dw", dw)):
         text = lowered(x, w, of=of, groups=groups)
         assert (text.count("stablehlo.convolution"), text.count("stablehlo.while")) == want
+
+
+@pytest.mark.parametrize(
+    ("groups", "c_in", "c_out", "stride", "dilated"),
+    [
+        (24, 8, 8, 3, 0),  # nine phases, each a loop
+        (1, 64, 64, 3, 1),  # one convolution of a dy that is spread
+        (1, 64, 2, 3, 0),
+        (24, 8, 8, 5, 1),
+    ],
+)
+def test_more_phases_of_what_is_no_convolution(monkeypatch, groups, c_in, c_out, stride, dilated):
+    monkeypatch.undo()
+    jax.clear_caches()
+    x, w = (64, 20, 20, groups * c_in), (4, 4, c_in, groups * c_out)
+    text = lowered(x, w, of="dx", groups=groups, stride=stride)
+    assert text.count("stablehlo.convolution") == dilated
