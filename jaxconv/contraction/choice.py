@@ -68,7 +68,7 @@ Role = Literal["image", "kernel"]
 LEAST_WORK = 2**21
 MOST_PHASES = 8
 MOST_GROUPS = 8
-# More phases pay where each is a loop, not a convolution: dx, ms, in phases / plain, 4×4 stride 3 of
+# More phases pay where each is a loop, no convolution: dx, ms, in phases / plain, 4×4 stride 3 of
 # 24 groups of 8, 64×16×16, 11 / 52, 5×5 stride 3 128→1, 32×32×32, 26 / 56; but 64→64, 16×28×28,
 # 5.1 / 4.3.
 MOST_PHASES_IN_LOOPS = 16
