@@ -65,7 +65,7 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    _show(grid[0, 0], np.asarray(image[..., 0]), "gray", 0, 1)
+    _show(grid[0, 0], _input(np.asarray(image)), "gray", 0, 1)
     grid[0, 0].set_title("input", fontsize=8)
     for (title, tiles), axes_row in zip(rows, grid, strict=True):
         signed = title.endswith("filters")
@@ -74,6 +74,13 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
             _show(axes, tile, "RdBu_r" if signed else "gray", -top if signed else 0, top)
         axes_row[1].set_title(title, fontsize=8, loc="left")
     figure.savefig(path)
+
+
+def _input(image: np.ndarray) -> np.ndarray:
+    """The image within [0, 1], in colour if it has three channels, else the first of them."""
+    tile = image if image.shape[-1] == 3 else image[..., 0]
+    low, high = min(0.0, float(tile.min())), max(1.0, float(tile.max()))
+    return (tile - low) / (high - low)
 
 
 def _outputs(model: Model, params: Params, image: Array) -> list[tuple[str, np.ndarray]]:

@@ -56,16 +56,29 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
     params = parameters(model, image_shape=image_shape, classes=3)
     random = np.random.default_rng(0)
     path = tmp_path / "layers.png"
-    pictures.draw_layers(path, model, params, jnp.asarray(random.random(image_shape), jnp.float32))
+    image = random.random(image_shape).astype(np.float32)
+    pictures.draw_layers(path, model, params, jnp.asarray(image))
     pixels = seen(path)
     assert pixels.shape[0] == pytest.approx(0.85 * rows * 120, abs=1)
 
     channels = [leaves["b"].size for name, leaves in params.items() if name.startswith("conv")]
     assert len(shown) == 1 + sum(2 * min(c, pictures.MAPS) for c in channels)
-    for tile in shown:
+    for tile in shown[1:]:
         assert tile.ndim == 2
+    # In colour if it can be.
+    np.testing.assert_array_equal(shown[0], image if image_shape[-1] == 3 else image[..., 0])
     first = np.asarray(params["conv1"]["w"])[..., 0]
     assert any(np.array_equal(shown[1], first[..., c]) for c in range(first.shape[-1]))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_an_image_of_other_numbers_is_shown_whole(channels):
+    image = np.random.default_rng(0).normal(size=(4, 5, channels)).astype(np.float32)
+    shown = pictures._input(image)
+    assert shown.shape == ((4, 5, 3) if channels == 3 else (4, 5))
+    assert (shown.min(), shown.max()) == pytest.approx((0, 1), abs=1e-6)
+    seen = image if channels == 3 else image[..., 0]
+    assert np.corrcoef(shown.ravel(), seen.ravel())[0, 1] == pytest.approx(1, abs=1e-6)
 
 
 def test_layers_of_a_network_that_died(tmp_path):

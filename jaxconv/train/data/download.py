@@ -75,9 +75,11 @@ def fetched(name: str) -> Path:
         bar = _Bar(file)
         try:
             store.fetch(file, downloader=pooch.HTTPDownloader(progressbar=bar))
-        except (ValueError, OSError, requests.RequestException) as error:
+        except (ValueError, OSError) as error:  # requests' own are OSErrors
+            away = isinstance(error, requests.ConnectionError)
+            reason = "no connection" if away else f"{type(error).__name__}: {error}"
             raise ValueError(
-                f"{published.url}{file} could not be fetched ({type(error).__name__}: {error});"
+                f"{published.url}{file} could not be fetched ({reason});"
                 f" --data-dir takes a folder that has the files of {name}"
             ) from None
         finally:

@@ -84,6 +84,15 @@ def test_nobody_there(monkeypatch, server, tmp_path):
         load(Config(dataset="cifar10"))
 
 
+def test_no_connection(monkeypatch, server):
+    publish(monkeypatch, server, small_mnist())
+    nobody = "http://127.0.0.1:1/"
+    monkeypatch.setitem(PUBLISHED, "mnist", Published(nobody, PUBLISHED["mnist"].files))
+    message = f"{nobody}train-images-idx3-ubyte.gz could not be fetched (no connection); --data-dir"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        load(Config(dataset="mnist"))
+
+
 def test_checksums_are_those_of_the_files_that_are_read():
     for name, published in PUBLISHED.items():
         assert published.url.startswith("https://")
