@@ -41,8 +41,7 @@ Role = Literal["image", "kernel"]
 # Measured in float32 on 2 cores with AVX-512, ms, this form / the plain one:
 #   depthwise 3×3, 32×32×32×64    y 1.4 / 45, dx 1.4 / 45, dw 3.5 / 63; stride 2 dx 0.9 / 77
 #   groups side by side, 4 of 16  y 6 / 47, dx 6 / 48, dw 9 / 626
-#   in turn with AVX2, 32 of 16   16×14×14, y 13 / 71, with options 14 / 21
-#     on JAX 0.11.2               15 / 24, 14 / 38
+#   with AVX2, 16 of 32           16×14×14, y 18 / 75, with options 11 / 17
 #   interleaved with AVX2         32 of 4, 16×28×28, y 5.2 / 95, dx 5.0 / 94, dw 7.3 / 5400
 #     on JAX 0.11.2               6.7 / 32, 4.3 / 30, 5.4 / 5500
 #   1×1 64→128                    y 13 / 29, dx 4.5 / 15, dw 8 / 67
@@ -67,7 +66,11 @@ Role = Literal["image", "kernel"]
 # in any form; each phase of a stride is a convolution of its own to compile, and so is each group.
 LEAST_WORK = 2**21
 MOST_PHASES = 8
-MOST_GROUPS = 8
+# Groups side by side, which are fast; but each is to be compiled. With AVX2, side by side / in
+# turn, ms, and ms to compile y: 16 of 32, 16×14×14, y 18 / 24, with options 11 / 16, dw 17 / 33,
+# 570 / 390; 32 of 32 y 26 / 37, dw 33 / 64, 930 / 340; 16 of 16, 16×28×28, y 15 / 16, dw 18 / 49,
+# 440 / 350.
+MOST_GROUPS = 32
 # More phases pay where each is a loop, no convolution: dx, ms, in phases / plain, 4×4 stride 3 of
 # 24 groups of 8, 64×16×16, 11 / 52, 5×5 stride 3 128→1, 32×32×32, 26 / 56; but 64→64, 16×28×28,
 # 5.1 / 4.3.
@@ -212,10 +215,11 @@ def _kernel_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Contr
     if c_in == 1 < g.groups:
         return depthwise_kernel.kernel_gradient if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
+        pairs = MOST_PAIRS_OF_ONE_TAP if set(g.window) == {1} else MOST_PAIRS
+        if g.groups > LEAST_INTERLEAVED and c_in * c_out <= pairs:
+            return depthwise_kernel.kernel_gradient
         if g.groups <= MOST_GROUPS:
             return partial(groups.kernel_gradient, one=_kernel_gradient)
-        if c_in * c_out <= (MOST_PAIRS_OF_ONE_TAP if set(g.window) == {1} else MOST_PAIRS):
-            return depthwise_kernel.kernel_gradient
         return partial(groups.kernel_gradient_in_turn, one=_kernel_gradient_in_a_loop)
     if set(g.window) == {1}:
         return matrix.kernel_gradient
@@ -304,7 +308,7 @@ def _work(g: ConvGeometry, roles: tuple[Role, Role, Role], left: Array, right: A
         shared = left.shape[g.channel_axis] * right.shape[g.channel_axis]
         # The plain form multiplies every group with every other: many are slow however small,
         # 16 groups of 4, 2×8×8, 9.7 ms in it and 0.2 in turns.
-        many = MOST_GROUPS < g.groups < left.shape[g.channel_axis]
+        many = LEAST_INTERLEAVED < g.groups < left.shape[g.channel_axis]
         pairs = shared if many else shared // g.groups
         return len(left) * math.prod(g.output) * math.prod(g.window) * pairs
     image, kernel = (left, right) if roles[0] == "image" else (right, left)

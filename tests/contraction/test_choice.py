@@ -40,6 +40,7 @@ def _always(monkeypatch):
     for name in ("LEAST_WORK", "MANY_TERMS", "LEAST_CHANNELS", "LEAST_PAIRS", "MUCH_WORK"):
         monkeypatch.setattr(choice, name, 0)
     monkeypatch.setattr(memory, "LEAST_BYTES", 0)
+    monkeypatch.setattr(choice, "MOST_GROUPS", 8)
     monkeypatch.setattr(apart, "SLOW_LIBRARY", True)
     monkeypatch.setattr(apart, "WIDEST", 8)
     monkeypatch.setattr(exchanged, "LEAST", 1)
@@ -262,8 +263,9 @@ def test_apart_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
     ("groups", "c_in", "c_out", "window", "y", "dx", "dw"),
     [
         (32, 4, 4, 3, (0, 0), (0, 0), (0, 1)),  # interleaved; images in a loop
-        (16, 16, 16, 3, (1, 1), (1, 1), (2, 2)),  # in turn; blocks of images in each turn
-        (16, 13, 8, 3, (1, 1), (0, 0), (0, 1)),  # too many terms for one of them
+        (10, 16, 16, 3, (10, 0), (10, 0), (10, 0)),  # side by side
+        (33, 16, 16, 3, (1, 1), (1, 1), (2, 2)),  # in turn; blocks of images in each turn
+        (33, 13, 8, 3, (1, 1), (0, 0), (0, 1)),  # too many terms for one of them
         (32, 32, 32, 1, (1, 0), (1, 0), (0, 1)),  # the plain form is as fast
         (64, 1, 2, 3, (0, 0), (0, 0), (0, 1)),  # depthwise; its way back is interleaved
     ],
