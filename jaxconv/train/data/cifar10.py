@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, together
+from jaxconv.train.data.dataset import Dataset, Part, as_images, together
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 INSIDE = "cifar-10-batches-bin"
@@ -81,4 +81,4 @@ def _records(path: Path, content: bytes) -> Part:
     if labels.max() >= CLASSES:
         raise ValueError(f"{path}: labels are 0 to {CLASSES - 1}, but one is {labels.max()}")
     images = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
-    return images / np.float32(255), labels
+    return as_images(str(path), images), labels

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, together
+from jaxconv.train.data.dataset import Dataset, Part, as_images, together
 
 PARTS = ("train", "t10k")
 
@@ -41,7 +41,7 @@ def _part(folder: Path, part: str, classes: int | None) -> Part:
         )
     if classes is not None and labels.max() >= classes:
         raise ValueError(f"{label_file}: labels are 0 to {classes - 1}, but one is {labels.max()}")
-    return (images / np.float32(255))[..., None], labels.astype(np.int32)
+    return as_images(str(image_file), images), labels.astype(np.int32)
 
 
 def read_idx(path: Path) -> np.ndarray:
