@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, as_images, together
+from jaxconv.train.data.dataset import Dataset, Part, as_images, check_labels, together
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 INSIDE = "cifar-10-batches-bin"
@@ -78,7 +78,6 @@ def _records(path: Path, content: bytes) -> Part:
         raise ValueError(f"{path} should hold records of {size} bytes, but holds {len(content)}")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)
     labels = records[:, 0].astype(np.int32)
-    if labels.max() >= CLASSES:
-        raise ValueError(f"{path}: labels are 0 to {CLASSES - 1}, but one is {labels.max()}")
+    check_labels(str(path), labels, CLASSES)
     images = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return as_images(str(path), images), labels

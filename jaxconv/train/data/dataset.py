@@ -60,6 +60,12 @@ def as_labels(where: str, array: np.ndarray, count: int) -> np.ndarray:
     return array.reshape(count).astype(np.int32)
 
 
+def check_labels(where: str, labels: np.ndarray, classes: int) -> None:
+    """Raise ValueError if one of them is of no class; `where` they are from begins the message."""
+    if labels.max() >= classes:
+        raise ValueError(f"{where}: labels are 0 to {classes - 1}, but one is {labels.max()}")
+
+
 def together(where: str, train: Part, test: Part, classes: int | None = None) -> Dataset:
     """Two parts as one data set, whose classes are those of the training labels, if not given.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, as_images, together
+from jaxconv.train.data.dataset import Dataset, Part, as_images, check_labels, together
 
 PARTS = ("train", "t10k")
 
@@ -39,8 +39,8 @@ def _part(folder: Path, part: str, classes: int | None) -> Part:
             f"{label_file} should hold {len(images)} labels, one per image,"
             f" but holds {labels.shape}"
         )
-    if classes is not None and labels.max() >= classes:
-        raise ValueError(f"{label_file}: labels are 0 to {classes - 1}, but one is {labels.max()}")
+    if classes is not None:
+        check_labels(str(label_file), labels, classes)
     return as_images(str(image_file), images), labels.astype(np.int32)
 
 
