@@ -69,7 +69,8 @@ MOST_PHASES = 8
 # Groups side by side, which are fast; but each is to be compiled. With AVX2, side by side / in
 # turn, ms, and ms to compile y: 16 of 32, 16×14×14, y 18 / 24, with options 11 / 16, dw 17 / 33,
 # 570 / 390; 32 of 32 y 26 / 37, dw 33 / 64, 930 / 340; 16 of 16, 16×28×28, y 15 / 16, dw 18 / 49,
-# 440 / 350.
+# 440 / 350. 1×1, side by side / plain: 16 of 128, 16×14×14, 37 / 100, of 64 12 / 16, 32 of 32
+# 11 / 11, 8 of 32, 16×28×28, 11 / 11.
 MOST_GROUPS = 32
 # More phases pay where each is a loop, no convolution: dx, ms, in phases / plain, 4×4 stride 3 of
 # 24 groups of 8, 64×16×16, 11 / 52, 5×5 stride 3 128→1, 32×32×32, 26 / 56; but 64→64, 16×28×28,
@@ -85,12 +86,10 @@ MOST_PHASES_IN_LOOPS = 16
 # 8×28×28, 15 / 14; 1×1 of 32 11 / 96.
 LEAST_INTERLEAVED = 8
 MOST_INTERLEAVED = 12
+MOST_INTERLEAVED_OF_ONE_TAP = 16
 MOST_LOOPS = 8
 MOST_PAIRS = 144
 MOST_PAIRS_OF_ONE_TAP = 1024
-# By themselves, in turn, 1×1 of so many channels are faster in the plain form: of 32, 32 groups,
-# 16×14×14, y 18 / 8.4.
-MANY_CHANNELS_OF_ONE_TAP = 16
 # Shifted multiply-adds grow with the window. The largest that was measured is 31×31, 8×28×28×128.
 MOST_TAPS = 1024
 # Outer products: of so many channels, and so many taps · channels at most. y of 3×3 4→16 1.2 / 2.2.
@@ -164,11 +163,11 @@ def _forward_form(g: ConvGeometry, examples: int, c_in: int, c_out: int) -> Cont
         return depthwise.correlate if math.prod(g.window) <= MOST_TAPS else None
     if g.groups > 1:
         if _interleaves(g, c_in):
-            wide = set(g.window) == {1} and c_in > MANY_CHANNELS_OF_ONE_TAP
-            return None if wide else interleaved.correlate
+            return interleaved.correlate
         if g.groups <= MOST_GROUPS:
             return partial(groups.correlate, one=_correlate)
-        return partial(groups.correlate_in_turn, one=_correlate)
+        # In turn, 1×1 are slower than in the plain form: 32 of 32, 16×14×14, y 18 / 8.4.
+        return None if set(g.window) == {1} else partial(groups.correlate_in_turn, one=_correlate)
     if c_in <= FEW_CHANNELS and math.prod(g.window) * c_in <= MOST_PRODUCTS:
         return tiles.correlate if tiles.are_tiles(g) and c_in > 1 else outer.correlate
     if set(g.window) == {1}:
@@ -187,7 +186,7 @@ def _interleaves(g: ConvGeometry, c_in: int) -> bool:
     """Whether groups of so many input channels are computed all at once."""
     if g.dims == 0 or g.groups < LEAST_INTERLEAVED:
         return False
-    most = interleaved.TERMS if set(g.window) == {1} else MOST_INTERLEAVED
+    most = MOST_INTERLEAVED_OF_ONE_TAP if set(g.window) == {1} else MOST_INTERLEAVED
     fits = c_in <= most and math.prod(g.window[1:]) * c_in <= interleaved.TERMS
     return fits and interleaved.loops(g.window, c_in) <= MOST_LOOPS
 

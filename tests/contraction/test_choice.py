@@ -266,7 +266,8 @@ def test_apart_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
         (10, 16, 16, 3, (10, 0), (10, 0), (10, 0)),  # side by side
         (33, 16, 16, 3, (1, 1), (1, 1), (2, 2)),  # in turn; blocks of images in each turn
         (33, 13, 8, 3, (1, 1), (0, 0), (0, 1)),  # too many terms for one of them
-        (32, 32, 32, 1, (1, 0), (1, 0), (0, 1)),  # the plain form is as fast
+        (32, 32, 32, 1, (0, 0), (0, 0), (0, 1)),  # side by side, products
+        (33, 32, 32, 1, (1, 0), (1, 0), (0, 1)),  # the plain form is faster than in turn
         (64, 1, 2, 3, (0, 0), (0, 0), (0, 1)),  # depthwise; its way back is interleaved
     ],
 )
