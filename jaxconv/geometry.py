@@ -24,13 +24,8 @@ from jaxconv.arguments import (
     IntOrInts,
     Layout,
     Padding,
-    PaddingMode,
-    PrecisionLike,
-    as_array,
     as_bool,
     as_int,
-    as_precision,
-    check_floating,
     check_option,
     is_sequence,
     per_dimension,
@@ -123,28 +118,6 @@ class Windows:
         return tuple(full)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConvGeometry(Windows):
-    """Windows that are kernels: the static half of a convolution.
-
-    Attributes:
-        groups: the channels fall into this many groups that do not see each other.
-        flip_kernel: true convolution (the kernel turned by 180°), not cross-correlation.
-        padding_mode: what the padding is filled with.
-        spread: distance between neighbouring elements of the input, among zeros; `size` is the
-            size after spreading. None is 1.
-        precision: of the products, as in `jax.lax`.
-        dtype: of the output; None is that of the input.
-    """
-
-    groups: int = 1
-    flip_kernel: bool = False
-    padding_mode: PaddingMode = "zeros"
-    spread: Ints | None = None
-    precision: Any = None
-    dtype: Any = None
-
-
 def spatial_axes(dims: int, layout: Layout) -> tuple[Ints, int]:
     """The spatial axes and the channel axis of an array with `dims` spatial dimensions."""
     if layout == "channels_last":
@@ -193,182 +166,12 @@ def windows_over(
         window=k,
         stride=s,
         dilation=d,
-        padding=_resolve_padding(op, padding, size, k, s, d),
+        padding=resolve_padding(op, padding, size, k, s, d),
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
     check_output(op, windows, name)
     return windows
-
-
-def make_conv_geometry(
-    op: str,
-    x: object,
-    w: object,
-    b: object,
-    *,
-    stride: IntOrInts,
-    padding: Padding,
-    dilation: IntOrInts,
-    groups: int,
-    padding_mode: PaddingMode,
-    flip_kernel: bool,
-    layout: Layout,
-    precision: PrecisionLike,
-) -> tuple[ConvGeometry, Array, Array, Array | None]:
-    """Check the arrays and resolve the keywords of a convolution.
-
-    Returns:
-        The geometry, and x, w and b as JAX arrays.
-    """
-    x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = image_axes(op, x, layout)
-    dims = len(axes)
-    kernel, c_in, c_out = _kernel(op, x, w, layout, "C_in/groups", "C_out")
-    groups = as_int(op, "groups", groups, 1)
-    channels = x.shape[channel_axis]
-    if channels != c_in * groups:
-        raise ValueError(
-            f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
-        )
-    if c_out < 1:
-        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
-    if c_out % groups:
-        raise ValueError(f"{op}: w makes {c_out} channels, which {groups} groups cannot share")
-    _check_bias(op, b, c_out)
-    check_option(op, "padding_mode", padding_mode, PaddingMode)
-
-    size = tuple(x.shape[axis] for axis in axes)
-    s = per_dimension(op, "stride", stride, dims, 1)
-    d = per_dimension(op, "dilation", dilation, dims, 1)
-    pairs = _resolve_padding(op, padding, size, kernel, s, d)
-    if padding_mode != "zeros" and 0 in size and any(map(any, pairs)):
-        raise ValueError(
-            f"{op}: padding_mode {padding_mode!r} has nothing to pad with, x has shape {x.shape}"
-        )
-    geometry = ConvGeometry(
-        size=size,
-        window=kernel,
-        stride=s,
-        dilation=d,
-        padding=pairs,
-        layout=layout,
-        groups=groups,
-        flip_kernel=as_bool(op, "flip_kernel", flip_kernel),
-        padding_mode=padding_mode,
-        precision=as_precision(op, precision),
-    )
-    check_output(op, geometry)
-    return geometry, x, w, b
-
-
-def make_transposed_geometry(
-    op: str,
-    x: object,
-    w: object,
-    b: object,
-    *,
-    stride: IntOrInts,
-    padding: Padding,
-    output_padding: IntOrInts,
-    dilation: IntOrInts,
-    groups: int,
-    layout: Layout,
-    precision: PrecisionLike,
-) -> tuple[ConvGeometry, Array, Array, Array | None]:
-    """Check the arrays and resolve the keywords of a transposed convolution.
-
-    Returns:
-        The geometry of the convolution it transposes, which leads from y's shape to x's, and
-        x, w and b as JAX arrays.
-    """
-    x, w, b = _conv_arrays(op, x, w, b)
-    axes, channel_axis = image_axes(op, x, layout)
-    dims = len(axes)
-    kernel, c_out, c_in = _kernel(op, x, w, layout, "C_out/groups", "C_in")
-    groups = as_int(op, "groups", groups, 1)
-    channels = x.shape[channel_axis]
-    if channels != c_in:
-        raise ValueError(f"{op}: x has {channels} channels, but w expects {c_in}")
-    if c_out < 1:
-        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
-    if c_in % groups:
-        raise ValueError(f"{op}: x has {c_in} channels, which {groups} groups cannot share")
-    _check_bias(op, b, c_out * groups)
-
-    positions = tuple(x.shape[axis] for axis in axes)
-    s = per_dimension(op, "stride", stride, dims, 1)
-    d = per_dimension(op, "dilation", dilation, dims, 1)
-    extra = per_dimension(op, "output_padding", output_padding, dims, 0)
-    for axis in range(dims):
-        if extra[axis] >= max(s[axis], d[axis]):
-            raise ValueError(
-                f"{op}: output_padding must be less than stride or dilation, but {extra[axis]}"
-                f" came with stride {s[axis]} and dilation {d[axis]} in spatial dimension {axis}"
-            )
-    same = isinstance(padding, str) and padding.upper() in ("SAME", "SAME_LOWER")
-    if same and any(extra):
-        raise ValueError(
-            f"{op}: output_padding must be 0 with padding {padding!r}, but {extra} came"
-        )
-    stretched = tuple(n * step for n, step in zip(positions, s, strict=True))
-    pairs = _resolve_padding(op, padding, stretched, kernel, s, d)
-    size, reaching = [], []
-    for axis, (n, k, step, hole, (low, high), more) in enumerate(
-        zip(positions, kernel, s, d, pairs, extra, strict=True)
-    ):
-        reach = step * (n - 1) + hole * (k - 1) + 1
-        out = stretched[axis] if same else reach - low - high + more
-        if n < 1 or out < 1:
-            raise ValueError(
-                f"{op}: nothing is left of spatial dimension {axis}: {n} windows that span"
-                f" {hole * (k - 1) + 1} positions reach {max(reach, 0)}, padding cuts {low + high}"
-            )
-        size.append(out)
-        # The high padding that lets exactly n windows fit, cut or not.
-        reaching.append((low, reach - low - out))
-    geometry = ConvGeometry(
-        size=tuple(size),
-        window=kernel,
-        stride=s,
-        dilation=d,
-        padding=tuple(reaching),
-        layout=layout,
-        groups=groups,
-        precision=as_precision(op, precision),
-    )
-    return geometry, x, w, b
-
-
-def _conv_arrays(op: str, x: object, w: object, b: object) -> tuple[Array, Array, Array | None]:
-    """x, w and b as JAX arrays of one floating dtype."""
-    x, w = as_array(op, "x", x), as_array(op, "w", w)
-    b = None if b is None else as_array(op, "b", b)
-    check_floating(op, x=x, w=w, b=b)
-    return x, w, b
-
-
-def _kernel(
-    op: str, x: Array, w: Array, layout: Layout, inner: str, outer: str
-) -> tuple[Ints, int, int]:
-    """The window of w, and its last two sizes in the order of channels_last: (inner, outer)."""
-    last = layout == "channels_last"
-    if w.ndim != x.ndim:
-        form = f"(*window, {inner}, {outer})" if last else f"({outer}, {inner}, *window)"
-        raise ValueError(
-            f"{op}: w must have {x.ndim} dimensions {form} to match x of shape {x.shape},"
-            f" but its shape is {w.shape}"
-        )
-    window = w.shape[:-2] if last else w.shape[2:]
-    if min(window) < 1:
-        raise ValueError(f"{op}: w has an empty window, its shape is {w.shape}")
-    first, second = w.shape[-2:] if last else w.shape[1::-1]
-    return window, first, second
-
-
-def _check_bias(op: str, b: Array | None, channels: int) -> None:
-    if b is not None and b.shape != (channels,):
-        raise ValueError(f"{op}: b must have shape ({channels},), but its shape is {b.shape}")
 
 
 def image_axes(
@@ -389,7 +192,7 @@ def image_axes(
     return spatial_axes(x.ndim - 2, layout)
 
 
-def _resolve_padding(
+def resolve_padding(
     op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints
 ) -> Pairs:
     """Any form of `padding` as one (low, high) pair per spatial dimension."""
@@ -448,8 +251,8 @@ def named_padding(
     return tuple(pairs)
 
 
-def check_output(op: str, windows: Windows, array: str = "x") -> None:
-    """Raise if no window fits in some dimension."""
+def check_output(op: str, windows: Any, array: str = "x") -> None:
+    """Raise if no window fits in some dimension; `windows` is `Windows` or a `ConvSpec`."""
     for axis, out in enumerate(windows.output):
         if out < 1:
             low, high = windows.padding[axis]

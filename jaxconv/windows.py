@@ -110,7 +110,12 @@ def _without_padding(g: Windows, padded: Array, reach: Ints) -> Array:
     return lax.pad(padded, jnp.zeros((), padded.dtype), g.on_axes(widths, (0, 0, 0)))
 
 
-def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
+def add_back(
+    g: Windows,
+    term: Callable[..., Array],
+    *arrays: Array,
+    pad: Callable[..., Array] = padded,
+) -> Array:
     """dx[p], the sum of what all windows that see p give there; what falls on padding is lost.
 
     `term(a, *arrays)` is what windows give at their offset a, flat in row-major order, elementwise;
@@ -122,6 +127,8 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
     With m and r on axes of their own that is one loop over dx, whose numbers lie in memory as they
     are computed. (`overlap_add` puts each part's elements s apart: XLA's CPU backend asks of every
     number of dx whether there is one, part by part, and none of it is vectorized.)
+
+    `pad` puts zeros around an array: `padded`, or `padded_copy` where the platform is known.
     """
     if any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True)):
         # With a stride and a dilation the offsets that see a position are no longer s apart.
@@ -135,7 +142,7 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
         (max(step * (most - 1) - m, 0), max(end - o, 0))
         for step, most, m, end, o in zip(steps, turns(g), first, last, g.output, strict=True)
     ]
-    wide = [padded(array, g.on_axes(missing, (0, 0))) for array in arrays]
+    wide = [pad(array, g.on_axes(missing, (0, 0))) for array in arrays]
 
     def seen(array: Array, j: Ints) -> Array:
         """Windows m − step·j for all m, beside the axes of r."""

@@ -7,18 +7,80 @@ A cross-correlation is one trilinear form in input, kernel and cotangent,
 with i and a running over all spatial dimensions. Leave out one factor and what is left
 is a contraction of the other two:
 
-    correlate(g, x, w)          T without dy: the forward pass
-    input_gradient(g, w, dy)    T without x:  its gradient for x
-    kernel_gradient(g, x, dy)   T without w:  its gradient for w
+    correlate(spec, x, w)         T without dy: the forward pass
+    input_gradient(spec, w, dy)   T without x:  its gradient for x
+    kernel_gradient(spec, x, dy)  T without w:  its gradient for w
 
-So the backward pass of each is made of the other two. What they compute is said here and
-in `jaxconv.geometry`; *how* they compute it is the business of this package alone. Each is
-built from operations that JAX can differentiate in forward and reverse mode, and returns
-the sum unrounded: float32 for 16-bit factors, so that a rule rounds once, at its end. On a
-mesh with Explicit axes a last argument says how the result is to lie there.
+So the backward pass of each is made of the other two. `ConvSpec` (spec.py) says which sums they
+are. How they are computed is the business of this package alone: registry.py lists the forms, one
+file each, form.py says what a form has to keep to, and planning.py chooses one for each call. Each
+is built from operations that JAX can differentiate in forward and reverse mode, and returns the sum
+unrounded: float32 for 16-bit factors, so that a rule rounds once, at its end.
 """
 
-from jaxconv.contraction.choice import correlate, input_gradient, kernel_gradient
-from jaxconv.contraction.plain import rot180
+from typing import Any
 
-__all__ = ["correlate", "input_gradient", "kernel_gradient", "rot180"]
+from jax import Array
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import Layout
+from jaxconv.contraction.kernels import rot180
+from jaxconv.contraction.plan import Plan, plan
+from jaxconv.contraction.planning import contract
+
+__all__ = ["ConvSpec", "Plan", "correlate", "input_gradient", "kernel_gradient", "plan", "rot180"]
+
+
+def correlate(
+    spec: ConvSpec,
+    x: Array,
+    w: Array,
+    *,
+    layout: Layout = "channels_last",
+    precision: Any = None,
+    sharding: Any = None,
+) -> Array:
+    """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k].
+
+    `precision` is of the products of x and w; `sharding` says how y is to lie on a mesh with
+    Explicit axes, and is None elsewhere.
+    """
+    return contract("correlate", spec, x, w, layout=layout, precision=precision, sharding=sharding)
+
+
+def input_gradient(
+    spec: ConvSpec,
+    w: Array,
+    dy: Array,
+    *,
+    layout: Layout = "channels_last",
+    precision: Any = None,
+    sharding: Any = None,
+) -> Array:
+    """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k].
+
+    `precision` is of the products of dy and w; `sharding` says how dx is to lie on a mesh with
+    Explicit axes, and is None elsewhere.
+    """
+    return contract(
+        "input_gradient", spec, w, dy, layout=layout, precision=precision, sharding=sharding
+    )
+
+
+def kernel_gradient(
+    spec: ConvSpec,
+    x: Array,
+    dy: Array,
+    *,
+    layout: Layout = "channels_last",
+    precision: Any = None,
+    sharding: Any = None,
+) -> Array:
+    """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k].
+
+    `precision` is of the products of x and dy; `sharding` says how dw is to lie on a mesh with
+    Explicit axes, and is None elsewhere.
+    """
+    return contract(
+        "kernel_gradient", spec, x, dy, layout=layout, precision=precision, sharding=sharding
+    )

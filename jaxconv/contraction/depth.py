@@ -4,51 +4,83 @@
 
 turns the sum over a, b and c into one over b and (a, c): a correlation in the two other dimensions,
 of N·D images with K·C channels, and its kernel gradient likewise. x is copied K times, which
-costs less than a form that no fast code exists for.
-Channels last, no groups.
+costs less than a form that no fast code exists for. Channels last, no groups.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.geometry import ConvGeometry
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction.form import Form, Inner
 
-Contraction = Callable[[ConvGeometry, Array, Array], Array]
+Flat = Callable[[ConvSpec, Array, Array], Array]
+
+# Multiply-adds below which the plain form is taken: 4→4, 6×6×6, one image, y takes 0.081 ms and in
+# the plain form 0.262 ms.
+LEAST_WORK = 2**16
 
 
-def correlate(g: ConvGeometry, x: Array, w: Array, flat: Contraction) -> Array:
+def correlate(spec: ConvSpec, x: Array, w: Array, flat: Flat) -> Array:
     """y, by the two-dimensional correlation `flat`."""
     depth, *window, c_in, c_out = w.shape
     folded = jnp.moveaxis(w, 0, -3).reshape(*window, depth * c_in, c_out)
-    y = flat(_flat(g), _folded(g, x), folded)
-    return y.reshape(len(x), g.output[0], *y.shape[1:])
+    y = flat(spec.without_first(fold=depth), _folded(spec, x), folded)
+    return y.reshape(x.shape[0], *spec.output, c_out)
 
 
-def kernel_gradient(g: ConvGeometry, x: Array, dy: Array, flat: Contraction) -> Array:
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, flat: Flat) -> Array:
     """dw, by the two-dimensional kernel gradient `flat`."""
-    folded = flat(_flat(g), _folded(g, x), dy.reshape(-1, *dy.shape[2:]))
-    *window, _, c_out = folded.shape
-    dw = folded.reshape(*window, g.window[0], x.shape[-1], c_out)
+    depth, *window = spec.window
+    images = dy.reshape(-1, *dy.shape[2:])
+    folded = flat(spec.without_first(fold=depth), _folded(spec, x), images)
+    dw = folded.reshape(*window, depth, spec.channels_in, spec.channels_out)
     return jnp.moveaxis(dw, -3, 0)
 
 
-def _flat(g: ConvGeometry) -> ConvGeometry:
-    """The geometry of the dimensions that are left."""
-    return replace(
-        g, size=g.size[1:], window=g.window[1:], stride=g.stride[1:], dilation=g.dilation[1:],
-        padding=g.padding[1:],
-    )  # fmt: skip
-
-
-def _folded(g: ConvGeometry, x: Array) -> Array:
+def _folded(spec: ConvSpec, x: Array) -> Array:
     zero = jnp.zeros((), x.dtype)
-    x = lax.pad(x, zero, ((0, 0, 0), (*g.covering[0], 0), *((0, 0, 0),) * g.dims))
-    s, d, o = g.stride[0], g.dilation[0], g.output[0]
+    x = lax.pad(x, zero, ((0, 0, 0), (*spec.covering[0], 0), *((0, 0, 0),) * spec.dims))
+    s, d, o = spec.stride[0], spec.dilation[0], spec.output[0]
     taps = [
-        lax.slice_in_dim(x, d * a, d * a + s * (o - 1) + 1, s, axis=1) for a in range(g.window[0])
+        lax.slice_in_dim(x, d * a, d * a + s * (o - 1) + 1, s, axis=1)
+        for a in range(spec.window[0])
     ]
     stacked = jnp.concatenate(taps, axis=-1)
     return stacked.reshape(-1, *stacked.shape[2:])
+
+
+def _correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
+    return correlate(spec, x, w, inner.correlate)
+
+
+def _kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
+    return kernel_gradient(spec, x, dy, inner.kernel_gradient)
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    solid = spec.dims == 3 and spec.groups == 1 and math.prod(spec.window) > 1
+    return solid and spec.multiply_adds(batch) >= LEAST_WORK
+
+
+FORMS = (
+    Form(
+        name="depth folded",
+        contraction="correlate",
+        platforms=("cpu",),
+        when="three spatial dimensions, and no groups",
+        applies=_applies,
+        run=_correlate,
+    ),
+    Form(
+        name="depth folded",
+        contraction="kernel_gradient",
+        platforms=("cpu",),
+        when="three spatial dimensions, and no groups",
+        applies=_applies,
+        run=_kernel_gradient,
+    ),
+)

@@ -1,13 +1,11 @@
-"""Depthwise: channels that do not see each other are multiplied, not contracted.
+"""Depthwise convolutions: channels that do not see each other are multiplied, not contracted.
 
 With one input channel a group there is nothing to sum over channels, and a matrix product has
 nothing to do. What is left are shifted multiply-adds, one for each element of the window, which
 compile to a single loop over the output. Channels last.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -16,129 +14,107 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
-from jaxconv.geometry import ConvGeometry, Ints
-from jaxconv.memory import padded, unfused
-from jaxconv.windows import add_back, turns
+from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.shifts import covered_copy, shifts
 
-Phases = Callable[..., Array]
+# Multiply-adds below which a call takes as long as the loop: 3×3, 7×7×16, one image, takes 0.010 ms
+# and in the plain form 0.058 ms.
+LEAST_WORK = 2**12
+# Shifted multiply-adds grow with the window: 31×31, the largest that was measured, is 60 times
+# faster than the plain form (lab/forms.md).
+MOST_TAPS = 1024
+# A window of more elements is added up in turns of rows that have about TAPS elements: 13×13,
+# 8×32×32×64, takes 83 ms in one turn and 4.3 ms in turns of 39.
+MOST_AT_ONCE = 49
+TAPS = 42
 
-# y of a window of more than these is added up in turns of rows with about so many taps: 13×13,
-# 8×32×32×64, at once 83 ms, in turns of 13, 26, 39 and 52 19, 4.6, 4.3 and 4.2; 21×21,
-# 4×56×56×64, of 21, 42 and 63 13.6, 13.0 and 15.2.
-_MOST_TAPS = 49
-_TAPS = 42
 
-
-def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     """y[n, i, c] = Σ_a x[n, s·i + d·a − low, c] · w[a, 0, c], one a after the other."""
-    return _correlate(g, _copied(g, x), w)
+    return of_covered(spec, covered_copy(spec, x), w)
 
 
-def _correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
     """y of an x that has its zeros."""
     total = accumulator(x.dtype)
-    image = jnp.repeat(x.astype(total), w.shape[-1] // g.groups, axis=-1)
-    rows, *others = g.window
-    some = rows if math.prod(g.window) <= _MOST_TAPS else max(1, _TAPS // math.prod(others))
+    image = jnp.repeat(x.astype(total), spec.out_a_group, axis=-1)
+    rows, *others = spec.window
+    some = rows if spec.taps <= MOST_AT_ONCE else max(1, TAPS // math.prod(others))
+    shape = (x.shape[0], *spec.output, spec.channels_out)
 
     def part(first: Any, w: Array) -> Array:
         """What these rows of the window add to y; `first` is where the first of them begins."""
-        taps = replace(g, window=(len(w), *others))
-        span = g.stride[0] * (g.output[0] - 1) + taps.extent[0]
+        taps = replace(spec, window=(w.shape[0], *others), padding=_cut(spec, w.shape[0]))
+        span = spec.stride[0] * (spec.output[0] - 1) + taps.extent[0]
         seen = lax.dynamic_slice_in_dim(image, first, span, axis=1)
-        channels = seen.shape[-1]
-        elements = lax.split(w.astype(total).reshape(-1, channels), (1,) * math.prod(taps.window))
+        elements = lax.split(w.astype(total).reshape(-1, shape[-1]), (1,) * taps.taps)
         terms = (
             lax.mul(
-                lax.slice(seen, (0, *start, 0), (len(x), *stop, channels), (1, *g.stride, 1)),
-                lax.broadcast(lax.squeeze(element, (0,)), (len(x), *g.output)),
+                lax.slice(seen, (0, *start, 0), (shape[0], *stop, shape[-1]), (1, *spec.stride, 1)),
+                lax.broadcast(lax.squeeze(element, (0,)), shape[:-1]),
             )
-            for (_, start, stop), element in zip(shifts(taps, g.output), elements, strict=True)
+            for (_, start, stop), element in zip(shifts(taps), elements, strict=True)
         )
         return reduce(lax.add, terms)
 
     if some >= rows:
         return part(0, w)
-    zeros = jnp.zeros((len(x), *g.output, w.shape[-1]), total)
-    image, w, zeros = aligned(image, w, zeros)
+    image, w, zeros = aligned(image, w, jnp.zeros(shape, total))
     turns, left = divmod(rows, some)
-    firsts = g.dilation[0] * some * np.arange(turns + 1)
+    firsts = spec.dilation[0] * some * np.arange(turns + 1)
     in_turn = w[: some * turns].reshape(turns, some, *w.shape[1:])
     y, _ = lax.scan(lambda y, row: (y + part(*row), None), zeros, (firsts[:-1], in_turn))
     return y + part(firsts[-1], w[-left:]) if left else y
 
 
-def input_gradient(g: ConvGeometry, w: Array, dy: Array, phases: Phases) -> Array:
-    """dx[n, p, c] = Σ_k Σ_{i,a : s·i + d·a − low = p} dy[n, i, k] · w[a, 0, k], k in group c.
+def _cut(spec: ConvSpec, rows: int) -> Any:
+    """The padding with which so many rows of the window have as many windows as all of them."""
+    (low, high), *others = spec.padding
+    return ((low, high - spec.dilation[0] * (spec.window[0] - rows)), *others)
 
-    Every output channel has its own way back, depthwise again; those of a group are then added.
+
+def correlate_members(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
+    """y of groups with one output channel: each input channel of a group by itself, then a sum.
+
+    This is the way back of a depthwise convolution that has several output channels a group.
     """
-    members = w.shape[-1] // g.groups
-    # Not one way back for all channels and a sum over members: 62 ms for 6 (3×3, 32×28×28×64, two).
-    ways = (
-        _one_way_back(g, w[..., member::members], dy[..., member::members], phases)
-        for member in range(members)
+    members = spec.in_a_group
+    one = replace(spec, channels_in=spec.groups)
+    # 3×3, 32×28×28×64, two members, takes 6 ms so, and 62 ms in one pass over all channels with a
+    # sum over members at its end.
+    return reduce(
+        lax.add,
+        (correlate(one, x[..., m::members], w[..., m : m + 1, :], inner) for m in range(members)),
     )
-    return reduce(lax.add, ways)
 
 
-def _one_way_back(g: ConvGeometry, w: Array, dy: Array, phases: Phases) -> Array:
-    """dx of one output channel a group."""
-    if max(g.stride) > 1 == max(g.dilation) and math.prod(turns(g)) <= _MOST_TAPS:
-        return _strided_input_gradient(g, w, dy)
-    # The phases of a stride need no copy each: 3×3, stride 2, 32×16×16×64, 0.58 ms for 1.0.
-    pad = _copied if max(g.stride) == 1 else covered
-    return phases(g, w, dy, lambda phase, dy, w: _correlate(phase, pad(phase, dy), w))
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    few = spec.in_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
+    return few and spec.multiply_adds(batch) >= LEAST_WORK
 
 
-def _strided_input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
-    """dx[s·m + r − low] = Σ_j dy[m − j] · w[s·j + r], with r on axes of its own.
-
-    The phases of the stride, r by r, would have to be put in turn, and what comes next is fused
-    with that: alone both take as long, but the MobileNet-like step 255 ms and, so, 233.
-    """
-    total = accumulator(dy.dtype)
-    count = math.prod(g.window)
-    channels = w.shape[-1]
-
-    def in_turns(w: Array) -> Array:
-        """Taps s·j + r at [j, …, r, …], with zeros where the window ends before the turn."""
-        ends = [(0, t * s - k) for t, s, k in zip(turns(g), g.stride, g.window, strict=True)]
-        taps = jnp.pad(w.astype(total).reshape(*g.window, channels), (*ends, (0, 0)))
-        pairs = itertools.chain.from_iterable(zip(turns(g), g.stride, strict=True))
-        taps = taps.reshape(*pairs, channels)
-        return taps.transpose(*range(0, 2 * g.dims, 2), *range(1, 2 * g.dims, 2), 2 * g.dims)
-
-    # Fused, they would be looked up for each number: 7×7, 16×56×56×96, 24 ms for 5.
-    taps = unfused(in_turns, w)
-
-    def times_tap(a: np.ndarray, dy: Array) -> Array:
-        first = np.unravel_index(a.flat[0], g.window)
-        j = tuple(int(i) // s for i, s in zip(first, g.stride, strict=True))
-        product = dy * taps[j].reshape(*a.shape[:-1], channels)
-        # Not by the zeros among them: 0 · ∞ is NaN.
-        return product if (a < count).all() else jnp.where(a < count, product, 0)
-
-    return add_back(g, times_tap, dy.astype(total))
+def _applies_to_members(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    few = spec.out_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
+    return few and spec.multiply_adds(batch) >= LEAST_WORK
 
 
-def covered(g: ConvGeometry, x: Array) -> Array:
-    """x with its zeros, from the first window's start to the last one's end."""
-    edges = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
-    return lax.pad(x, jnp.zeros((), x.dtype), edges)
-
-
-def _copied(g: ConvGeometry, x: Array) -> Array:
-    """The same as an array of its own, where that is faster."""
-    return padded(x, ((0, 0), *g.covering, (0, 0)))
-
-
-def shifts(g: ConvGeometry, output: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Every a of the window, and where the positions s·i + d·a of `output` start and stop."""
-    for a in itertools.product(*map(range, g.window)):
-        start = tuple(d * k for d, k in zip(g.dilation, a, strict=True))
-        stop = tuple(
-            first + s * (o - 1) + 1 for first, s, o in zip(start, g.stride, output, strict=True)
-        )
-        yield a, start, stop
+FORMS = (
+    Form(
+        name="depthwise",
+        contraction="correlate",
+        platforms=("cpu",),
+        when=f"groups have one input channel, and windows at most {MOST_TAPS} elements",
+        applies=_applies,
+        run=correlate,
+    ),
+    Form(
+        name="depthwise, summed",
+        contraction="correlate",
+        platforms=("cpu",),
+        when=f"groups have one output channel, and windows at most {MOST_TAPS} elements",
+        applies=_applies_to_members,
+        run=correlate_members,
+    ),
+)

@@ -27,63 +27,74 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
-from jaxconv.contraction.depthwise import covered, shifts
-from jaxconv.contraction.interleaved import groups_last
-from jaxconv.geometry import ConvGeometry, Ints
+from jaxconv.contraction.depthwise import MOST_TAPS
+from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.interleaved import LEAST_GROUPS, groups_last
+from jaxconv.contraction.shifts import covered, shifts
+from jaxconv.geometry import Ints
 from jaxconv.memory import unfused
 
-# A turn adds so many parts up in registers before anything is written, the more the longer to
-# compile: MORE of them if the sums for four would leave the cache. 3×3, ms and to compile, four and
-# eight parts: 64×16×16×128 1.96 and 160, 1.98 and 180; 8×56×56×96 3.5 and 270, 2.6 and 270.
+# Multiply-adds of the plain form, which multiplies every group with every other, below which it is
+# taken: 3×3, 14×14×16, one image, takes 0.021 ms and in the plain form 0.133 ms.
+LEAST_WORK = 2**15
+# Groups of so many pairs of channels have a sum for each pair and each element of the window: 16 of
+# 16, 3×3, 8×28×28, take 15 ms so and 14 ms side by side. Windows of one element may have more.
+MOST_PAIRS = 144
+MOST_PAIRS_OF_ONE_TAP = 1024
+# A turn adds so many parts up in registers before anything is written: MORE_PARTS of them if the
+# sums for PARTS would leave the cache. 3×3, 8×56×56×96, takes 3.5 ms with 4 and 2.6 ms with 8.
 PARTS, MORE_PARTS = 4, 8
 # It takes two images if one has at least so many bytes, x and dy, which is where XLA shares a loop
-# among threads, and that costs as much as the loop (3×3, 64×32×32×64: 6.5 ms, in pairs 5.2; 7×7,
-# 32×14×14×384: 20.7, 13.7), but no more, for the cache (7×7, 8×56×56×96: 14.4, in pairs 22).
+# among threads, and that costs as much as the loop: 3×3, 64×32×32×64, takes 6.5 ms one by one and
+# 5.2 ms in pairs.
 SHARED = 2**19
+# But no more bytes than these, for the cache: 7×7, 8×56×56×96, takes 14.4 ms one by one and 22 ms
+# in pairs.
 CACHED = 2**20
 # A window of more elements is taken row by row or, in one dimension, so many elements at a time:
-# each is a loop to compile. 51 of 8×4096×64, one by one 162 ms, eight at a time 16.
+# each is a loop to compile. 51 of 8×4096×64 take 162 ms one by one and 16 ms eight at a time.
 MANY_TAPS = 25
 TAPS_IN_TURN = 8
 
 
-def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """dw, for all of the window at once or for some of its rows after the other."""
-    of_an_element = x.shape[-1] // g.groups, dy.shape[-1]
-    if len(x) == 0:
-        return jnp.zeros((*g.window, *of_an_element), accumulator(x.dtype))
-    rows, *across = g.window
-    if math.prod(g.window) <= MANY_TAPS:
-        return _of_rows(g, x, dy, 0, rows).reshape(*g.window, *of_an_element)
+    of_an_element = x.shape[-1] // spec.groups, dy.shape[-1]
+    rows, *across = spec.window
+    if spec.taps <= MANY_TAPS:
+        return _of_rows(spec, x, dy, 0, rows).reshape(*spec.window, *of_an_element)
     some = min(rows, max(1, TAPS_IN_TURN // math.prod(across)))
     # The last turn ends where the window does, and finds again what the one before it has found.
     firsts = np.minimum(np.arange(0, rows, some), rows - some)
-    turns = lax.map(lambda first: _of_rows(g, x, dy, first, some), g.dilation[0] * firsts)
+    turns = lax.map(lambda first: _of_rows(spec, x, dy, first, some), spec.dilation[0] * firsts)
     turns = turns.reshape(len(firsts), some, *across, *of_an_element)
     again = some * len(firsts) - rows
     before = turns[:-1].reshape(-1, *across, *of_an_element)
     return jnp.concatenate([before, turns[-1, again:]])
 
 
-def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Array:
+def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Array:
     """The sums for so many rows of the window; x has the first of them `first` rows further on."""
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
-    c_in, c_out = x.shape[-1] // g.groups, channels // g.groups
+    c_in, c_out = x.shape[-1] // spec.groups, channels // spec.groups
     # (c, k, γ). Of one channel to a group, x is repeated, and each of its channels is a group.
-    pairs = (1, 1, channels) if c_in == 1 else (c_in, c_out, g.groups)
-    taps = replace(g, window=(count, *g.window[1:]))
-    span = g.stride[0] * (g.output[0] - 1) + taps.extent[0]
-    _, _, *wide, _ = jax.eval_shape(partial(covered, g), x).shape
-    numbers = channels * (span * math.prod(wide) + math.prod(g.output))
-    images = _images(len(x), total.itemsize * numbers)
-    a_row = total.itemsize * math.prod((*taps.window, *g.output[1:], *pairs))
-    height = _height(g.output[0] * images, a_row)
+    pairs = (1, 1, channels) if c_in == 1 else (c_in, c_out, spec.groups)
+    cut = spec.dilation[0] * (spec.window[0] - count)
+    (low, high), *others = spec.padding
+    taps = replace(spec, window=(count, *spec.window[1:]), padding=((low, high - cut), *others))
+    span = spec.stride[0] * (spec.output[0] - 1) + taps.extent[0]
+    _, _, *wide, _ = jax.eval_shape(partial(covered, spec), x).shape
+    numbers = channels * (span * math.prod(wide) + math.prod(spec.output))
+    images = _images(x.shape[0], total.itemsize * numbers)
+    a_row = total.itemsize * math.prod((*taps.window, *spec.output[1:], *pairs))
+    height = _height(spec.output[0] * images, a_row)
 
     def take_x(x: Array, n: Array, first: Any) -> Array:
         # Here, and not before the loop: no padded copy of all of x is ever made.
-        image = covered(g, lax.dynamic_slice_in_dim(x, n, images).astype(total))
+        image = covered(spec, lax.dynamic_slice_in_dim(x, n, images).astype(total))
         image = lax.dynamic_slice_in_dim(image, first, span, axis=1)
         image = jnp.repeat(image, c_out, axis=-1) if c_in == 1 else image
         return jnp.expand_dims(groups_last(image, pairs[2]), -2)
@@ -97,19 +108,20 @@ def _of_rows(g: ConvGeometry, x: Array, dy: Array, first: Any, count: int) -> Ar
         seen, some = unfused(take_x, all_x, n, first), unfused(take_dy, all_dy, n)
         parts = [_parts(image, height) for image in some]
         return tuple(
-            reduce(lax.add, _products(g, seen, parts, start, stop), so_far)
-            for so_far, (_, start, stop) in zip(sums, shifts(taps, g.output), strict=True)
+            reduce(lax.add, _products(spec, seen, parts, start, stop), so_far)
+            for so_far, (_, start, stop) in zip(sums, shifts(taps), strict=True)
         )
 
-    zeros = jnp.zeros((height, *g.output[1:], *pairs), total)
+    zeros = jnp.zeros((height, *spec.output[1:], *pairs), total)
     all_x, all_dy, zeros = aligned(x, dy, zeros)
-    sums = lax.fori_loop(0, len(x) // images, add, (zeros,) * math.prod(taps.window))
-    return jnp.sum(jnp.stack(sums), axis=tuple(range(1, g.dims + 1))).swapaxes(-1, -2)
+    sums = lax.fori_loop(0, x.shape[0] // images, add, (zeros,) * taps.taps)
+    return jnp.sum(jnp.stack(sums), axis=tuple(range(1, spec.dims + 1))).swapaxes(-1, -2)
 
 
-def _images(count: int, size: int) -> int:
-    """How many of them, each of so many bytes, a turn takes."""
-    return 2 if count % 2 == 0 and SHARED <= size <= CACHED else 1
+def _images(count: Any, size: int) -> int:
+    """How many of `count` images, each of so many bytes, a turn takes."""
+    pairs = isinstance(count, int) and count % 2 == 0
+    return 2 if pairs and SHARED <= size <= CACHED else 1
 
 
 def _height(rows: int, size: int) -> int:
@@ -125,19 +137,19 @@ def _parts(dy: Array, height: int) -> list[Array]:
 
 
 def _products(
-    g: ConvGeometry, x: Array, dy: list[list[Array]], start: Ints, stop: Ints
+    spec: ConvSpec, x: Array, dy: list[list[Array]], start: Ints, stop: Ints
 ) -> Iterator[Array]:
     """Each image of x from start to stop, times dy, of which each image is cut into parts."""
     for image, parts in zip(x, dy, strict=True):
-        height, own = len(parts[0]), image.shape[g.dims :]
+        height, own = len(parts[0]), image.shape[spec.dims :]
         for number, part in enumerate(parts):
-            line = start[0] + g.stride[0] * height * number
-            last = line + g.stride[0] * (len(part) - 1)
+            line = start[0] + spec.stride[0] * height * number
+            last = line + spec.stride[0] * (len(part) - 1)
             seen = lax.slice(
                 image,
                 (line, *start[1:], *(0 for _ in own)),
                 (last + 1, *stop[1:], *own),
-                (*g.stride, *(1 for _ in own)),
+                (*spec.stride, *(1 for _ in own)),
             )
             shape = jnp.broadcast_shapes(seen.shape, part.shape)
             product = lax.mul(jnp.broadcast_to(seen, shape), jnp.broadcast_to(part, shape))
@@ -145,3 +157,24 @@ def _products(
             missing = height - len(part)
             edges = ((0, missing), *((0, 0),) * (product.ndim - 1))
             yield jnp.pad(product, edges) if missing else product
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    depthwise = spec.in_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
+    most = MOST_PAIRS_OF_ONE_TAP if spec.taps == 1 else MOST_PAIRS
+    many = spec.groups > LEAST_GROUPS and spec.in_a_group * spec.out_a_group <= most
+    plain = spec.multiply_adds(batch) * spec.groups
+    return (depthwise or (many and spec.in_a_group > 1)) and plain >= LEAST_WORK
+
+
+FORMS = (
+    Form(
+        name="sums of rows",
+        contraction="kernel_gradient",
+        platforms=("cpu",),
+        when=f"groups have one input channel, or they are more than {LEAST_GROUPS} and have at most"
+        f" {MOST_PAIRS} pairs of channels",
+        applies=_applies,
+        run=kernel_gradient,
+    ),
+)

@@ -15,67 +15,78 @@ They are made in a call of their own (`memory.unfused`). Else XLA, which compute
 where it is read, would compute x and dy twice: for dw in parts, and as they are for y and dx.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator
-from jaxconv.geometry import ConvGeometry
+from jaxconv.contraction.form import Contraction, Form, Inner
+from jaxconv.contraction.shifts import covered
 from jaxconv.memory import unfused
 
-# Measured, ms, in one part / in four: 65,536 terms of 64→128 channels 9.0 / 7.6, 128→64 12.1 / 7.7;
-# 50,176 of 256→64 17.9 / 10.3; 16,384 of 512→128 13.5 / 11.2, of 64→128 2.1 / 1.9. With fewer terms
-# for a channel it loses: 6,272 of 128→512 4.6 / 5.0, 4,096 of 256→256 3.4 / 4.0.
+# Multiply-adds below which the plain form is taken: 32→32, 14×14, one image, takes 0.015 ms and in
+# the plain form 0.016 ms.
+LEAST_WORK = 2**17
+# A sum is made in so many parts: 65,536 terms of 64→128 channels take 9.0 ms in one part and 7.6 ms
+# in four.
 PARTS = 4
+# With fewer terms for a channel parts lose: 6,272 terms of 128→512 take 4.6 ms in one part and
+# 5.0 ms in four.
 TERMS_A_CHANNEL = 32
 
 
-def correlate(g: ConvGeometry, x: Array, w: Array) -> Array:
+def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     """y as x · w."""
-    picked = _picked(g, x)
-    y = _product(g, picked.reshape(-1, x.shape[-1]), w.reshape(w.shape[-2:]), 1, 0)
+    picked = _picked(spec, x)
+    rows = picked.reshape(-1, x.shape[-1])
+    y = _product(rows, w.reshape(w.shape[-2:]), 1, 0, inner.precision)
     return y.reshape(*picked.shape[:-1], w.shape[-1])
 
 
-def input_gradient(g: ConvGeometry, w: Array, dy: Array) -> Array:
+def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
     """dx as dy · wᵀ, at the positions that windows see."""
-    rows = _product(g, dy.reshape(-1, dy.shape[-1]), w.reshape(w.shape[-2:]), 1, 1)
-    seen = rows.reshape(*dy.shape[:-1], w.shape[-2])
-    edges = ((-low, -high, s - 1) for (low, high), s in zip(g.covering, g.stride, strict=True))
+    rows = dy.reshape(-1, dy.shape[-1])
+    product = _product(rows, w.reshape(w.shape[-2:]), 1, 1, inner.precision)
+    seen = product.reshape(*dy.shape[:-1], w.shape[-2])
+    edges = (
+        (-low, -high, s - 1) for (low, high), s in zip(spec.covering, spec.stride, strict=True)
+    )
     return lax.pad(seen, jnp.zeros((), seen.dtype), ((0, 0, 0), *edges, (0, 0, 0)))
 
 
-def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """dw as xᵀ · dy, over all examples and positions."""
-    rows = _picked(g, x).reshape(-1, x.shape[-1])
-    dw = unfused(partial(_sum_of_outer, g), rows, dy.reshape(-1, dy.shape[-1]))
-    return dw.reshape(*g.window, *dw.shape)
+    rows = _picked(spec, x).reshape(-1, x.shape[-1])
+    outer = partial(_sum_of_outer, precision=inner.precision)
+    dw = unfused(outer, rows, dy.reshape(-1, dy.shape[-1]))
+    return dw.reshape(*spec.window, *dw.shape)
 
 
-def _sum_of_outer(g: ConvGeometry, left: Array, right: Array) -> Array:
+def _sum_of_outer(left: Array, right: Array, precision: Any) -> Array:
     """leftᵀ · right."""
     if left.shape[1] > right.shape[1]:
-        # Parts are faster with the wider one on the right: 128→64 10.8 and, so, 7.7.
-        pair = isinstance(g.precision, tuple)
-        turned = replace(g, precision=g.precision[::-1]) if pair else g
-        return _sum_of_outer(turned, right, left).T
-    if len(left) % PARTS or len(left) < TERMS_A_CHANNEL * right.shape[1]:
-        return _product(g, left, right, 0, 0)
-    left, right = (rows.reshape(PARTS, len(rows) // PARTS, rows.shape[1]) for rows in (left, right))
-    return jnp.sum(_product(g, left, right, 1, 1, 1), axis=0)
+        # Parts are faster with the wider one on the right: 128→64 takes 7.7 ms so, else 10.8 ms.
+        turned = precision[::-1] if isinstance(precision, tuple) else precision
+        return _sum_of_outer(right, left, turned).T
+    count = left.shape[0]
+    whole = not isinstance(count, int) or count % PARTS or count < TERMS_A_CHANNEL * right.shape[1]
+    if whole:
+        return _product(left, right, 0, 0, precision)
+    left, right = (rows.reshape(PARTS, count // PARTS, rows.shape[1]) for rows in (left, right))
+    return jnp.sum(_product(left, right, 1, 1, precision, batched=1), axis=0)
 
 
-def _picked(g: ConvGeometry, x: Array) -> Array:
+def _picked(spec: ConvSpec, x: Array) -> Array:
     """x at the positions that windows see."""
-    edges = ((0, 0, 0), *((low, high, 0) for low, high in g.covering), (0, 0, 0))
-    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
-    return x[(slice(None), *(slice(None, None, s) for s in g.stride))]
+    return covered(spec, x)[(slice(None), *(slice(None, None, s) for s in spec.stride))]
 
 
 def _product(
-    g: ConvGeometry, left: Array, right: Array, over: int, over_right: int, batched: int = 0
+    left: Array, right: Array, over: int, over_right: int, precision: Any, *, batched: int = 0
 ) -> Array:
     """The sum over these axes of `left` and `right`, for each of their first `batched` axes."""
     batch = tuple(range(batched))
@@ -83,6 +94,29 @@ def _product(
         left,
         right,
         (((over,), (over_right,)), (batch, batch)),
-        precision=g.precision,
+        precision=precision,
         preferred_element_type=accumulator(left.dtype),
     )
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    one = spec.groups == spec.taps == 1
+    return one and spec.multiply_adds(batch) >= LEAST_WORK
+
+
+_RUNS: dict[Contraction, Callable[..., Array]] = {
+    "correlate": correlate,
+    "input_gradient": input_gradient,
+    "kernel_gradient": kernel_gradient,
+}
+FORMS = tuple(
+    Form(
+        name="matrix product",
+        contraction=contraction,
+        platforms=("cpu",),
+        when="windows have one element, and there are no groups",
+        applies=_applies,
+        run=run,
+    )
+    for contraction, run in _RUNS.items()
+)

@@ -1,87 +1,222 @@
-"""The input gradient without zeros in between: one correlation for each phase of the stride.
+"""A convolution with an input dilation, without the zeros in between. Channels last.
 
-The plain form spreads dy s apart and multiplies the zeros too. But position p = s·m + r of dx,
-with the phase r fixed, meets only those a with r + low − d·a divisible by s. With
-t = s / gcd(s, d) they are a₀ + t·j, and the i they meet, (p + low − d·a) / s, is m + b − e·j with
-b = (r + low − d·a₀) / s and e = d / gcd(s, d): m moves by 1, so that every phase is a plain
-correlation of stride 1 and dilation e with a part of the kernel. Channels last.
+Between the elements of x̂ lie e − 1 zeros, and the plain form multiplies them. But an output
+position i = t·m + r with the phase r fixed, t = e / gcd(s, e), meets only those elements a of the
+window for which s·r + d·a − low is divisible by e. They are a₀ + (e / gcd(d, e))·j, and the
+position they meet is
+
+    p = (s·i + d·a − low) / e = (s / gcd(s, e))·m + (d / gcd(d, e))·j + (s·r + d·a₀ − low) / e,
+
+so every phase is a correlation of x itself with a part of the kernel. An input gradient is one of
+these, too: that of stride s is the correlation of dy with the transposed spec, of which the input
+dilation is s and the stride is 1. And each element of the window belongs to one phase at most, so
+the kernel gradient of a phase is a part of dw.
 """
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
-from jaxconv.contraction.plain import rot180, swap_channels
-from jaxconv.geometry import ConvGeometry
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import accumulator, aligned
+from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.inner_products import FEW_CHANNELS
+from jaxconv.contraction.interleaved import is_interleaved
+from jaxconv.contraction.kernels import transposed
+from jaxconv.geometry import Ints
 
-Correlate = Callable[[ConvGeometry, Array, Array], Array]
+# Multiply-adds below which the plain form is taken: 2×2, stride 2, 64→32, 16×16, one image, takes
+# 0.029 ms and in the plain form 0.027 ms.
+LEAST_WORK = 2**20
+# Each phase is a convolution to compile: this many at most.
+MOST_PHASES = 8
+# More phases pay where each is a loop and no convolution: 4×4, stride 3, 24 groups of 8, 64×16×16,
+# takes 11 ms in phases and 52 ms in the plain form.
+MOST_PHASES_IN_LOOPS = 16
+
+Correlate = Callable[[ConvSpec, Array, Array], Array]
 
 
 class _Phase(NamedTuple):
-    """One phase of one dimension: its taps a, their distance in dy, and what to pad dy with."""
+    """One phase of one dimension.
 
+    Attributes:
+        first: r, the first output position of the phase.
+        step: t, the distance between its output positions.
+        length: how many they are.
+        taps: the elements of the window that it meets.
+        stride: of its correlation.
+        dilation: of its correlation.
+        low: the low padding of its correlation.
+    """
+
+    first: int
+    step: int
+    length: int
     taps: range
+    stride: int
     dilation: int
-    padding: tuple[int, int]
+    low: int
 
 
-def input_gradient(g: ConvGeometry, w: Array, dy: Array, correlate: Correlate) -> Array:
-    """dx, its phases computed by `correlate` and put in turn."""
-    backwards = rot180(g, swap_channels(g, w))
-    counts = tuple(-(-n // s) for n, s in zip(g.size, g.stride, strict=True))
-    channels = backwards.shape[-1]
+def correlate(spec: ConvSpec, x: Array, w: Array, one: Correlate) -> Array:
+    """y, its phases computed by `one` and put in turn."""
+    steps = tuple(_step(spec, axis) for axis in range(spec.dims))
+    longest = tuple(-(-o // t) for o, t in zip(spec.output, steps, strict=True))
+    # All phases as long as the longest: what the shorter ones have too much is cut at the end.
     found: list[Array | None] = []
-    for phases in itertools.product(*(_phases(g, axis, m) for axis, m in enumerate(counts))):
-        if all(phase.taps for phase in phases):
-            kernel = backwards[
-                tuple(_reversed(p.taps, k) for p, k in zip(phases, g.window, strict=True))
-            ]
-            part = replace(
-                g,
-                size=g.output,
-                window=tuple(len(phase.taps) for phase in phases),
-                stride=(1,) * g.dims,
-                dilation=tuple(phase.dilation for phase in phases),
-                padding=tuple(phase.padding for phase in phases),
-            )
-            found.append(correlate(part, dy, kernel))
-        else:
-            found.append(None)
-    one = next(part for part in found if part is not None)
-    parts = [jnp.zeros_like(one) if part is None else part for part in found]
+    for phases in _phases(spec, longest):
+        kernel = w[tuple(_slice(phase.taps) for phase in phases)]
+        filled = all(phase.taps for phase in phases)
+        found.append(one(_spec(spec, phases), x, kernel) if filled else None)
+    some = next((part for part in found if part is not None), None)
+    if some is None:
+        return _zeros((x.shape[0], *spec.output, spec.channels_out), x, w)
+    parts = [jnp.zeros_like(some) if part is None else part for part in found]
     if len(parts) == 1:
         return parts[0]
-    # (s, s, n, m, m, c) -> (n, m, s, m, s, c)
-    turns = jnp.stack(parts).reshape(*g.stride, *one.shape)
-    order = [g.dims]
-    for axis in range(g.dims):
-        order += [g.dims + 1 + axis, axis]
-    turns = turns.transpose(*order, 2 * g.dims + 1)
-    full = tuple(m * s for m, s in zip(counts, g.stride, strict=True))
-    dx = turns.reshape(len(dy), *full, channels)
-    return dx[(slice(None), *(slice(n) for n in g.size))]
+    # (t, t, n, m, m, c) -> (n, m, t, m, t, c)
+    turns = jnp.stack(parts).reshape(*steps, *some.shape)
+    order = [spec.dims]
+    for axis in range(spec.dims):
+        order += [spec.dims + 1 + axis, axis]
+    turns = turns.transpose(*order, 2 * spec.dims + 1)
+    full = tuple(m * t for m, t in zip(longest, steps, strict=True))
+    y = turns.reshape(x.shape[0], *full, some.shape[-1])
+    return y[(slice(None), *(slice(o) for o in spec.output))]
 
 
-def _phases(g: ConvGeometry, axis: int, count: int) -> list[_Phase]:
-    """The phases 0, 1, …, s − 1 of this dimension, each `count` positions long."""
-    k, s, d, o = g.window[axis], g.stride[axis], g.dilation[axis], g.output[axis]
-    low = g.padding[axis][0]
-    common = math.gcd(s, d)
-    found = []
-    for r in range(s):
-        first = next((a for a in range(min(k, s)) if (r + low - d * a) % s == 0), k)
-        taps = range(first, k, s // common)
-        e = d // common
-        before = e * (len(taps) - 1) - (r + low - d * first) // s
-        found.append(_Phase(taps, e, (before, count + e * (len(taps) - 1) - o - before)))
-    return found
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
+    """dw, of each phase the elements of the window that it meets; the others are 0."""
+    dw = _zeros(spec.kernel_shape, x, dy)
+    for phases in _phases(spec):
+        if not all(phase.taps and phase.length for phase in phases):
+            continue
+        seen = tuple(slice(phase.first, None, phase.step) for phase in phases)
+        part = inner.kernel_gradient(_spec(spec, phases), x, dy[(slice(None), *seen)])
+        edges = (
+            (phase.taps[0], k - 1 - phase.taps[-1], phase.taps.step - 1)
+            for phase, k in zip(phases, spec.window, strict=True)
+        )
+        placed = lax.pad(part, jnp.zeros((), part.dtype), (*edges, (0, 0, 0), (0, 0, 0)))
+        dw = dw + placed
+    return dw
 
 
-def _reversed(taps: range, window: int) -> slice:
-    """Where these taps lie in the kernel read backwards."""
-    return slice(window - 1 - taps[-1], window - taps[0], taps.step)
+def _zeros(shape: Ints, left: Array, right: Array) -> Array:
+    """Where no window meets an element."""
+    return aligned(left, right, jnp.zeros(shape, accumulator(left.dtype)))[2]
+
+
+def _step(spec: ConvSpec, axis: int) -> int:
+    """How many phases this dimension has: t."""
+    s, e = spec.stride[axis], spec.input_dilation[axis]
+    return e // math.gcd(s, e)
+
+
+def _phases(spec: ConvSpec, lengths: Ints | None = None) -> Iterator[tuple[_Phase, ...]]:
+    """Every combination of the phases of all dimensions; `lengths` says how long they are made."""
+    of_each = (
+        [
+            _phase(spec, axis, r, None if lengths is None else lengths[axis])
+            for r in range(_step(spec, axis))
+        ]
+        for axis in range(spec.dims)
+    )
+    return itertools.product(*of_each)
+
+
+def _phase(spec: ConvSpec, axis: int, r: int, length: int | None) -> _Phase:
+    k, s, d, e = (
+        numbers[axis] for numbers in (spec.window, spec.stride, spec.dilation, spec.input_dilation)
+    )
+    low, step = spec.padding[axis][0], _step(spec, axis)
+    first = next((a for a in range(min(k, e)) if (s * r + d * a - low) % e == 0), k)
+    taps = range(first, k, e // math.gcd(d, e))
+    return _Phase(
+        first=r,
+        step=step,
+        length=-(-(spec.output[axis] - r) // step) if length is None else length,
+        taps=taps,
+        stride=s // math.gcd(s, e),
+        dilation=d // math.gcd(d, e),
+        low=-((s * r + d * first - low) // e),
+    )
+
+
+def _spec(spec: ConvSpec, phases: tuple[_Phase, ...]) -> ConvSpec:
+    """The correlation of these phases."""
+    padding = []
+    for phase, n in zip(phases, spec.size, strict=True):
+        reach = phase.stride * (phase.length - 1) + phase.dilation * (len(phase.taps) - 1) + 1
+        padding.append((phase.low, reach - n - phase.low))
+    return replace(
+        spec,
+        window=tuple(len(phase.taps) for phase in phases),
+        stride=tuple(phase.stride for phase in phases),
+        dilation=tuple(phase.dilation for phase in phases),
+        input_dilation=(1,) * spec.dims,
+        padding=tuple(padding),
+    )
+
+
+def _slice(taps: range) -> slice:
+    return slice(taps.start, taps.stop, taps.step)
+
+
+def _correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
+    return correlate(spec, x, w, inner.correlate)
+
+
+def _input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
+    return correlate(spec.transposed, dy, transposed(w, spec.groups), inner.correlate)
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    if max(spec.input_dilation) == 1:
+        return False
+    count = math.prod(_step(spec, axis) for axis in range(spec.dims))
+    return count <= MOST_PHASES and spec.multiply_adds(batch) >= LEAST_WORK
+
+
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    loops = is_interleaved(spec.window, spec.groups, spec.out_a_group) or (
+        spec.groups == 1 and spec.out_a_group <= FEW_CHANNELS
+    )
+    most = MOST_PHASES_IN_LOOPS if loops else MOST_PHASES
+    return math.prod(spec.stride) <= most and spec.multiply_adds(batch) >= LEAST_WORK
+
+
+FORMS = (
+    Form(
+        name="phases",
+        contraction="correlate",
+        platforms=("cpu",),
+        when=f"there is an input dilation beside a stride, of at most {MOST_PHASES} phases",
+        applies=_applies,
+        run=_correlate,
+        input_dilation=True,
+    ),
+    Form(
+        name="phases",
+        contraction="input_gradient",
+        platforms=("cpu",),
+        when=f"the strides have at most {MOST_PHASES} phases, or more where each is one loop",
+        applies=_applies_to_input_gradient,
+        run=_input_gradient,
+    ),
+    Form(
+        name="phases",
+        contraction="kernel_gradient",
+        platforms=("cpu",),
+        when=f"there is an input dilation beside a stride, of at most {MOST_PHASES} phases",
+        applies=_applies,
+        run=kernel_gradient,
+        input_dilation=True,
+    ),
+)

@@ -1,12 +1,12 @@
 """Convolution: one trilinear form, of which forward and backward are three views."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
 from jax import Array
 
+from jaxconv._core.conv_call import ConvCall, conv_call
 from jaxconv.arguments import (
     IntOrInts,
     Layout,
@@ -17,7 +17,6 @@ from jaxconv.arguments import (
 )
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.conv.bias import along_channels, over_positions
-from jaxconv.geometry import ConvGeometry, make_conv_geometry
 from jaxconv.padding import extend, retract
 from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
@@ -87,7 +86,7 @@ def conv(
     The derivation, step by step: docs/derivations/conv.md. It follows Dumoulin & Visin,
     "A guide to convolution arithmetic for deep learning" (arXiv:1603.07285).
     """
-    geometry, x, w, b = make_conv_geometry(
+    call, x, w, b = conv_call(
         "conv",
         x,
         w,
@@ -101,46 +100,54 @@ def conv(
         layout=layout,
         precision=precision,
     )
-    return conv_compiled(geometry, *aligned(x, w, b))
+    return conv_compiled(call, *aligned(x, w, b))
 
 
-def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    if g.flip_kernel:
-        w = rot180(g, w)
-    y = correlate(_without_border(g), _with_border(g, x), w)
+def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
+    if call.flip_kernel:
+        w = rot180(w, call.layout)
+    y = correlate(
+        call.bordered, _with_border(call, x), w, layout=call.layout, precision=call.precision
+    )
     if b is not None:
-        y = y + along_channels(g, b).astype(y.dtype)
-    return y.astype(g.dtype or x.dtype)
+        y = y + along_channels(call, b).astype(y.dtype)
+    return y.astype(call.dtype or x.dtype)
 
 
 # The rules below call `_value`, never `_conv`: differentiated again, in forward mode too, they
 # must be made of operations that JAX can differentiate, and a `custom_vjp` is not one.
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    return _value(g, x, w, b)
+def _conv(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
+    return _value(call, x, w, b)
 
 
-def _conv_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
-    y = _value(g, x.value, w.value, None if b is None else b.value)
+def _conv_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+    y = _value(call, x.value, w.value, None if b is None else b.value)
     return y, factors_for_each_other(x, w, b)
 
 
-def _conv_backward(g: ConvGeometry, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
+def _conv_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
     x, w = kept.x, kept.w
     dx = dw = db = None
     if is_kept(w):
-        kernel = rot180(g, w) if g.flip_kernel else w
-        dx = input_gradient(_without_border(g), kernel.astype(dy.dtype), dy, kept.x_sharding)
-        if g.padding_mode != "zeros":
-            dx = retract(dx, g.padding, g.spatial_axes, g.padding_mode)
+        kernel = rot180(w, call.layout) if call.flip_kernel else w
+        dx = input_gradient(
+            call.bordered, kernel.astype(dy.dtype), dy, layout=call.layout,
+            precision=call.precision, sharding=kept.x_sharding,
+        )  # fmt: skip
+        if call.padding_mode != "zeros":
+            dx = retract(dx, call.spec.padding, call.spatial_axes, call.padding_mode)
         dx = dx.astype(w.dtype)
     if is_kept(x):
-        bordered = _with_border(g, x).astype(dy.dtype)
-        dw = kernel_gradient(_without_border(g), bordered, dy, kept.w_sharding).astype(x.dtype)
-        if g.flip_kernel:
-            dw = rot180(g, dw)
+        bordered = _with_border(call, x).astype(dy.dtype)
+        dw = kernel_gradient(
+            call.bordered, bordered, dy, layout=call.layout, precision=call.precision,
+            sharding=kept.w_sharding,
+        ).astype(x.dtype)  # fmt: skip
+        if call.flip_kernel:
+            dw = rot180(dw, call.layout)
     if kept.biased:
-        db = over_positions(g, dy)
+        db = over_positions(call, dy)
     return dx, dw, db
 
 
@@ -148,16 +155,8 @@ _conv.defvjp(_conv_forward, _conv_backward, symbolic_zeros=True)
 conv_compiled = jax.jit(_conv, static_argnums=0, inline=True)
 
 
-def _with_border(g: ConvGeometry, x: Array) -> Array:
+def _with_border(call: ConvCall, x: Array) -> Array:
     """x with its border filled in, unless the border is zeros: those are never stored."""
-    if g.padding_mode == "zeros":
+    if call.padding_mode == "zeros":
         return x
-    return extend(x, g.padding, g.spatial_axes, g.padding_mode)
-
-
-def _without_border(g: ConvGeometry) -> ConvGeometry:
-    """The geometry that `_with_border` leaves to the contractions."""
-    if g.padding_mode == "zeros":
-        return g
-    size = tuple(n + low + high for n, (low, high) in zip(g.size, g.padding, strict=True))
-    return replace(g, size=size, padding=((0, 0),) * g.dims)
+    return extend(x, call.spec.padding, call.spatial_axes, call.padding_mode)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.conv_call import ConvCall
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import (
     FLOATS,
     Layout,
@@ -23,7 +25,7 @@ from jaxconv.arguments import (
     per_dimension,
 )
 from jaxconv.conv.correlation import conv_compiled
-from jaxconv.geometry import ConvGeometry, check_output, named_padding
+from jaxconv.geometry import Ints, named_padding
 
 _OP = "conv_general_dilated"
 
@@ -78,8 +80,9 @@ def conv_general_dilated(
 
     Returns:
         y, its axes as dimension_numbers says, in the dtype of x or the preferred one. Sums over
-        16-bit floats are kept in float32. Unlike lax, which has no gradient for them, integers
-        are refused, and so is a window that fits nowhere, for which lax returns an empty array.
+        16-bit floats are kept in float32. Where a size is 0, or a
+        window fits nowhere, y is empty or 0, as in lax. Unlike there, integers are refused: they
+        have no gradient.
 
     Raises:
         TypeError: arrays that are not floating-point, or of two dtypes.
@@ -109,22 +112,24 @@ def conv_general_dilated(
         raise ValueError(f"{_OP}: rhs has an empty window, its shape is {rhs.shape}")
     stride = _numbers("window_strides", window_strides, dims)
     dilation = _numbers("rhs_dilation", rhs_dilation, dims)
-    spread = _numbers("lhs_dilation", lhs_dilation, dims)
-    size = tuple(e * (n - 1) + 1 if n else 0 for e, n in zip(spread, size, strict=True))
-    geometry = ConvGeometry(
-        size=size,
-        window=window,
-        stride=stride,
-        dilation=dilation,
-        padding=_padding(padding, spread, size, window, stride, dilation),
+    input_dilation = _numbers("lhs_dilation", lhs_dilation, dims)
+    call = ConvCall(
+        spec=ConvSpec(
+            size=size,
+            window=window,
+            stride=stride,
+            dilation=dilation,
+            input_dilation=input_dilation,
+            padding=_padding(padding, input_dilation, size, window, stride, dilation),
+            groups=groups,
+            channels_in=x.shape[channel_axis],
+            channels_out=c_out,
+        ),
         layout=layout,
-        spread=spread,
-        groups=groups,
         precision=as_precision(_OP, precision),
         dtype=wide,
     )
-    check_output(_OP, geometry, "lhs")
-    y = conv_compiled(geometry, *aligned(x, w, None))
+    y = conv_compiled(call, *aligned(x, w, None))
     if not first:
         y = y.transpose(np.argsort((out[0], *out[2:], out[1])))
     return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)
@@ -178,8 +183,6 @@ def _groups(
             f"{_OP}: lhs has {channels} channels, but rhs expects {c_in * groups}"
             f" (feature_group_count={groups})"
         )
-    if c_out < 1:
-        raise ValueError(f"{_OP}: rhs makes no channels")
     for count, name in ((c_out, "channels of rhs"), (batch, "examples of lhs")):
         shared = groups * parts if count is c_out else parts
         if count % shared:
@@ -197,18 +200,18 @@ def _numbers(name: str, value: Any, dims: int) -> tuple[int, ...]:
     return per_dimension(_OP, name, 1 if value is None else value, dims, 1)
 
 
-def _padding(padding: Any, spread: tuple[int, ...], *windows: tuple[int, ...]) -> Any:
+def _padding(padding: Any, input_dilation: Ints, *windows: Ints) -> Any:
     if isinstance(padding, str):
-        if set(spread) - {1}:
+        if set(input_dilation) - {1}:
             raise ValueError(
                 f"{_OP}: padding must be (low, high) pairs where lhs_dilation is not 1,"
                 f" but {padding!r} came"
             )
         return named_padding(_OP, padding, *windows)
-    if not is_sequence(padding) or len(padding) != len(spread):
+    if not is_sequence(padding) or len(padding) != len(input_dilation):
         raise ValueError(
-            f"{_OP}: padding must be a name or {len(spread)} (low, high) pairs, one per spatial"
-            f" dimension, but {padding!r} came"
+            f"{_OP}: padding must be a name or {len(input_dilation)} (low, high) pairs, one per"
+            f" spatial dimension, but {padding!r} came"
         )
     pairs = []
     for axis, pair in enumerate(padding):

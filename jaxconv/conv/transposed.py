@@ -6,10 +6,10 @@ from typing import Any
 import jax
 from jax import Array
 
+from jaxconv._core.conv_call import ConvCall, transposed_call
 from jaxconv.arguments import IntOrInts, Layout, Padding, PrecisionLike, aligned
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient
 from jaxconv.conv.bias import along_channels, over_positions
-from jaxconv.geometry import ConvGeometry, make_transposed_geometry
 from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
 
@@ -71,7 +71,7 @@ def conv_transpose(
 
     The derivation: docs/derivations/conv.md, section 8.
     """
-    geometry, x, w, b = make_transposed_geometry(
+    call, x, w, b = transposed_call(
         "conv_transpose",
         x,
         w,
@@ -84,35 +84,41 @@ def conv_transpose(
         layout=layout,
         precision=precision,
     )
-    return _conv_transpose_compiled(geometry, *aligned(x, w, b))
+    return _conv_transpose_compiled(call, *aligned(x, w, b))
 
 
-def _value(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    y = input_gradient(g, w, x)
+def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
+    y = input_gradient(call.spec, w, x, layout=call.layout, precision=call.precision)
     if b is not None:
-        y = y + along_channels(g, b).astype(y.dtype)
+        y = y + along_channels(call, b).astype(y.dtype)
     return y.astype(x.dtype)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv_transpose(g: ConvGeometry, x: Array, w: Array, b: Array | None) -> Array:
-    return _value(g, x, w, b)
+def _conv_transpose(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
+    return _value(call, x, w, b)
 
 
-def _conv_transpose_forward(g: ConvGeometry, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
-    y = _value(g, x.value, w.value, None if b is None else b.value)
+def _conv_transpose_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+    y = _value(call, x.value, w.value, None if b is None else b.value)
     return y, factors_for_each_other(x, w, b)
 
 
-def _conv_transpose_backward(g: ConvGeometry, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
+def _conv_transpose_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
     x, w = kept.x, kept.w
     dx = dw = db = None
     if is_kept(w):
-        dx = correlate(g, dy, w, kept.x_sharding).astype(dy.dtype)
+        dx = correlate(
+            call.spec, dy, w, layout=call.layout, precision=call.precision,
+            sharding=kept.x_sharding,
+        ).astype(dy.dtype)  # fmt: skip
     if is_kept(x):
-        dw = kernel_gradient(g, dy, x, kept.w_sharding).astype(dy.dtype)
+        dw = kernel_gradient(
+            call.spec, dy, x, layout=call.layout, precision=call.precision,
+            sharding=kept.w_sharding,
+        ).astype(dy.dtype)  # fmt: skip
     if kept.biased:
-        db = over_positions(g, dy)
+        db = over_positions(call, dy)
     return dx, dw, db
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.conv_call import conv_call, transposed_call
 from jaxconv.arguments import (
     IntOrInts,
     Layout,
@@ -16,7 +17,6 @@ from jaxconv.arguments import (
     accumulator,
     as_precision,
 )
-from jaxconv.geometry import make_conv_geometry, make_transposed_geometry
 from jaxconv.reference.padding import JNP_MODES
 
 
@@ -35,7 +35,7 @@ def conv(
     precision: PrecisionLike = None,
 ) -> Array:
     """See `jaxconv.conv`."""
-    g, x, w, b = make_conv_geometry(
+    call, x, w, b = conv_call(
         "conv",
         x,
         w,
@@ -49,9 +49,13 @@ def conv(
         layout=layout,
         precision=precision,
     )
+    g = call.spec
     padding = g.padding
     if padding_mode != "zeros":
-        x = jnp.pad(x, g.on_axes(padding, (0, 0)), mode=JNP_MODES[padding_mode])
+        widths = [(0, 0)] * x.ndim
+        for axis, pair in zip(call.spatial_axes, padding, strict=True):
+            widths[axis] = pair
+        x = jnp.pad(x, widths, mode=JNP_MODES[padding_mode])
         padding = ((0, 0),) * g.dims
     spatial = "DHW"[-g.dims :]
     if layout == "channels_last":
@@ -68,7 +72,7 @@ def conv(
         rhs_dilation=g.dilation,
         dimension_numbers=(images, kernels, images),
         feature_group_count=g.groups,
-        precision=g.precision,
+        precision=call.precision,
         preferred_element_type=accumulator(x.dtype),
     )
     if b is not None:
@@ -91,7 +95,7 @@ def conv_transpose(
     precision: PrecisionLike = None,
 ) -> Array:
     """See `jaxconv.conv_transpose`."""
-    g, x, w, b = make_transposed_geometry(
+    call, x, w, b = transposed_call(
         "conv_transpose",
         x,
         w,
@@ -104,6 +108,7 @@ def conv_transpose(
         layout=layout,
         precision=precision,
     )
+    g = call.spec
     if layout == "channels_first":
         x, w = jnp.moveaxis(x, 1, -1), jnp.moveaxis(w, (0, 1), (-1, -2))
     spatial = "DHW"[-g.dims :]
@@ -123,7 +128,7 @@ def conv_transpose(
             lhs_dilation=g.stride,
             rhs_dilation=g.dilation,
             dimension_numbers=(f"N{spatial}C", f"{spatial}OI", f"N{spatial}C"),
-            precision=g.precision,
+            precision=call.precision,
             preferred_element_type=accumulator(x.dtype),
         )
         for piece, kernel in zip(

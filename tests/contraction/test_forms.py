@@ -1,135 +1,123 @@
-"""Every form computes what the plain form does, to the last bit for whole numbers.
+"""How a form goes about it: its turns, parts, pairs and blocks, each against the plain form."""
 
-Whether or not `jaxconv.contraction.choice` would ever take it for such a shape.
-"""
-
-import functools
-from dataclasses import replace
 from functools import partial
 
 import jax
 import numpy as np
 import pytest
 from jax.lax import Precision
-from rules import integers, jit
+from rules import jit
 
+from contraction.calls import drawn, factors
 from jaxconv import memory
-from jaxconv.check.catalogue.geometries import conv_case
 from jaxconv.contraction import (
     apart,
+    blocks,
     depth,
     depthwise,
+    depthwise_back,
     depthwise_kernel,
     dilated,
-    exchanged,
     groups,
-    inner,
+    inner_products,
     interleaved,
     matrix,
-    outer,
+    outer_products,
     phases,
     plain,
     tiles,
 )
-from jaxconv.geometry import make_conv_geometry
+from jaxconv.contraction.planning import Call
 
-SEEDS = range(200, 212)  # every number of dimensions; one case has no examples
-
-
-@functools.cache
-def problem(seed, channels=None, ones=False):
-    """A geometry in channels_last, and x, w and dy that fit; `channels` replaces the case's."""
-    case = conv_case(seed)
-    keywords = case.keywords | {"padding_mode": "zeros", "flip_kernel": False}
-    first = keywords.pop("layout") == "channels_first"
-    x = (case.x[0], *case.x[2:], case.x[1]) if first else case.x
-    w = (*case.w[2:], case.w[1], case.w[0]) if first else case.w
-    if channels is not None:
-        count, each = channels
-        keywords["groups"] = count
-        x, w = (*x[:-1], count), (*w[:-2], 1, count * each)
-    if ones:
-        w = (*(1,) * len(w[:-2]), *w[-2:])
-    x, w = integers(0, x), integers(1, w)
-    keywords["layout"] = "channels_last"
-    g, *_ = make_conv_geometry("conv", x, w, None, precision=None, **keywords)
-    dy = integers(2, (len(x), *g.output, w.shape[-1]))
-    return g, x, w, dy
+SEEDS = range(12)  # every number of dimensions
+each_seed = pytest.mark.parametrize("seed", SEEDS)
 
 
-@functools.partial(jit, static_argnums=(0, 1))
-def both(contraction, g, left, right):
-    form, plainly = contraction
-    return form(g, left, right), plainly(g, left, right)
+class Plainly(Call):
+    """An `Inner` that takes the plain form, whatever it is asked for."""
+
+    def run(self, asked, spec, left, right):
+        return self.plain(asked, spec, left, right)
 
 
-def check(form, plainly, g, left, right):
-    got, want = both((form, plainly), g, left, right)
+def check(form, plainly, spec, left, right):
+    """A form in float64, its inner contractions in the plain form: the same bits."""
+
+    @jit
+    def both(left, right):
+        return form(spec, left, right, Plainly()), plainly(spec, left, right)
+
+    got, want = both(left, right)
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_phases(seed):
-    g, _, w, dy = problem(seed)
-    form = functools.partial(phases.input_gradient, correlate=plain.correlate)
-    check(form, plain.input_gradient, g, w, dy)
+def problem(seed, **fixed):
+    spec, batch = drawn(seed, **({"input_dilation": 1} | fixed))
+    return spec, *factors(spec, batch)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+def depthwise_problem(seed, each, **fixed):
+    return problem(seed, groups=3, channels=(1, each), **fixed)
+
+
+@each_seed
+def test_phases_of_an_input_gradient(seed):
+    spec, _, w, dy = problem(seed)
+    check(phases._input_gradient, plain.input_gradient, spec, w, dy)
+
+
+@each_seed
+def test_phases_of_an_input_dilation(seed):
+    spec, batch = drawn(seed)
+    x, w, dy = factors(spec, batch)
+    check(phases._correlate, plain.correlate, spec, x, w)
+    check(phases.kernel_gradient, plain.kernel_gradient, spec, x, dy)
+
+
+def test_phases_that_no_element_meets():
+    """Of windows of one element that move by 2 over elements 2 apart, half see no element."""
+    spec, batch = drawn(0, window=1, stride=2, input_dilation=2, dilation=1, padding=((1, 3),))
+    x, w, dy = factors(spec, batch)
+    assert not np.any(jit(partial(phases._correlate, spec, inner=Plainly()))(x, w))
+    check(phases._correlate, plain.correlate, spec, x, w)
+    check(phases.kernel_gradient, plain.kernel_gradient, spec, x, dy)
+
+
+@each_seed
 def test_dilated(seed):
     """Where windows are dilated, they move by 1; phases are of two lengths in some dimensions."""
-    g, x, _, dy = problem(seed)
-    g = replace(
-        g, stride=tuple(1 if d > 1 else s for s, d in zip(g.stride, g.dilation, strict=True))
-    )
-    dy = integers(2, (len(x), *g.output, dy.shape[-1]))
-    assert dilated.has_phases(g) == (max(g.dilation) > 1)
-    check(dilated.kernel_gradient, plain.kernel_gradient, g, x, dy)
-    x = x.copy()
+    spec, *_ = problem(seed)
+    stride = tuple(1 if d > 1 else s for s, d in zip(spec.stride, spec.dilation, strict=True))
+    fixed = {"stride": stride, "dilation": spec.dilation}
+    spec, x, _, dy = problem(seed, **fixed)
+    check(dilated.kernel_gradient, plain.kernel_gradient, spec, x, dy)
     x[:1, ..., -1:] = np.inf  # meets the same numbers, and no zero that was not there
-    check(dilated.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    check(dilated.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
 @pytest.mark.parametrize("turns", ["at once", "at once, of a copy", "in turns"])
 @pytest.mark.parametrize("each", [1, 2])
-@pytest.mark.parametrize("seed", SEEDS)
+@each_seed
 def test_depthwise(seed, each, turns, monkeypatch):
     if turns == "at once, of a copy":
         monkeypatch.setattr(memory, "LEAST_BYTES", 0)
     if turns == "in turns":
-        monkeypatch.setattr(depthwise, "_MOST_TAPS", 0)
-        monkeypatch.setattr(depthwise, "_TAPS", 6)
-    both.clear_cache()
-    g, x, w, dy = problem(seed, (3, each))
-    back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
-    check(depthwise.correlate, plain.correlate, g, x, w)
-    check(back, plain.input_gradient, g, w, dy)
+        monkeypatch.setattr(depthwise, "MOST_AT_ONCE", 0)
+        monkeypatch.setattr(depthwise, "TAPS", 6)
+    spec, x, w, dy = depthwise_problem(seed, each)
+    check(depthwise.correlate, plain.correlate, spec, x, w)
+    check(depthwise_back.input_gradient, plain.input_gradient, spec, w, dy)
+    spec, x, w, _ = problem(seed, groups=3, channels=(each, 1))
+    check(depthwise.correlate_members, plain.correlate, spec, x, w)
 
 
-STRIDED = [  # size, window, stride, padding
-    ((9, 8), (3, 5), (2, 3), ((1, 2), (0, 4))),
-    ((11,), (7,), (2,), ((5, 3),)),
-    ((5, 6, 7), (3, 2, 4), (2, 1, 3), ((1, 0), (0, 1), (2, 3))),
-    ((9, 8), (2, 1), (3, 4), ((0, 0), (0, 0))),  # positions that no window sees
-]
-
-
-@pytest.mark.parametrize("each", [1, 2])
-@pytest.mark.parametrize(("size", "window", "stride", "padding"), STRIDED)
-def test_depthwise_way_back_of_a_stride(size, window, stride, padding, each):
-    x, w = integers(0, (2, *size, 3)), integers(1, (*window, 1, 3 * each))
-    g, *_ = make_conv_geometry(
-        "conv", x, w, None, stride=stride, padding=padding, dilation=1, groups=3,
-        padding_mode="zeros", flip_kernel=False, layout="channels_last", precision=None,
-    )  # fmt: skip
-    dy = integers(2, (2, *g.output, 3 * each))
-    back = functools.partial(depthwise.input_gradient, phases=phases.input_gradient)
-    check(back, plain.input_gradient, g, w, dy)
-    # Infinity comes back where a tap has seen it, and nothing is multiplied by it but taps.
-    assert not np.isnan(
-        jit(functools.partial(back, g))(np.abs(w) + 1, np.full_like(dy, np.inf))
-    ).any()
+@pytest.mark.parametrize("seed", range(4))
+def test_infinity_comes_back_where_a_tap_has_seen_it(seed):
+    """And nothing is multiplied by it but taps."""
+    spec, _, w, dy = depthwise_problem(seed, 2, dilation=1)
+    back = jit(partial(depthwise_back.input_gradient, spec, inner=Plainly()))
+    assert not np.isnan(back(np.abs(w) + 1, np.full_like(dy, np.inf))).any()
 
 
 @pytest.fixture(params=["at once", "in pairs", "row by row", "row by row, in pairs"])
@@ -144,79 +132,69 @@ def window(request, monkeypatch):
         monkeypatch.setattr(depthwise_kernel, "MORE_PARTS", 5)
     if "in pairs" in request.param:
         monkeypatch.setattr(depthwise_kernel, "SHARED", 0)
-    both.clear_cache()
-    yield
-    both.clear_cache()
 
 
 @pytest.mark.usefixtures("window")
-@pytest.mark.parametrize("each", [1, 2])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_depthwise_kernel(seed, each):
-    g, x, _, dy = problem(seed, (3, each))
-    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
+@pytest.mark.parametrize("channels", [(1, 1), (1, 2), (2, 3)])
+@each_seed
+def test_sums_of_rows(seed, channels):
+    spec, x, _, dy = problem(seed, groups=3, channels=channels)
+    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
 @pytest.mark.usefixtures("window")
-def test_depthwise_infinity_stays_where_it_is_seen():
-    """17 windows below each other are cut into parts: what fills up the last of them meets no x."""
-    x, w = integers(0, (2, 19, 4, 3)), integers(1, (3, 3, 1, 3))
-    x[0, 18, 1, 0] = np.inf
-    g, *_ = make_conv_geometry(
-        "conv", x, w, None, stride=1, padding="VALID", dilation=1, groups=3, padding_mode="zeros",
-        flip_kernel=False, layout="channels_last", precision=None,
-    )  # fmt: skip
-    dy = integers(2, (2, *g.output, 3))
-    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
-    assert np.isfinite(both((depthwise_kernel.kernel_gradient,) * 2, g, x, dy)[0][:2]).all()
+def test_what_fills_up_a_part_meets_no_infinity():
+    """17 windows below each other are cut into parts, of which the last is filled up."""
+    spec, x, _, dy = depthwise_problem(
+        1, 1, size=(19, 4), window=3, stride=1, dilation=1, padding=((0, 0), (0, 0))
+    )
+    x[:, 18, 1, 0] = np.inf
+    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, spec, x, dy)
+    dw = jit(partial(depthwise_kernel.kernel_gradient, spec, inner=Plainly()))(x, dy)
+    assert np.isfinite(dw[:2]).all()
 
 
-@pytest.mark.parametrize("seed", [s for s in SEEDS if conv_case(s).keywords["groups"] > 1])
-@pytest.mark.parametrize("how", ["", "_in_turn"])
+@each_seed
+@pytest.mark.parametrize("how", [groups.side_by_side, groups.in_turn])
 def test_groups(seed, how):
-    g, x, w, dy = problem(seed)
-    forward = functools.partial(getattr(groups, f"correlate{how}"), one=plain.correlate)
-    kernel = functools.partial(getattr(groups, f"kernel_gradient{how}"), one=plain.kernel_gradient)
-    check(forward, plain.correlate, g, x, w)
-    check(kernel, plain.kernel_gradient, g, x, dy)
+    spec, x, w, dy = problem(seed, groups=3)
+    check(lambda spec, x, w, inner: how(spec, x, w, inner.correlate), plain.correlate, spec, x, w)
+    check(
+        lambda spec, x, dy, inner: how(spec, x, dy, inner.kernel_gradient),
+        plain.kernel_gradient, spec, x, dy,
+    )  # fmt: skip
 
 
-@pytest.mark.usefixtures("window")
-@pytest.mark.parametrize("seed", SEEDS)
-def test_interleaved_kernel(seed):
-    g, x, _, dy = problem(seed)
-    check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, g, x, dy)
+@each_seed
+def test_groups_in_turn_take_blocks(seed):
+    spec, x, _, dy = problem(seed, groups=3, **({"window": 1} if seed > 8 else {}))
+    check(groups._kernel_gradient_in_turn, plain.kernel_gradient, spec, x, dy)
 
 
 @pytest.mark.parametrize("terms", [1, 12, 64])
-@pytest.mark.parametrize("seed", SEEDS)
+@each_seed
 def test_interleaved(seed, terms, monkeypatch):
     monkeypatch.setattr(interleaved, "TERMS", terms)
-    both.clear_cache()
-    g, x, w, _ = problem(seed)
-    assert (terms > 1) or interleaved.loops(g.window, w.shape[-2]) == g.window[0]
-    check(interleaved.correlate, plain.correlate, g, x, w)
+    spec, x, w, _ = problem(seed)
+    check(interleaved.correlate, plain.correlate, spec, x, w)
 
 
-def without_groups(seed, **options):
-    g, x, w, dy = problem(seed, **options)
-    return replace(g, groups=1), x[..., : w.shape[-2]], w, dy
-
-
-@pytest.mark.parametrize("seed", [s for s in SEEDS if s % 3 == 2])
+@pytest.mark.parametrize("seed", [2, 5, 8, 11])
 def test_depth(seed):
-    g, x, w, dy = without_groups(seed)
-    forward = functools.partial(depth.correlate, flat=plain.correlate)
-    kernel = functools.partial(depth.kernel_gradient, flat=plain.kernel_gradient)
-    check(forward, plain.correlate, g, x, w)
-    check(kernel, plain.kernel_gradient, g, x, dy)
+    spec, x, w, dy = problem(seed, groups=1)
+    check(depth._correlate, plain.correlate, spec, x, w)
+    check(depth._kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_matrix(seed):
-    g, x, w, dy = without_groups(seed, ones=True)
-    check(matrix.correlate, plain.correlate, g, x, w)
-    check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@each_seed
+def test_matrix(seed, parts, monkeypatch):
+    monkeypatch.setattr(matrix, "PARTS", parts)
+    monkeypatch.setattr(matrix, "TERMS_A_CHANNEL", 0)
+    spec, x, w, dy = problem(seed, groups=1, window=1)
+    check(matrix.correlate, plain.correlate, spec, x, w)
+    check(matrix.input_gradient, plain.input_gradient, spec, w, dy)
+    check(matrix.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
 TILES = [  # size, window, padding
@@ -227,74 +205,53 @@ TILES = [  # size, window, padding
 ]
 
 
-@pytest.mark.parametrize("examples", [0, 3])
 @pytest.mark.parametrize(("size", "window", "padding"), TILES)
-def test_tiles(size, window, padding, examples):
-    x, w = integers(0, (examples, *size, 3)), integers(1, (*window, 3, 5))
-    g, *_ = make_conv_geometry(
-        "conv", x, w, None, stride=window, padding=padding,
-        dilation=1, groups=1, padding_mode="zeros", flip_kernel=False, layout="channels_last",
-        precision=None,
-    )  # fmt: skip
-    assert tiles.are_tiles(g)
-    dy = integers(2, (examples, *g.output, 5))
-    check(tiles.correlate, plain.correlate, g, x, w)
-    check(tiles.input_gradient, plain.input_gradient, g, w, dy)
-    check(tiles.kernel_gradient, plain.kernel_gradient, g, x, dy)
-
-
-@pytest.mark.parametrize("parts", [1, 2, 3])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_matrix_in_parts(seed, parts, monkeypatch):
-    monkeypatch.setattr(matrix, "PARTS", parts)
-    monkeypatch.setattr(matrix, "TERMS_A_CHANNEL", 0)
-    both.clear_cache()
-    g, x, _, dy = without_groups(seed, ones=True)
-    check(matrix.kernel_gradient, plain.kernel_gradient, g, x, dy)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_outer(seed):
-    g, x, w, _ = without_groups(seed)
-    check(outer.correlate, plain.correlate, g, x, w)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_inner(seed):
-    g, x, w, _ = without_groups(seed)
-    check(inner.correlate, plain.correlate, g, x, w)
-    g = replace(g, precision=(Precision.HIGH, Precision.HIGHEST))
-    product = next(
-        e
-        for e in jax.make_jaxpr(partial(inner.correlate, g))(x, w).eqns
-        if e.primitive.name == "dot_general"
+def test_tiles(size, window, padding):
+    seed = len(size) - 1
+    spec, x, w, dy = problem(
+        seed, groups=1, size=size, window=window, stride=window, padding=padding, dilation=1
     )
+    check(tiles.correlate, plain.correlate, spec, x, w)
+    check(tiles.input_gradient, plain.input_gradient, spec, w, dy)
+    check(tiles.kernel_gradient, plain.kernel_gradient, spec, x, dy)
+
+
+@each_seed
+def test_outer_and_inner_products(seed):
+    spec, x, w, _ = problem(seed, groups=1)
+    check(outer_products.correlate, plain.correlate, spec, x, w)
+    check(inner_products.correlate, plain.correlate, spec, x, w)
+
+
+def test_inner_products_exchange_their_precisions():
+    """Their factors are the other way round."""
+    spec, x, w, _ = problem(1, groups=1)
+    call = Call("cpu", (Precision.HIGH, Precision.HIGHEST))
+    jaxpr = jax.make_jaxpr(partial(inner_products.correlate, spec, inner=call))(x, w)
+    product = next(e for e in jaxpr.eqns if e.primitive.name == "dot_general")
     assert product.params["precision"] == (Precision.HIGHEST, Precision.HIGH)  # of w, and of x
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each_seed
 def test_apart(seed, monkeypatch):
     monkeypatch.setattr(apart, "WIDEST", 8)
-    both.clear_cache()
-    g, x, w, dy = problem(seed)
-    check(apart.correlate, plain.correlate, g, x, w)
-    check(apart.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    spec, x, w, dy = problem(seed)
+    check(apart.correlate, plain.correlate, spec, x, w)
+    check(apart.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
 AS_IT_IS = {}
-SMALL_BLOCKS = {"IMAGES": 2, "NUMBERS": 0, "LEAST": 2, "TERMS": 5}
-SPREAD = SMALL_BLOCKS | {"LEAST": 1, "TOO_FEW": 0}
+SMALL_BLOCKS = {"IMAGES": 2, "NUMBERS": 0, "LEAST_EXAMPLES": 2, "TERMS": 5}
+SPREAD = SMALL_BLOCKS | {"LEAST_EXAMPLES": 1, "TOO_FEW": 0}
 
 
-@pytest.mark.parametrize("blocks", [AS_IT_IS, SMALL_BLOCKS, SPREAD], ids=["", "small", "spread"])
-@pytest.mark.parametrize("seed", SEEDS)
-def test_exchanged(seed, blocks, monkeypatch):
+@pytest.mark.parametrize("limits", [AS_IT_IS, SMALL_BLOCKS, SPREAD], ids=["", "small", "spread"])
+@each_seed
+def test_blocks(seed, limits, monkeypatch):
     monkeypatch.setattr(apart, "WIDEST", 8)
-    for name, value in blocks.items():
-        monkeypatch.setattr(exchanged, name, value)
-    both.clear_cache()
-    g, x, _, dy = without_groups(seed)
-    if len(x):
-        # Five do not fill blocks of two.
-        x, dy = (np.resize(array, (5, *array.shape[1:])) for array in (x, dy))
-    check(exchanged.kernel_gradient, plain.kernel_gradient, g, x, dy)
+    for name, value in limits.items():
+        monkeypatch.setattr(blocks, name, value)
+    spec, x, _, dy = problem(seed, groups=1)
+    # Five do not fill blocks of two.
+    x, dy = (np.resize(array, (5, *array.shape[1:])) for array in (x, dy))
+    check(blocks.kernel_gradient, plain.kernel_gradient, spec, x, dy)

@@ -1,47 +1,56 @@
 """The three contractions of one trilinear form."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import integers, jit
+from rules import jit
 
-from jaxconv.check.catalogue.geometries import conv_case
-from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
-from jaxconv.geometry import make_conv_geometry
+from contraction.calls import drawn, factors
+from jaxconv.contraction import correlate, input_gradient, kernel_gradient, plain, rot180
 
 
-@pytest.mark.parametrize("seed", range(100, 115))
-def test_one_trilinear_form(seed):
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_one_trilinear_form(seed, layout):
     """T(x, w, dy) is one number, whichever factor is left for last."""
-    case = conv_case(seed)
-    keywords = {**case.keywords, "padding_mode": "zeros", "flip_kernel": False}
-    x, w = integers(0, case.x), integers(1, case.w)
-    g, *_ = make_conv_geometry("conv", x, w, None, precision=None, **keywords)
+    spec, batch = drawn(seed)
+    x, w, dy = factors(spec, batch)
+    if layout == "channels_first":
+        x, dy = (np.moveaxis(image, -1, 1) for image in (x, dy))
+        w = np.moveaxis(w, (-1, -2), (0, 1))
 
     @jit
     def contract(x, w, dy):
-        return correlate(g, x, w), input_gradient(g, w, dy), kernel_gradient(g, x, dy)
+        of = {"layout": layout}
+        return (
+            correlate(spec, x, w, **of),
+            input_gradient(spec, w, dy, **of),
+            kernel_gradient(spec, x, dy, **of),
+        )
 
-    y_shape = jax.eval_shape(lambda x, w: correlate(g, x, w), x, w).shape
-    dy = integers(2, y_shape)
     y, dx, dw = contract(x, w, dy)
+    assert (y.shape, dx.shape, dw.shape) == (dy.shape, x.shape, w.shape)
     assert np.sum(y * dy) == np.sum(x * dx) == np.sum(w * dw)
 
 
 def test_unrounded():
     """16-bit factors leave a float32 sum for the rule to round."""
-    x, w = jnp.ones((1, 5, 1), jnp.bfloat16), jnp.ones((3, 1, 1), jnp.bfloat16)
-    g, *_ = make_conv_geometry(
-        "conv", x, w, None, stride=1, padding=1, dilation=1, groups=1, padding_mode="zeros",
-        flip_kernel=False, layout="channels_last", precision=None,
-    )  # fmt: skip
-    for contraction, *factors in (
-        (correlate, x, w),
-        (input_gradient, w, x),
-        (kernel_gradient, x, x),
-    ):
-        assert contraction(g, *factors).dtype == jnp.float32
-    np.testing.assert_array_equal(rot180(replace(g), w), w[::-1])
+    spec, batch = drawn(0, groups=1)
+    x, w, dy = (jnp.asarray(a, jnp.bfloat16) for a in factors(spec, batch))
+    for contraction, *both in (
+        (correlate, x, w), (input_gradient, w, dy), (kernel_gradient, x, dy),
+    ):  # fmt: skip
+        assert contraction(spec, *both).dtype == jnp.float32
+    np.testing.assert_array_equal(rot180(w), w[::-1])
+
+
+def test_a_pair_of_precisions_goes_to_its_factors():
+    """Whichever of the two stands on the left when a form multiplies them."""
+    precisions = jax.lax.Precision.HIGH, jax.lax.Precision.HIGHEST
+    spec, batch = drawn(1, input_dilation=1)
+    x, w, dy = factors(spec, batch)
+    for contraction, *both in ((plain.correlate, x, w), (plain.kernel_gradient, x, dy)):
+        jaxpr = jax.make_jaxpr(lambda *a, f=contraction: f(spec, *a, precision=precisions))(*both)
+        (found,) = (e for e in jaxpr.eqns if e.primitive.name == "conv_general_dilated")
+        assert found.params["precision"] == precisions

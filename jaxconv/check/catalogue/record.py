@@ -10,6 +10,7 @@ from typing import Any
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check.catalogue.large import EVERY_FORM, LARGE
 
 Arrays = Mapping[str, Any]
 
@@ -99,6 +100,8 @@ class Record:
             option off its default, pairwise different sizes, an empty batch, scalars.
         large: a call with thousands of elements, an even batch first, for precision and for
             residual bytes; with options as they are commonly used.
+        ways: of samples that are large enough for the fast forms (`catalogue.large`): in how many
+            ways each is asked for; 0 where there are none.
         transformed: numbers of the samples that go through every transformation of JAX.
         pinned: kinks, ties, NaN, infinities and empty windows.
         refusals: arguments that are this op's alone to refuse. What an argument of a common name
@@ -113,6 +116,7 @@ class Record:
     name: str
     sample: Callable[[int], Sample]
     large: Callable[[], Sample]
+    ways: int = 0
     transformed: tuple[int, ...] = (0,)
     pinned: tuple[Pinned, ...] = ()
     refusals: Callable[[], Any] = tuple
@@ -120,6 +124,19 @@ class Record:
     tolerance: float = 1e-10
     slack: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+
+    @property
+    def forms(self) -> tuple[int, ...]:
+        """Numbers of the samples that reach every fast form, in every way to ask for it."""
+        return tuple(range(LARGE, LARGE + self.ways * len(EVERY_FORM)))
+
+    @property
+    def each_form(self) -> tuple[int, ...]:
+        """Numbers of some of these: each form is reached in one way, and each way is taken."""
+        if not self.ways:
+            return ()
+        count = range(len(EVERY_FORM))
+        return tuple(LARGE + number * self.ways + number % self.ways for number in count)
 
     @property
     def op(self) -> Callable[..., Any]:

@@ -16,92 +16,99 @@ these are what XLA's library is slow for.
 
 import math
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
-from jaxconv.contraction.apart import TOO_FEW, distances, times
-from jaxconv.geometry import ConvGeometry
+from jaxconv.contraction.apart import LEAST_EXAMPLES, TOO_FEW, distances, has_few_terms, times
+from jaxconv.contraction.form import Form, Inner
 
-# Measured on two dozen shapes (docs/benchmarks.md), 3×3, ms. A block holds so many images (64→64,
-# 64×32×32: 8 at a time 34, 16 at a time 29, 32 at a time 33), or more, up to a row of so many
-# numbers of one channel (32→32, 64×16×16: 16 at a time 2.7, 32 at a time 2.4; the second row is for
-# MANY channels), but no more than so many numbers in all, as long as it holds LEAST. Two blocks are
-# better than one (64→64, 64×8×8: 1.9 for 2.3), one of LEAST is better than smaller ones.
+# Multiply-adds below which the plain form is taken.
+LEAST_WORK = 2**21
+# In one dimension, of so few channels or to so few, the plain form is faster: 9 of 32→1, 8×4000,
+# takes 3.2 ms in blocks and 2.2 ms in the plain form.
+FEW_CHANNELS = 4
+# A block holds so many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
 IMAGES = 16
+# Or more, up to a row of so many numbers of one channel; the second is for MANY channels. 32→32,
+# 64×16×16, takes 2.7 ms with 16 images and 2.4 ms with 32.
 ROW, ROW_OF_MANY, MANY = 512, 256, 64
+# But no more than so many numbers in all, as long as it holds LEAST_EXAMPLES. Two blocks are better
+# than one.
 NUMBERS = 2**20
-LEAST = 8
-# A block is taken in two parts or more (16 channels in one: 4.9 for 3.9), and a part has at most so
-# many positions that dy sees: 16→32, stride 2, 64×32×32 half as many 2.0 for 1.8; of MANY channels
-# fewer, 64→64 twice as many 35.6 for 32.8 (half the time to compile, though); stride 2, 64→128, its
-# positions counted as if it had none, 15.7 for 13.4.
+# A block is taken in two parts or more, and a part has at most so many positions that dy sees; of
+# MANY channels fewer: 64→64 takes 35.6 ms with twice as many and 32.8 ms so.
 TERMS, TERMS_OF_MANY = 2**14, 2**11
 
 
-def kernel_gradient(g: ConvGeometry, x: Array, dy: Array) -> Array:
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """dw, block after block."""
-    images, height = _block(g, len(x), x.shape[-1])
-    library = images >= LEAST and max(images, dy.shape[-1]) > TOO_FEW
-    e = distances(g, x.dtype) if library else (1,) * g.dims
+    dims = spec.dims
+    images, height = _block(spec, x.shape[0])
+    library = images >= LEAST_EXAMPLES and max(images, dy.shape[-1]) > TOO_FEW
+    e = distances(dims, x.dtype) if library else (1,) * dims
     total = accumulator(x.dtype)
-    exchange = (g.dims + 1, *range(1, g.dims + 1), 0)
-    examples_last = (*range(1, g.dims + 1), 0, g.dims + 1)
-    channels_last = (0, g.dims + 1, *range(1, g.dims + 1))
+    exchange = (dims + 1, *range(1, dims + 1), 0)
+    examples_last = (*range(1, dims + 1), 0, dims + 1)
+    channels_last = (0, dims + 1, *range(1, dims + 1))
     correlate = partial(
         lax.conv_general_dilated,
-        window_strides=times(e, g.dilation),
+        window_strides=times(e, spec.dilation),
         lhs_dilation=e,
-        rhs_dilation=times(e, g.stride),
-        padding=((0, 0),) * g.dims,
+        rhs_dilation=times(e, spec.stride),
+        padding=((0, 0),) * dims,
         dimension_numbers=lax.ConvDimensionNumbers(
-            channels_last, (g.dims + 1, g.dims, *range(g.dims)), channels_last
+            channels_last, (dims + 1, dims, *range(dims)), channels_last
         ),
-        precision=g.precision,
+        precision=inner.precision,
         preferred_element_type=total,
     )
 
     def add_block(dw: Array, block: tuple[Array, ...]) -> tuple[Array, None]:
         x, dy = block
-        for top in range(0, g.output[0], height):
+        for top in range(0, spec.output[0], height):
             some = dy[:, top : top + height]
-            first = g.stride[0] * top - g.covering[0][0]
-            reach = g.stride[0] * (some.shape[1] - 1) + g.extent[0]
+            first = spec.stride[0] * top - spec.covering[0][0]
+            reach = spec.stride[0] * (some.shape[1] - 1) + spec.extent[0]
             seen, outside = _rows(x, first, reach)
             # Here, and not before the loop: no padded copy of all of x is ever made.
-            edges = ((low, high, 0) for low, high in (outside, *g.covering[1:]))
+            edges = ((low, high, 0) for low, high in (outside, *spec.covering[1:]))
             seen = lax.pad(seen, nothing, ((0, 0, 0), *edges, (0, 0, 0)))
             dw = dw + correlate(seen.transpose(exchange), some.transpose(examples_last))
         return dw, None
 
     nothing = jnp.zeros((), x.dtype)
-    zeros = jnp.zeros((x.shape[-1], *g.window, dy.shape[-1]), total)
+    zeros = jnp.zeros((x.shape[-1], *spec.window, dy.shape[-1]), total)
     x, dy, zeros = aligned(x, dy, zeros)
-    if len(x) == 0:
-        return jnp.moveaxis(zeros, 0, -2)
     filled = _filled(x, images), _filled(dy, images)
     dw, _ = lax.scan(
         lambda dw, i: add_block(dw, tuple(_block_at(array, images, i) for array in filled)),
         zeros,
-        jnp.arange(len(filled[0]) // images),
+        jnp.arange(filled[0].shape[0] // images),
     )
     return jnp.moveaxis(dw, 0, -2)
 
 
-def _block(g: ConvGeometry, examples: int, channels: int) -> tuple[int, int]:
+def _block(spec: ConvSpec, examples: int) -> tuple[int, int]:
     """How many images a block holds, and how many rows of windows its parts are high."""
-    rows, *others = g.output
-    row, image = max(1, math.prod(others)), max(1, math.prod(g.size) * channels)
+    rows, *others = spec.output
+    channels = spec.channels_in
+    row, image = max(1, math.prod(others)), max(1, math.prod(spec.size) * channels)
     most = IMAGES
     if others:
         most = max(most, (ROW if channels < MANY else ROW_OF_MANY) // row)
-        most = max(LEAST, min(most, NUMBERS // image))
-    most = max(1, min(most, examples, max(LEAST, examples // 2)))
+        most = max(LEAST_EXAMPLES, min(most, NUMBERS // image))
+    most = max(1, min(most, examples, max(LEAST_EXAMPLES, examples // 2)))
     # A number that divides the batch, if one is near.
-    near = (*range(most, max(LEAST - 1, most // 2), -1), *range(most + 1, 2 * most))
+    near = (
+        *range(most, max(LEAST_EXAMPLES - 1, most // 2), -1),
+        *range(most + 1, 2 * most),
+    )
     images = next((m for m in near if examples % m == 0), most)
-    seen = images * row * rows * math.prod(g.stride)
+    seen = images * row * rows * math.prod(spec.stride)
     parts = max(2, -(-seen // (TERMS if channels < MANY else TERMS_OF_MANY)))
     return images, -(-rows // parts)
 
@@ -115,7 +122,7 @@ def _rows(x: Array, first: int, count: int) -> tuple[Array, tuple[int, int]]:
 
 def _filled(array: Array, images: int) -> Array:
     """Examples of zeros fill up the last blocks."""
-    more = -len(array) % images
+    more = -array.shape[0] % images
     return jnp.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1))) if more else array
 
 
@@ -125,5 +132,24 @@ def _block_at(array: Array, images: int, i: Array) -> Array:
     The array gets its blocks here, in the loop. Before it, whatever computes the array would be
     computed twice, once in this shape.
     """
-    blocks = array.reshape(images, len(array) // images, *array.shape[1:])
+    blocks = array.reshape(images, array.shape[0] // images, *array.shape[1:])
     return lax.dynamic_index_in_dim(blocks, i, 1, keepdims=False)
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    narrow = spec.dims == 1 and min(spec.channels_in, spec.channels_out) <= FEW_CHANNELS
+    much = spec.multiply_adds(batch) >= LEAST_WORK and not has_few_terms(spec, batch)
+    return spec.groups == 1 and much and not narrow
+
+
+FORMS = (
+    Form(
+        name="blocks of images",
+        contraction="kernel_gradient",
+        platforms=("cpu",),
+        when="many examples and positions are summed over, without groups",
+        applies=_applies,
+        run=kernel_gradient,
+        needs_batch=True,
+    ),
+)

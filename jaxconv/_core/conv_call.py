@@ -1,0 +1,240 @@
+"""The arguments of a convolution, checked and resolved into one static value."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jax import Array
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    PaddingMode,
+    PrecisionLike,
+    as_array,
+    as_bool,
+    as_int,
+    as_precision,
+    check_floating,
+    check_option,
+    per_dimension,
+)
+from jaxconv.geometry import Ints, check_output, image_axes, resolve_padding, spatial_axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvCall:
+    """What is static in a call of a convolution: the only static argument of its `custom_vjp`.
+
+    Attributes:
+        spec: where the windows land.
+        layout: where the channels sit.
+        padding_mode: what the padding is filled with.
+        flip_kernel: true convolution (the kernel turned by 180°), not cross-correlation.
+        precision: of the products, as in `jax.lax`.
+        dtype: of the output; None is that of the input.
+    """
+
+    spec: ConvSpec
+    layout: Layout
+    padding_mode: PaddingMode = "zeros"
+    flip_kernel: bool = False
+    precision: Any = None
+    dtype: Any = None
+
+    @property
+    def spatial_axes(self) -> Ints:
+        """The axes of an image that the windows slide over."""
+        return spatial_axes(self.spec.dims, self.layout)[0]
+
+    @property
+    def channel_axis(self) -> int:
+        """The axis of an image that holds the channels."""
+        return spatial_axes(self.spec.dims, self.layout)[1]
+
+    @property
+    def bordered(self) -> ConvSpec:
+        """The spec of an x whose border has been filled in, unless the border is zeros."""
+        if self.padding_mode == "zeros":
+            return self.spec
+        sizes = zip(self.spec.size, self.spec.padding, strict=True)
+        size = tuple(n + low + high for n, (low, high) in sizes)
+        return replace(self.spec, size=size, padding=((0, 0),) * self.spec.dims)
+
+
+def conv_call(
+    op: str,
+    x: object,
+    w: object,
+    b: object,
+    *,
+    stride: IntOrInts,
+    padding: Padding,
+    dilation: IntOrInts,
+    groups: int,
+    padding_mode: PaddingMode,
+    flip_kernel: bool,
+    layout: Layout,
+    precision: PrecisionLike,
+) -> tuple[ConvCall, Array, Array, Array | None]:
+    """Check the arrays and resolve the keywords of a convolution.
+
+    Returns:
+        The call, and x, w and b as JAX arrays.
+    """
+    x, w, b = _arrays(op, x, w, b)
+    axes, channel_axis = image_axes(op, x, layout)
+    dims = len(axes)
+    window, c_in, c_out = _kernel(op, x, w, layout, "C_in/groups", "C_out")
+    groups = as_int(op, "groups", groups, 1)
+    channels = x.shape[channel_axis]
+    if channels != c_in * groups:
+        raise ValueError(
+            f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
+        )
+    if c_out < 1:
+        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
+    if c_out % groups:
+        raise ValueError(f"{op}: w makes {c_out} channels, which {groups} groups cannot share")
+    _check_bias(op, b, c_out)
+    check_option(op, "padding_mode", padding_mode, PaddingMode)
+
+    size = tuple(x.shape[axis] for axis in axes)
+    s = per_dimension(op, "stride", stride, dims, 1)
+    d = per_dimension(op, "dilation", dilation, dims, 1)
+    pairs = resolve_padding(op, padding, size, window, s, d)
+    if padding_mode != "zeros" and 0 in size and any(map(any, pairs)):
+        raise ValueError(
+            f"{op}: padding_mode {padding_mode!r} has nothing to pad with, x has shape {x.shape}"
+        )
+    spec = ConvSpec(
+        size=size,
+        window=window,
+        stride=s,
+        dilation=d,
+        input_dilation=(1,) * dims,
+        padding=pairs,
+        groups=groups,
+        channels_in=channels,
+        channels_out=c_out,
+    )
+    check_output(op, spec)
+    call = ConvCall(
+        spec=spec,
+        layout=layout,
+        padding_mode=padding_mode,
+        flip_kernel=as_bool(op, "flip_kernel", flip_kernel),
+        precision=as_precision(op, precision),
+    )
+    return call, x, w, b
+
+
+def transposed_call(
+    op: str,
+    x: object,
+    w: object,
+    b: object,
+    *,
+    stride: IntOrInts,
+    padding: Padding,
+    output_padding: IntOrInts,
+    dilation: IntOrInts,
+    groups: int,
+    layout: Layout,
+    precision: PrecisionLike,
+) -> tuple[ConvCall, Array, Array, Array | None]:
+    """Check the arrays and resolve the keywords of a transposed convolution.
+
+    Returns:
+        The call of the convolution it transposes, which leads from y's shape to x's, and x, w and b
+        as JAX arrays.
+    """
+    x, w, b = _arrays(op, x, w, b)
+    axes, channel_axis = image_axes(op, x, layout)
+    dims = len(axes)
+    window, c_out, c_in = _kernel(op, x, w, layout, "C_out/groups", "C_in")
+    groups = as_int(op, "groups", groups, 1)
+    channels = x.shape[channel_axis]
+    if channels != c_in:
+        raise ValueError(f"{op}: x has {channels} channels, but w expects {c_in}")
+    if c_out < 1:
+        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
+    if c_in % groups:
+        raise ValueError(f"{op}: x has {c_in} channels, which {groups} groups cannot share")
+    _check_bias(op, b, c_out * groups)
+
+    positions = tuple(x.shape[axis] for axis in axes)
+    s = per_dimension(op, "stride", stride, dims, 1)
+    d = per_dimension(op, "dilation", dilation, dims, 1)
+    extra = per_dimension(op, "output_padding", output_padding, dims, 0)
+    for axis in range(dims):
+        if extra[axis] >= max(s[axis], d[axis]):
+            raise ValueError(
+                f"{op}: output_padding must be less than stride or dilation, but {extra[axis]}"
+                f" came with stride {s[axis]} and dilation {d[axis]} in spatial dimension {axis}"
+            )
+    same = isinstance(padding, str) and padding.upper() in ("SAME", "SAME_LOWER")
+    if same and any(extra):
+        raise ValueError(
+            f"{op}: output_padding must be 0 with padding {padding!r}, but {extra} came"
+        )
+    stretched = tuple(n * step for n, step in zip(positions, s, strict=True))
+    pairs = resolve_padding(op, padding, stretched, window, s, d)
+    size, reaching = [], []
+    for axis, (n, k, step, hole, (low, high), more) in enumerate(
+        zip(positions, window, s, d, pairs, extra, strict=True)
+    ):
+        reach = step * (n - 1) + hole * (k - 1) + 1
+        out = stretched[axis] if same else reach - low - high + more
+        if n < 1 or out < 1:
+            raise ValueError(
+                f"{op}: nothing is left of spatial dimension {axis}: {n} windows that span"
+                f" {hole * (k - 1) + 1} positions reach {max(reach, 0)}, padding cuts {low + high}"
+            )
+        size.append(out)
+        # The high padding that lets exactly n windows fit, cut or not.
+        reaching.append((low, reach - low - out))
+    spec = ConvSpec(
+        size=tuple(size),
+        window=window,
+        stride=s,
+        dilation=d,
+        input_dilation=(1,) * dims,
+        padding=tuple(reaching),
+        groups=groups,
+        channels_in=c_out * groups,
+        channels_out=c_in,
+    )
+    return ConvCall(spec=spec, layout=layout, precision=as_precision(op, precision)), x, w, b
+
+
+def _arrays(op: str, x: object, w: object, b: object) -> tuple[Array, Array, Array | None]:
+    """x, w and b as JAX arrays of one floating dtype."""
+    x, w = as_array(op, "x", x), as_array(op, "w", w)
+    b = None if b is None else as_array(op, "b", b)
+    check_floating(op, x=x, w=w, b=b)
+    return x, w, b
+
+
+def _kernel(
+    op: str, x: Array, w: Array, layout: Layout, inner: str, outer: str
+) -> tuple[Ints, int, int]:
+    """The window of w, and its last two sizes in the order of channels_last: (inner, outer)."""
+    last = layout == "channels_last"
+    if w.ndim != x.ndim:
+        form = f"(*window, {inner}, {outer})" if last else f"({outer}, {inner}, *window)"
+        raise ValueError(
+            f"{op}: w must have {x.ndim} dimensions {form} to match x of shape {x.shape},"
+            f" but its shape is {w.shape}"
+        )
+    window = w.shape[:-2] if last else w.shape[2:]
+    if min(window) < 1:
+        raise ValueError(f"{op}: w has an empty window, its shape is {w.shape}")
+    first, second = w.shape[-2:] if last else w.shape[1::-1]
+    return window, first, second
+
+
+def _check_bias(op: str, b: Array | None, channels: int) -> None:
+    if b is not None and b.shape != (channels,):
+        raise ValueError(f"{op}: b must have shape ({channels},), but its shape is {b.shape}")

@@ -1,0 +1,130 @@
+"""Convolutions that are large enough for the fast forms.
+
+The samples of `geometries.py` are small and awkward; most of them take the plain form. These reach
+the forms of `jaxconv.contraction.registry`, and a test holds that none is left out.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxconv._core.conv_spec import ConvSpec
+
+LARGE = 1_000_000
+"""The number of the first sample that is a large one."""
+
+
+class Large(NamedTuple):
+    """A convolution and how many examples it has."""
+
+    spec: ConvSpec
+    batch: int
+
+
+def _spec(
+    size: tuple[int, ...],
+    window: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    channels: tuple[int, int],
+    *,
+    groups: int = 1,
+    stride: tuple[int, ...] | None = None,
+    dilation: tuple[int, ...] | None = None,
+    input_dilation: tuple[int, ...] | None = None,
+) -> ConvSpec:
+    ones = (1,) * len(size)
+    return ConvSpec(
+        size=size,
+        window=window,
+        stride=stride or ones,
+        dilation=dilation or ones,
+        input_dilation=input_dilation or ones,
+        padding=padding,
+        groups=groups,
+        channels_in=channels[0],
+        channels_out=channels[1],
+    )
+
+
+# For each form at least one convolution that takes it for y, dx or dw, a little above its limits.
+EVERY_FORM = {
+    "depthwise": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (12, 24), groups=12), 2),
+    "depthwise, many elements": Large(
+        _spec((29,), (53,), ((26, 30),), (12, 12), groups=12, dilation=(1,)), 3
+    ),
+    "depthwise with a stride": Large(
+        _spec((9, 10), (3, 4), ((1, 1), (0, 1)), (20, 20), groups=20, stride=(2, 3)), 2
+    ),
+    "depthwise with a stride and holes": Large(
+        _spec(
+            (9, 10), (3, 2), ((1, 1), (2, 1)), (20, 40), groups=20, stride=(2, 3), dilation=(2, 1)
+        ),
+        2,
+    ),
+    "many groups of few channels": Large(
+        _spec((8, 9), (3, 2), ((1, 1), (0, 1)), (27, 18), groups=9), 4
+    ),
+    "many groups to one channel": Large(
+        _spec((7, 8, 3), (3, 2, 1), ((1, 1), (0, 1), (0, 0)), (117, 9), groups=9), 2
+    ),
+    "few groups": Large(_spec((16, 17), (3, 3), ((1, 1), (0, 1)), (48, 40), groups=2), 4),
+    "many groups of many channels": Large(
+        _spec((10, 11), (3, 3), ((1, 1), (0, 1)), (429, 429), groups=33), 4
+    ),
+    "few input channels": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (3, 40)), 8),
+    "few output channels": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (20, 3)), 5),
+    "windows side by side": Large(
+        _spec((24, 27), (4, 3), ((1, 0), (0, 2)), (3, 20), stride=(4, 3)), 8
+    ),
+    "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
+    "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (5, 6)), 5),
+    "a stride": Large(_spec((16, 17), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3)), 8),
+    "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
+    "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 16),
+    "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
+    "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
+    "a stride and an input dilation": Large(
+        _spec((14, 15), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3), input_dilation=(3, 2)),
+        6,
+    ),
+}
+
+
+def large(number: int) -> Large:
+    """The convolution with this number: those of `EVERY_FORM` first, then drawn ones."""
+    known = tuple(EVERY_FORM.values())
+    return known[number] if number < len(known) else _drawn(number)
+
+
+def _drawn(number: int) -> Large:
+    """One of `EVERY_FORM` with other sizes, windows, holes and padding, and as much work."""
+    rng = np.random.default_rng((7, number))
+    spec, batch = tuple(EVERY_FORM.values())[number % len(EVERY_FORM)]
+    dims = spec.dims
+    while True:
+        window = tuple(int(rng.integers(max(1, k - 1), k + 2)) if k > 1 else 1 for k in spec.window)
+        sideways = spec.stride == spec.window
+        dilation = (1,) * dims if sideways else tuple(int(d) for d in rng.integers(1, 3, dims))
+        drawn = ConvSpec(
+            size=tuple(int(rng.integers(max(1, n - 3), n + 4)) for n in spec.size),
+            window=window,
+            stride=window if sideways else tuple(int(rng.integers(1, s + 2)) for s in spec.stride),
+            dilation=dilation,
+            input_dilation=tuple(
+                int(rng.integers(2, e + 2)) if e > 1 else 1 for e in spec.input_dilation
+            ),
+            padding=tuple(
+                (int(low), int(high))
+                for low, high in (
+                    rng.integers(0, d * (k - 1) + 2, 2)
+                    for d, k in zip(dilation, window, strict=True)
+                )
+            ),
+            groups=spec.groups,
+            channels_in=spec.channels_in,
+            channels_out=spec.channels_out,
+        )
+        if 0 not in drawn.output:
+            break
+    work = max(1, drawn.multiply_adds(1))
+    return Large(drawn, int(np.clip(spec.multiply_adds(batch) // work + 1, 1, 64)))

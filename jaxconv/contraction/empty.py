@@ -1,0 +1,52 @@
+"""The sum of no products: 0, whatever has no elements. Channels last."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import accumulator, aligned
+from jaxconv.contraction.form import Contraction, Form, Inner
+
+
+def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
+    """y of zeros."""
+    return _zeros((x.shape[0], *spec.output, spec.channels_out), x, w)
+
+
+def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
+    """dx of zeros."""
+    return _zeros((dy.shape[0], *spec.size, spec.channels_in), w, dy)
+
+
+def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
+    """dw of zeros."""
+    return _zeros(spec.kernel_shape, x, dy)
+
+
+def _zeros(shape: tuple[int, ...], left: Array, right: Array) -> Array:
+    return aligned(left, right, jnp.zeros(shape, accumulator(left.dtype)))[2]
+
+
+def _applies(spec: ConvSpec, batch: int, dtype: object) -> bool:
+    return spec.is_empty or batch == 0
+
+
+_RUNS: dict[Contraction, Callable[..., Array]] = {
+    "correlate": correlate,
+    "input_gradient": input_gradient,
+    "kernel_gradient": kernel_gradient,
+}
+FORMS = tuple(
+    Form(
+        name="empty",
+        contraction=contraction,
+        platforms=(),
+        when="the batch, a size or a number of channels is 0",
+        applies=_applies,
+        run=run,
+        input_dilation=True,
+    )
+    for contraction, run in _RUNS.items()
+)

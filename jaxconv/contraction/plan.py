@@ -1,0 +1,139 @@
+"""What is planned for a convolution: the forms of its three contractions, to be printed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction.form import Contraction, Form
+from jaxconv.contraction.planning import Call, choose
+from jaxconv.contraction.roles import Roles, simplest
+
+GIVES: dict[Contraction, str] = {"correlate": "y", "input_gradient": "dx", "kernel_gradient": "dw"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The form of one contraction.
+
+    Attributes:
+        roles: the contraction, with its roles exchanged where that is simpler.
+        form: the form that is taken.
+        passed_over: the forms that were asked before it and do not apply.
+        inner: the contractions that the form is made of.
+    """
+
+    roles: Roles
+    form: Form
+    passed_over: tuple[Form, ...]
+    inner: tuple["Planned", ...]
+
+    def lines(self, indent: str = "") -> Iterator[str]:
+        """For people: what is taken and why, and what it is made of."""
+        role = ""
+        if self.roles.exchanged:
+            role = f", as the {self.roles.contraction.replace('_', ' ')} of the transposed spec"
+        yield f"{indent}{GIVES[self.roles.asked]}: {self.form.name}{role}: {self.form.when}"
+        told = Counter("\n".join(part.lines(indent + "    ")) for part in self.inner)
+        for text, times in told.items():
+            yield f"{indent}  made of {times} of these:" if times > 1 else f"{indent}  made of:"
+            yield text
+        if self.passed_over and not indent:
+            yield f"  passed over: {', '.join(form.name for form in self.passed_over)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The forms of a convolution and of its two gradients.
+
+    Attributes:
+        spec: the convolution.
+        batch: how many examples, an int or a symbol.
+        dtype: of the factors.
+        platform: for which it is planned.
+        y: the forward pass.
+        dx: the gradient for x.
+        dw: the gradient for w.
+    """
+
+    spec: ConvSpec
+    batch: Any
+    dtype: Any
+    platform: str
+    y: Planned
+    dx: Planned
+    dw: Planned
+
+    def __str__(self) -> str:
+        """For people, a form a line."""
+        head = f"{self.batch} examples, {self.dtype}, on {self.platform}"
+        return "\n".join([head, *self.y.lines(), *self.dx.lines(), *self.dw.lines()])
+
+
+def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | None = None) -> Plan:
+    """The forms that a convolution and its gradients take.
+
+    Args:
+        spec: the convolution.
+        batch: how many examples; in `jax.export` it may be a symbol.
+        dtype: of its arrays.
+        platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
+
+    Example:
+        >>> from jaxconv.contraction import ConvSpec, plan
+        >>> spec = ConvSpec(size=(32, 32), window=(3, 3), stride=(1, 1), dilation=(1, 1),
+        ...     input_dilation=(1, 1), padding=((1, 1), (1, 1)), groups=64, channels_in=64,
+        ...     channels_out=64)
+        >>> plan(spec, 32, platform="cpu").y.form.name
+        'depthwise'
+    """
+    where = platform or jax.default_backend()
+    where = "cuda" if where == "gpu" else where
+    known = jnp.dtype(dtype)
+    each = (_planned(contraction, spec, batch, known, where) for contraction in GIVES)
+    return Plan(spec, batch, known, where, *each)
+
+
+def _planned(asked: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platform: str) -> Planned:
+    roles = simplest(asked, spec)
+    form, passed_over = choose(roles.contraction, roles.spec, batch, dtype, platform)
+    recorder = _Recorder(platform)
+    factors = _factors(roles.contraction, roles.spec, batch, dtype)
+    jax.eval_shape(lambda left, right: form.run(roles.spec, left, right, recorder), *factors)
+    return Planned(roles, form, passed_over, tuple(recorder.planned))
+
+
+class _Recorder(Call):
+    """An `Inner` that notes what it was asked for, and computes it in the plain form."""
+
+    def __init__(self, platform: str):
+        super().__init__(platform)
+        object.__setattr__(self, "planned", [])
+
+    planned: list[Planned]
+
+    def run(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
+        """Notes the form that would be taken."""
+        self.planned.append(_planned(asked, spec, left.shape[0], left.dtype, str(self.platform)))
+        return self.plain(asked, spec, left, right)
+
+
+def _factors(
+    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any
+) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    """The shapes of the two factors. Channels last."""
+    of = partial(jax.ShapeDtypeStruct, dtype=dtype)
+    x, y = (batch, *spec.size, spec.channels_in), (batch, *spec.output, spec.channels_out)
+    shapes = {
+        "correlate": (x, spec.kernel_shape),
+        "input_gradient": (spec.kernel_shape, y),
+        "kernel_gradient": (x, y),
+    }
+    left, right = shapes[contraction]
+    return of(left), of(right)

@@ -1,0 +1,131 @@
+"""Which form a contraction takes: the one place that decides.
+
+1. Exchange the roles of x and y where that is simpler (`roles.py`).
+2. Take the first form of the registry that applies, for each platform (`choose`).
+3. Run it (`contract`). The plain form is run in the layout of the call and with the roles as they
+   were, any other with channels last and the roles as exchanged. Where platforms differ in their
+   forms, the branch is taken when the program is lowered for one of them.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+from jax import Array, lax
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import Layout
+from jaxconv.contraction import empty, plain
+from jaxconv.contraction.form import Contraction, Form
+from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
+from jaxconv.contraction.registry import FORMS, forms_of
+from jaxconv.contraction.roles import simplest
+
+PLATFORMS = tuple(sorted({platform for form in FORMS for platform in form.platforms}))
+ROLES: dict[Contraction, tuple[Role, Role, Role]] = {
+    "correlate": ("image", "kernel", "image"),
+    "input_gradient": ("kernel", "image", "image"),
+    "kernel_gradient": ("image", "image", "kernel"),
+}
+_PLAIN = {
+    "correlate": plain.correlate,
+    "input_gradient": plain.input_gradient,
+    "kernel_gradient": plain.kernel_gradient,
+}
+
+
+def choose(
+    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platform: str | None
+) -> tuple[Form, tuple[Form, ...]]:
+    """The form that is taken, and those that were asked before it and do not apply.
+
+    A symbolic number of examples counts as one. Without spatial dimensions, or where a size is
+    symbolic, no form is asked but those that take everything.
+    """
+    known = isinstance(batch, int)
+    special = spec.dims == 0 or not spec.is_static
+    dilated = max(spec.input_dilation, default=1) > 1
+    passed_over: list[Form] = []
+    for form in forms_of(contraction, platform):
+        takes_all = form in plain.FORMS or form in empty.FORMS
+        fits = (known or not form.needs_batch) and (form.input_dilation or not dilated)
+        asked = takes_all or (fits and not special)
+        if asked and form.applies(spec, batch if known else 1, dtype):
+            break
+        passed_over.append(form)
+    return form, tuple(passed_over)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a contraction needs to know beside its spec and its factors; `form.Inner` for a form.
+
+    Attributes:
+        platform: on which it runs, None for one that has no forms of its own.
+        precision: of the products of its factors.
+        layout: of its factors and of its result.
+        sharding: how the result is to lie on a mesh with Explicit axes, None elsewhere.
+    """
+
+    platform: str | None = None
+    precision: Any = None
+    layout: Layout = "channels_last"
+    sharding: Any = None
+
+    def run(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
+        """The contraction, in the form that suits it best on this platform."""
+        roles = simplest(asked, spec)
+        batch = (right if asked == "input_gradient" else left).shape[0]
+        form, _ = choose(roles.contraction, roles.spec, batch, left.dtype, self.platform)
+        if form in plain.FORMS:
+            return self.plain(asked, spec, left, right)
+        *of_factors, of_result = ROLES[asked]
+        last = (
+            as_channels_last(factor, role, self.layout)
+            for factor, role in zip((left, right), of_factors, strict=True)
+        )
+        inner = Call(self.platform, roles.precision(self.precision))
+        result = roles.result(form.run(roles.spec, *roles.factors(*last), inner))
+        return from_channels_last(result, of_result, self.layout)
+
+    def plain(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
+        """The contraction, in the form that is always right."""
+        return _PLAIN[asked](
+            spec, left, right, layout=self.layout, precision=self.precision, sharding=self.sharding
+        )
+
+    def correlate(self, spec: ConvSpec, x: Array, w: Array) -> Array:
+        """y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k]."""
+        return self.run("correlate", spec, x, w)
+
+    def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
+        """dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""
+        return self.run("kernel_gradient", spec, x, dy)
+
+
+def contract(
+    asked: Contraction,
+    spec: ConvSpec,
+    left: Array,
+    right: Array,
+    *,
+    layout: Layout = "channels_last",
+    precision: Any = None,
+    sharding: Any = None,
+) -> Array:
+    """One of the three contractions, on whichever platform the program is lowered for."""
+    calls = {p: Call(p, precision, layout) for p in (*PLATFORMS, None)}
+    # How an array lies on a mesh of Explicit axes is for the plain form to say.
+    if any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right)):
+        return Call(None, precision, layout, sharding).plain(asked, spec, left, right)
+    roles = simplest(asked, spec)
+    batch = (right if asked == "input_gradient" else left).shape[0]
+    forms = {p: choose(roles.contraction, roles.spec, batch, left.dtype, p)[0] for p in calls}
+    branches = {
+        p: partial(calls[p].run, asked, spec) for p in PLATFORMS if forms[p] is not forms[None]
+    }
+    default = partial(calls[None].run, asked, spec)
+    if not branches:
+        return default(left, right)
+    return lax.platform_dependent(left, right, **branches, default=default)

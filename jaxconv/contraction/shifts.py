@@ -1,0 +1,33 @@
+"""Shifted views of an input: what all windows see at one element of the window. Channels last."""
+
+import itertools
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.geometry import Ints
+from jaxconv.memory import padded_copy
+
+
+def covered(spec: ConvSpec, x: Array) -> Array:
+    """x with its zeros, from the first window's start to the last one's end."""
+    edges = ((0, 0, 0), *((low, high, 0) for low, high in spec.covering), (0, 0, 0))
+    return lax.pad(x, jnp.zeros((), x.dtype), edges)
+
+
+def covered_copy(spec: ConvSpec, x: Array) -> Array:
+    """The result of `covered`, as an array of its own where that is faster."""
+    return padded_copy(x, ((0, 0), *spec.covering, (0, 0)))
+
+
+def shifts(spec: ConvSpec) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Every element a of the window, and where the positions s·i + d·a start and stop."""
+    for a in itertools.product(*map(range, spec.window)):
+        start = tuple(d * k for d, k in zip(spec.dilation, a, strict=True))
+        stop = tuple(
+            first + s * (o - 1) + 1
+            for first, s, o in zip(start, spec.stride, spec.output, strict=True)
+        )
+        yield a, start, stop
