@@ -53,7 +53,7 @@ class OfOneCall(ABC):
         dy = jax.tree.map(cotangent, jax.eval_shape(call, *args))
         return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
 
-    def residual_bytes(self, ops: Any) -> int:
+    def residual_bytes(self, ops: Any) -> int | None:
         """What `jax.vjp` of the jitted op keeps."""
         call, args, count = self._call(ops), self._args, self._differentiated
         return residual_bytes(lambda *some: call(*some, *args[count:]), args[:count])

@@ -18,7 +18,7 @@ DOCS = Path("docs")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, compare or render, as the arguments say (those of the process, if None).
 
-    Exits with 2 for bad usage, 130 if interrupted.
+    Exits with 1 if a case failed, 2 for bad usage, 130 if interrupted.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -60,7 +60,9 @@ def _parser() -> Parser:
         help="time every op on its record's call instead, without PyTorch; with --batches 32"
         " its arrays are as large as the others'",
     )
-    parser.add_argument("--only", nargs="+", metavar="TEXT", help="cases whose name has one of these")
+    parser.add_argument(
+        "--only", nargs="+", metavar="TEXT", help="cases whose name has one of these"
+    )
     parser.add_argument(
         "--rounds",
         type=count(1),
@@ -80,7 +82,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--save",
         action="store_true",
-        help=f"put each case into the file of this machine and JAX in {SAVED}/, once it is measured",
+        help=f"put each case into this machine's file in {SAVED}/ as soon as it is measured",
     )
     parser.add_argument(
         "--markdown", type=new_file, metavar="FILE", help="write the table there, too"
@@ -114,7 +116,7 @@ def _measure(parser: Parser, options: argparse.Namespace) -> None:
     _set_threads(parser, options.threads)
     if options.save:
         SAVED.mkdir(exist_ok=True)
-    results = {}
+    results, failures = {}, []
     with jax.default_device(device), Progress(len(chosen)) as progress:
         platform = device.platform
         ceilings = measured_ceilings(jaxconv.compiler_options(platform), size_for(platform))
@@ -122,16 +124,27 @@ def _measure(parser: Parser, options: argparse.Namespace) -> None:
         progress.step(f"{machine}; {run}")
         for case in chosen:
             subject = case.subject.of_batches(options.batches)
-            result = measure(subject, options.rounds, platform, ceilings, case.contestants)
+            try:
+                result = measure(subject, options.rounds, platform, ceilings, case.contestants)
+            except Exception as error:  # whatever it is: an hour of other cases is worth more
+                failures.append(
+                    f"{case.name}: {type(error).__name__}: {str(error).splitlines()[0]}"
+                )
+                progress.step(failures[-1])
+                continue
             results[case.name] = result
             for row in report.rows({case.name: result}):
                 progress.step(" | ".join(row))
             if options.save:
                 save(SAVED, machine, run, case.section, case.name, result)
     show_table(f"Medians of {options.rounds} rounds or more", report.HEADINGS, report.rows(results))
-    print(f"\n{_conclusion(options, results)}")
+    if results:
+        print(f"\n{_conclusion(options, results)}")
     if options.markdown is not None:
         write_text(options.markdown, report.markdown(results, machine, run))
+    if failures:
+        print("\n".join(["", "Failed:", *failures]), file=sys.stderr)
+        sys.exit(1)
 
 
 def _conclusion(options: argparse.Namespace, results: dict[str, Any]) -> str:

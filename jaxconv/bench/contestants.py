@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
@@ -159,7 +159,7 @@ def measure(
                 Timing(),
             )
     for contest in contests.values():
-        _take_turns(list(contest.values()), rounds)
+        take_turns(list(contest.values()), rounds)
     floors = {direction: ceilings.floor_ms(works) for direction, works in subject.work().items()}
     timings = {
         direction: {who: timing for who, (_, timing) in contest.items()}
@@ -205,8 +205,15 @@ class Turn:
         return (time.perf_counter() - start) / self.calls
 
 
-def _take_turns(contest: list[tuple[Turn, Timing]], rounds: int) -> None:
-    """So many rounds, and more of what is quick: its noise is larger.
+class Timed(Protocol):
+    """Whoever takes turns."""
+
+    def seconds_a_call(self) -> float:
+        """Take a turn, and say how long a call took."""
+
+
+def take_turns(contest: Sequence[tuple[Timed, Timing]], rounds: int) -> None:
+    """Take so many rounds, and more of what is quick: its noise is larger.
 
     Each is taken twice, and the second counts, as one step of training comes after another: what
     the one before left in caches, and of memory to use again, is of one's own making.

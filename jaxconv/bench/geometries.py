@@ -1,11 +1,10 @@
 """Convolutions of well-known networks, as their papers describe them.
 
-Each is one call of `conv_general_dilated` as Flax makes it: every dilation is given, arrays are NHWC
-and kernels HWIO unless a layer says "channels first", a causal layer gets an x that is padded
+Each is one call of `conv_general_dilated` as Flax makes it: every dilation is given, arrays are
+NHWC and kernels HWIO unless a layer says "channels first", a causal layer gets an x that is padded
 already, and a transposed one is the call that `lax.conv_transpose` makes. Sizes are those of the
-paper's training images, the batch is chosen so that forward + backward of autodiff takes 5 to
-300 ms on two cores. Where one example would take longer, the layer's `smaller` says what was
-reduced.
+paper's training images, and the batch is chosen so that forward + backward of autodiff takes 5 to
+300 ms on two cores. Where one example would take longer, `Paper.smaller` says what was reduced.
 """
 
 from dataclasses import replace

@@ -5,6 +5,7 @@ number is doubled from step to step. More work that takes less time is a hole in
 forms: `inversions` finds it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,6 +23,14 @@ class Point(Convolution):
 
     def residual_bytes(self, ops: Any) -> None:
         """No question: it would be compiled once more for the answer."""
+
+    @property
+    def multiply_adds(self) -> int:
+        """Those of the forward pass, with "SAME" padding and borders counted as full."""
+        stride = self.stride if isinstance(self.stride, int) else math.prod(self.stride)
+        places = math.prod(-(-n // stride) for n in self.size)
+        kernel = math.prod(self.window) * self.c_in // self.groups * self.c_out
+        return self.batch * places * kernel
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,15 @@ POINTS = _points()
 
 
 class Measurement(NamedTuple):
-    """The timings of one point that were saved."""
+    """One point of a series: the number that is doubled, the work, and the timings."""
 
     number: int
+    multiply_adds: int
     timings: Mapping[str, Timing]
+
+    def ms(self, who: str) -> float:
+        """The median of a contestant."""
+        return self.timings[who].median_ms
 
 
 def measured_series(results: Mapping[str, Result]) -> dict[str, dict[str, list[Measurement]]]:
@@ -129,8 +143,10 @@ def measured_series(results: Mapping[str, Result]) -> dict[str, dict[str, list[M
     for name, layer in LAYERS.items():
         for axis, series in layer.series().items():
             points = [
-                Measurement(number, backward(results[point_name(name, axis, number)]))
-                for number in series
+                Measurement(
+                    number, point.multiply_adds, backward(results[point_name(name, axis, number)])
+                )
+                for number, point in series.items()
                 if point_name(name, axis, number) in results
             ]
             if points:
@@ -169,7 +185,7 @@ class Inversion(NamedTuple):
 def inversions(results: Mapping[str, Result], who: str = "ours") -> list[Inversion]:
     """All of them, those that differ most first."""
     found = [
-        Inversion(name, axis, who, less.number, more.number, _ms(less, who), _ms(more, who))
+        Inversion(name, axis, who, less.number, more.number, less.ms(who), more.ms(who))
         for name, axes in measured_series(results).items()
         for axis, points in axes.items()
         for less, more in _pairs(points, who)
@@ -179,11 +195,7 @@ def inversions(results: Mapping[str, Result], who: str = "ours") -> list[Inversi
 
 def _pairs(points: list[Measurement], who: str) -> Iterable[tuple[Measurement, Measurement]]:
     for place, less in enumerate(points[:-1]):
-        more = min(points[place + 1 :], key=lambda point: _ms(point, who))
+        more = min(points[place + 1 :], key=lambda point: point.ms(who))
         allowed = 1 + noise(less.timings) + noise(more.timings)
-        if _ms(less, who) > allowed * _ms(more, who):
+        if less.ms(who) > allowed * more.ms(who):
             yield less, more
-
-
-def _ms(point: Measurement, who: str) -> float:
-    return point.timings[who].median_ms

@@ -61,9 +61,7 @@ def file_name(machine: Machine, run: Run) -> str:
     return f"{machine.slug}-jax{run.versions['JAX']}{batches}.json"
 
 
-def save(
-    folder: Path, machine: Machine, run: Run, section: str, name: str, result: Result
-) -> Path:
+def save(folder: Path, machine: Machine, run: Run, section: str, name: str, result: Result) -> Path:
     """Put one case into its file, which is made if there is none.
 
     Raises:

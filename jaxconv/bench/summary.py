@@ -1,7 +1,7 @@
 """What many rows come to: how much faster than autodiff, on average, and where slower."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jaxconv.bench.contestants import Result, Timing, noise
@@ -10,32 +10,32 @@ Results = Mapping[str, Result]
 
 
 class Compared(NamedTuple):
-    """One case, forward + backward or a whole step: ours beside autodiff, default options.
+    """One case, forward + backward or a whole step: a new way beside an old one.
 
     Attributes:
         name: of the case.
-        ours_ms: the median.
-        autodiff_ms: the median.
+        new_ms: the median of the new way: ours, or this checkout.
+        old_ms: of the old way: autodiff with default options, or the other checkout.
         noise: how far a contestant was from itself: in this case, or in half of the cases that
             were measured with it, whichever is more.
         same: whether XLA made one and the same program of both.
     """
 
     name: str
-    ours_ms: float
-    autodiff_ms: float
+    new_ms: float
+    old_ms: float
     noise: float
     same: bool = False
 
     @property
     def faster(self) -> float:
-        """Autodiff's time / ours."""
-        return self.autodiff_ms / self.ours_ms
+        """The old time / the new one."""
+        return self.old_ms / self.new_ms
 
     @property
     def is_slower(self) -> bool:
-        """Whether ours takes longer than autodiff by more than the noise."""
-        return not self.same and self.ours_ms > self.autodiff_ms * (1 + self.noise)
+        """Whether the new way takes longer by more than the noise."""
+        return not self.same and self.new_ms > self.old_ms * (1 + self.noise)
 
 
 def backward(result: Result) -> Mapping[str, Timing]:
@@ -44,11 +44,12 @@ def backward(result: Result) -> Mapping[str, Timing]:
 
 
 def compared(results: Results) -> list[Compared]:
-    """All cases, in order."""
-    if not results:
+    """Ours beside autodiff in all cases, in order."""
+    cases = {name: backward(result) for name, result in results.items()}
+    if not cases:
         return []
-    usual = statistics.median(noise(backward(result)) for result in results.values())
-    return [_compared(name, backward(result), usual) for name, result in results.items()]
+    usual = statistics.median(noise(timings) for timings in cases.values())
+    return [_compared(name, timings, usual) for name, timings in cases.items()]
 
 
 def _compared(name: str, timings: Mapping[str, Timing], usual: float) -> Compared:
@@ -63,26 +64,26 @@ def _compared(name: str, timings: Mapping[str, Timing], usual: float) -> Compare
 
 
 def slower(rows: Iterable[Compared]) -> list[Compared]:
-    """Those that are slower than autodiff beyond the noise, the slowest first."""
+    """Those that are slower beyond the noise, the slowest first."""
     return sorted((row for row in rows if row.is_slower), key=lambda row: row.faster)
 
 
 def mean_faster(rows: Iterable[Compared]) -> float:
-    """The geometric mean of autodiff's time / ours."""
+    """The geometric mean of the old time / the new one."""
     return statistics.geometric_mean(row.faster for row in rows)
 
 
-def conclusion(rows: list[Compared]) -> str:
+def conclusion(rows: Sequence[Compared], new: str = "ours", old: str = "autodiff") -> str:
     """All of it in a few lines of text."""
     late = slower(rows)
     lines = [
-        f"Forward + backward of {len(rows)} cases, autodiff's time / ours: geometric mean"
-        f" {mean_faster(rows):.2f}, median {statistics.median(row.faster for row in rows):.2f},"
-        f" smallest {min(row.faster for row in rows):.2f};"
-        f" {len(late)} slower than autodiff beyond the noise."
+        f"Time of {old} / {new} in {len(rows)} cases: geometric mean {mean_faster(rows):.2f},"
+        f" median {statistics.median(row.faster for row in rows):.2f},"
+        f" smallest {min(row.faster for row in rows):.2f}."
+        f" Slower than {old} beyond the noise: {len(late) or 'none'}."
     ]
     lines += (
-        f"  {row.name}: {row.ours_ms:.3g} ms, autodiff {row.autodiff_ms:.3g} ms"
+        f"  {row.name}: {new} {row.new_ms:.3g} ms, {old} {row.old_ms:.3g} ms"
         f" ({row.faster:.2f}, noise {row.noise:.0%})"
         for row in late
     )
