@@ -34,7 +34,7 @@ class OfOneCall(ABC):
 
     @abstractmethod
     def _call(self, ops: Any) -> Callable[..., Any]:
-        """The call, with `jaxconv` as `ops` or with its twin."""
+        """The call, with `jaxconv` as `ops` or with `jaxconv.reference`."""
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """Forward alone, and forward + backward of a random cotangent."""

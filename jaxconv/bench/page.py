@@ -100,10 +100,11 @@ def _by_machine(files: Sequence[Saved]) -> list[tuple[Machine, list[Saved]]]:
     return [(machine, [s for s in files if s.machine == machine]) for machine in machines]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """In Markdown; the first columns are words, the others numbers."""
     lines = [
         f"| {' | '.join(head)} |",
-        "|---|" + "---:|" * (len(head) - 1),
+        "|" + "---|" * words + "---:|" * (len(head) - words),
         *(f"| {' | '.join(row)} |" for row in rows),
     ]
     return "\n".join(lines) + "\n"
@@ -160,9 +161,8 @@ def _known(files: Sequence[Saved]) -> str:
     if late:
         head_late = ["slower than autodiff", "layer", "with", "ours, ms", "autodiff, ms",
                      "times faster", "noise"]  # fmt: skip
-        said = (
-            f"These are slower than autodiff by more than the noise:\n\n{_table(head_late, late)}"
-        )
+        table = _table(head_late, late, words=3)
+        said = f"These are slower than autodiff by more than the noise:\n\n{table}"
     return f"{_KNOWN}{_table(head, lines)}\n{said}"
 
 
@@ -213,7 +213,7 @@ def _price(files: Sequence[Saved]) -> str:
             ])  # fmt: skip
     head = ["step", "with", "ours, s to compile", "autodiff, s", "ratio", "ours, temporary MB",
             "autodiff, MB"]  # fmt: skip
-    return f"{_PRICE}{_table(head, rows)}" if rows else ""
+    return f"{_PRICE}{_table(head, rows, words=2)}" if rows else ""
 
 
 def _megabytes(value: int | None) -> str:
