@@ -181,8 +181,8 @@ def cells(row: Row) -> list[str]:
     old, new = row.quicker("old"), row.quicker("new")
     return [
         row.name,
-        f"{old.median_ms:.3g}",
-        f"{new.median_ms:.3g}",
+        summary.digits(old.median_ms),
+        summary.digits(new.median_ms),
         f"{old.median_ms / new.median_ms:.2f}",
         f"{row.noise:.0%}",
         f"{old.compile_s:.2f} → {new.compile_s:.2f}",
@@ -191,7 +191,7 @@ def cells(row: Row) -> list[str]:
 
 
 def _megabytes(timing: Timing) -> str:
-    return "–" if timing.temporary_bytes is None else f"{timing.temporary_bytes / 1e6:.3g}"
+    return "–" if timing.temporary_bytes is None else summary.digits(timing.temporary_bytes / 1e6)
 
 
 def conclusion(rows: Iterable[Row]) -> str:

@@ -145,4 +145,4 @@ def _growth_legend(figure: Any) -> None:
             label="takes longer than a larger one",
         ),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=6)
+    figure.legend(handles=handles, loc="outside upper center", ncols=6)

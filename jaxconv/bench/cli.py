@@ -161,6 +161,15 @@ def _compare(parser: Parser, options: argparse.Namespace) -> None:
     from jaxconv.bench import against
     from jaxconv.check.console import Progress, show_table
 
+    ignored = {
+        "--save": options.save,
+        "--markdown": options.markdown is not None,
+        "--batches": options.batches != 1,
+        "--threads": options.threads is not None,
+    }
+    for flag, given in ignored.items():
+        if given:
+            parser.error(f"--against: not allowed with {flag}")
     chosen = _chosen(parser, options)
     rows = []
     try:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from jaxconv.bench.contestants import Result, Timing, noise
 from jaxconv.bench.convolution import Convolution, Padding
-from jaxconv.bench.summary import backward
+from jaxconv.bench.summary import backward, digits
 
 AXES = ("batch", "size", "channels")
 BATCHES = tuple(2**n for n in range(9))
@@ -177,8 +177,8 @@ class Inversion(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.layer}: {self.axis} {self.less} takes {self.less_ms:.3g} ms,"
-            f" {self.more} takes {self.more_ms:.3g} ms"
+            f"{self.layer}: {self.axis} {self.less} takes {digits(self.less_ms)} ms,"
+            f" {self.more} takes {digits(self.more_ms)} ms"
         )
 
 

@@ -11,7 +11,7 @@ from jaxconv.bench.growth import inversions
 from jaxconv.bench.machine import Machine
 from jaxconv.bench.report import NONE
 from jaxconv.bench.saved import Saved
-from jaxconv.bench.summary import Compared, backward, compared, mean_faster, slower
+from jaxconv.bench.summary import Compared, backward, compared, digits, mean_faster, slower
 
 # Below the first a case is said to gain nothing, from the second on it is said to gain.
 LITTLE, MUCH = 1.1, 1.5
@@ -128,8 +128,8 @@ def _ops(machine: Machine, files: Sequence[Saved]) -> str:
                 cells += [NONE] * 3
                 continue
             ours, autodiff = timings["ours"].median_ms, timings["autodiff"].median_ms
-            cells += [f"{ours:.3g}", f"{autodiff:.3g}", f"{autodiff / ours:.2f}"]
-            torch = f"{timings[PYTORCH].median_ms:.3g}" if PYTORCH in timings else torch
+            cells += [digits(ours), digits(autodiff), f"{autodiff / ours:.2f}"]
+            torch = digits(timings[PYTORCH].median_ms) if PYTORCH in timings else torch
         if cells[1:] != [NONE] * (3 * len(files)):
             rows.append([*cells, torch])
     return f"{machine}:\n\n{_table([*head, PYTORCH], rows)}" if rows else ""
@@ -152,7 +152,7 @@ def _known(files: Sequence[Saved]) -> str:
         if any(cell != NONE for cell in cells):
             lines.append([f"{kind}, geometric mean", *cells])
     late = [
-        [row.name, _geometry(row), label(saved, files), f"{row.new_ms:.3g}", f"{row.old_ms:.3g}",
+        [row.name, _geometry(row), label(saved, files), digits(row.new_ms), digits(row.old_ms),
          f"{row.faster:.2f}", f"{row.noise:.0%}"]
         for saved, rows in columns
         for row in slower(rows)
@@ -194,30 +194,36 @@ def _gains(files: Sequence[Saved]) -> str:
     return f"{_GAINS}{''.join(lines)}" if lines else ""
 
 
+def _two(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
 def _named(rows: Sequence[Compared]) -> str:
-    return ", ".join(f"{row.name} ({row.faster:.2g})" for row in rows)
+    return ", ".join(f"{row.name} ({_two(row.faster)})" for row in rows)
 
 
 def _price(files: Sequence[Saved]) -> str:
     """Compile time and temporary memory of the networks, ours / autodiff's."""
-    rows = []
-    for saved in files:
-        for name, result in saved.results("networks").items():
-            ours, autodiff = backward(result)["ours"], backward(result)["autodiff"]
-            if ours.compile_s is None or autodiff.compile_s is None:
-                continue
-            rows.append([
-                name, label(saved, files), f"{ours.compile_s:.2f}", f"{autodiff.compile_s:.2f}",
-                f"{ours.compile_s / autodiff.compile_s:.1f}",
-                _megabytes(ours.temporary_bytes), _megabytes(autodiff.temporary_bytes),
-            ])  # fmt: skip
-    head = ["step", "with", "ours, s to compile", "autodiff, s", "ratio", "ours, temporary MB",
-            "autodiff, MB"]  # fmt: skip
-    return f"{_PRICE}{_table(head, rows, words=2)}" if rows else ""
+    measured = [(saved, saved.results("networks")) for saved in files]
+    measured = [(saved, results) for saved, results in measured if results]
+    names = dict.fromkeys(name for _, results in measured for name in results)
+    head = ["ours / autodiff"]
+    for saved, _ in measured:
+        head += [f"seconds to compile, {label(saved, files)}", "temporary MB"]
+    rows = [
+        [name, *(cell for _, results in measured for cell in _price_of(results.get(name)))]
+        for name in names
+    ]
+    return f"{_PRICE}{_table(head, rows)}" if rows else ""
 
 
-def _megabytes(value: int | None) -> str:
-    return NONE if value is None else f"{value / 1e6:.3g}"
+def _price_of(result: Result | None) -> list[str]:
+    if result is None:
+        return [NONE, NONE]
+    pair = [backward(result)[who] for who in ("ours", "autodiff")]
+    seconds = [NONE if t.compile_s is None else f"{t.compile_s:.2f}" for t in pair]
+    held = [NONE if t.temporary_bytes is None else digits(t.temporary_bytes / 1e6) for t in pair]
+    return [" / ".join(seconds), " / ".join(held)]
 
 
 def _growth(files: Sequence[Saved]) -> str:

@@ -4,7 +4,7 @@ import statistics
 
 from jaxconv.bench.contestants import Result, noise
 from jaxconv.bench.machine import Machine, Run
-from jaxconv.bench.summary import Results
+from jaxconv.bench.summary import Results, digits
 
 COLUMNS = ("ours", "autodiff", "ours + options", "autodiff + options", "PyTorch")
 HEADINGS = (
@@ -49,11 +49,11 @@ def _row(label: str, result: Result, direction: str) -> list[str]:
         compiling = f"{ours.compile_s / autodiff.compile_s:.1f}"
     return [
         label,
-        *(f"{ms[who]:.3g}" if who in ms else NONE for who in COLUMNS),
+        *(digits(ms[who]) if who in ms else NONE for who in COLUMNS),
         faster,
         with_options,
         f"{noise(timings):.0%}",
-        f"{floor:.2g}",
+        digits(float(f"{floor:.2g}")),
         f"{min(ms['ours'], ms.get('ours + options', ms['ours'])) / floor:.1f}",
         compiling,
         _megabytes(ours.temporary_bytes, autodiff.temporary_bytes),
@@ -63,7 +63,7 @@ def _row(label: str, result: Result, direction: str) -> list[str]:
 
 def _megabytes(*values: int | None) -> str:
     """Ours / autodiff's."""
-    return " / ".join(NONE if value is None else f"{value / 1e6:.3g}" for value in values)
+    return " / ".join(NONE if value is None else digits(value / 1e6) for value in values)
 
 
 def markdown(results: Results, machine: Machine, run: Run) -> str:

@@ -9,6 +9,11 @@ from jaxconv.bench.contestants import Result, Timing, noise
 Results = Mapping[str, Result]
 
 
+def digits(value: float) -> str:
+    """Three of them, and all that stand before the point."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 class Compared(NamedTuple):
     """One case, forward + backward or a whole step: a new way beside an old one.
 
@@ -83,7 +88,7 @@ def conclusion(rows: Sequence[Compared], new: str = "ours", old: str = "autodiff
         f" Slower than {old} beyond the noise: {len(late) or 'none'}."
     ]
     lines += (
-        f"  {row.name}: {new} {row.new_ms:.3g} ms, {old} {row.old_ms:.3g} ms"
+        f"  {row.name}: {new} {digits(row.new_ms)} ms, {old} {digits(row.old_ms)} ms"
         f" ({row.faster:.2f}, noise {row.noise:.0%})"
         for row in late
     )

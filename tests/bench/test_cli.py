@@ -100,6 +100,7 @@ def test_the_catalogue_instead(two_ops, capsys):
         (["--markdown", "."], "argument --markdown: . is a folder"),
         (["--markdown", "no/where.md"], "argument --markdown: there is no folder"),
         (["--against", "no/where"], "--against: 'no/where' is neither a folder with jaxconv in it"),
+        (["--against", "HEAD", "--save"], "--against: not allowed with --save"),
         (["--growth", "--geometries"], "argument --geometries: not allowed with argument --growth"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],

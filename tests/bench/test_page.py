@@ -67,7 +67,7 @@ def test_what_the_page_says():
         "| VGG-16: conv5_1 | 3×3 512→512, on 4×14×14 | JAX 0.12.0 | 10 | 8 | 0.80 | 0% |",
         "- JAX 0.10.2: at least 1.5 times faster: depthwise 3x3 (25); less than 1.1 times faster:"
         " batch norm (1.1); slower beyond the noise: LeNet step (0.5).",
-        "| LeNet step | JAX 0.10.2 | 0.50 | 0.50 | 1.0 | 2 | 2 |",
+        "| LeNet step | 0.50 / 0.50 | 2 / 2 | 0.50 / 0.50 | 2 / 2 |",
         "- 3×3, 64→64: batch 1 takes 5 ms, 2 takes 1 ms",
         "- A processor, AVX2, 2 cores: JAX 0.10.2; 2026-01-02; commit abc; median noise 0%.",
     ):
