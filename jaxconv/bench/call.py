@@ -34,7 +34,7 @@ class OfOneCall(ABC):
 
     @abstractmethod
     def _call(self, ops: Any) -> Callable[..., Any]:
-        """The call, with `jaxconv` as `ops` or with its twin."""
+        """The call, with `jaxconv` as `ops` or with `jaxconv.reference`."""
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
         """Forward alone, and forward + backward of a random cotangent."""
@@ -53,7 +53,7 @@ class OfOneCall(ABC):
         dy = jax.tree.map(cotangent, jax.eval_shape(call, *args))
         return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
 
-    def residual_bytes(self, ops: Any) -> int:
+    def residual_bytes(self, ops: Any) -> int | None:
         """What `jax.vjp` of the jitted op keeps."""
         call, args, count = self._call(ops), self._args, self._differentiated
         return residual_bytes(lambda *some: call(*some, *args[count:]), args[:count])

@@ -1,7 +1,7 @@
 """Every op of the catalogue, on the call for which its record promises precision.
 
 `cases.py` has the ops that a training step waits for, at the sizes that were complained of. Here is
-the other question: whether any op at all is slower than autodiff of its twin.
+the other question: whether any op at all is slower than autodiff of its reference implementation.
 """
 
 import functools

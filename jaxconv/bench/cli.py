@@ -4,22 +4,31 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxconv.command import Parser, count, new_file
 from jaxconv.extras import MissingExtraError, needs
-from jaxconv.files import write_json, write_text
+from jaxconv.files import write_text
+
+SAVED = Path("benchmarks")
+DOCS = Path("docs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what the arguments say (those of the process, if None).
+    """Measure, compare or render, as the arguments say (those of the process, if None).
 
-    Exits with 2 for bad usage, 130 if interrupted.
+    Exits with 1 if a case failed, 2 for bad usage, 130 if interrupted.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        _run(parser, options)
+        if options.render:
+            _render(parser)
+        elif options.against is not None:
+            _compare(parser, options)
+        else:
+            _measure(parser, options)
     except KeyboardInterrupt:
         print("bench: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -28,20 +37,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m jaxconv.bench",
-        description="How fast each op and each training step is: ours, autodiff of the twin, both"
-        " again with jaxconv.compiler_options(), and PyTorch where it is installed. They take"
-        " turns; the median is reported.",
-        epilog="What the columns say: docs/benchmarks.md.",
+        description="Time each op and each training step: ours, autodiff of the reference"
+        " implementation, both again with jaxconv.compiler_options(), and PyTorch where it is"
+        " installed. They take turns; the median is reported.",
+        epilog="docs/benchmarks.md has the results; docs/lab/columns.md explains the columns.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--only", nargs="+", metavar="TEXT", help="ops and networks whose name has one of these"
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--geometries",
+        action="store_true",
+        help="time convolutions of well-known networks instead, with default options",
     )
-    parser.add_argument(
+    what.add_argument(
+        "--growth",
+        action="store_true",
+        help="time convolutions of growing batches, sizes and channels instead",
+    )
+    what.add_argument(
         "--catalogue",
         action="store_true",
-        help="every op there is instead, on its record's call, without PyTorch; with --batches 32"
+        help="time every op on its record's call instead, without PyTorch; with --batches 32"
         " its arrays are as large as the others'",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="TEXT", help="cases whose name has one of these"
     )
     parser.add_argument(
         "--rounds",
@@ -59,72 +79,143 @@ def _parser() -> Parser:
     )
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu or tpu (default: JAX's)")
     parser.add_argument("--threads", type=count(1), metavar="N", help="threads of PyTorch")
-    parser.add_argument("--json", type=new_file, metavar="FILE", help="write everything there, too")
+    parser.add_argument(
+        "--save",
+        action="store_true",
+        help=f"put each case into this machine's file in {SAVED}/ as soon as it is measured",
+    )
     parser.add_argument(
         "--markdown", type=new_file, metavar="FILE", help="write the table there, too"
     )
     parser.add_argument(
-        "--plot",
-        type=new_file,
-        metavar="FILE",
-        help="draw how many times faster than autodiff each is",
+        "--against",
+        metavar="OTHER",
+        help="compare with another checkout of jaxconv, a folder or a commit, in turns",
+    )
+    parser.add_argument(
+        "--render",
+        action="store_true",
+        help=f"measure nothing; write {DOCS}/benchmarks.md and its charts from {SAVED}/",
     )
     return parser
 
 
-def _run(parser: Parser, options: argparse.Namespace) -> None:
+def _measure(parser: Parser, options: argparse.Namespace) -> None:
     import jax
 
     import jaxconv
     from jaxconv.bench import report
     from jaxconv.bench.contestants import measure
     from jaxconv.bench.floors import measured_ceilings, size_for
+    from jaxconv.bench.machine import this_machine, this_run
+    from jaxconv.bench.saved import save
     from jaxconv.check.console import Progress, show_table
 
-    chosen = _chosen(parser, options.only, options.catalogue)
+    chosen = _chosen(parser, options)
     device = _device(parser, options.device)
     _set_threads(parser, options.threads)
-    if options.plot is not None:
-        _check_plot(parser)
-    results = {}
+    if options.save:
+        SAVED.mkdir(exist_ok=True)
+    results, failures = {}, []
     with jax.default_device(device), Progress(len(chosen)) as progress:
         platform = device.platform
         ceilings = measured_ceilings(jaxconv.compiler_options(platform), size_for(platform))
-        source = report.about(device, options.rounds, options.batches, ceilings)
-        progress.step(str(source))
-        for name, subject in chosen.items():
-            subject = subject.of_batches(options.batches)
-            results[name] = measure(subject, options.rounds, platform, ceilings)
-            for row in report.rows({name: results[name]}):
+        machine, run = this_machine(device), this_run(options.rounds, options.batches, ceilings)
+        progress.step(f"{machine}; {run}")
+        for case in chosen:
+            subject = case.subject.of_batches(options.batches)
+            try:
+                result = measure(subject, options.rounds, platform, ceilings, case.contestants)
+            except Exception as error:  # whatever it is: an hour of other cases is worth more
+                failures.append(
+                    f"{case.name}: {type(error).__name__}: {str(error).splitlines()[0]}"
+                )
+                progress.step(failures[-1])
+                continue
+            results[case.name] = result
+            for row in report.rows({case.name: result}):
                 progress.step(" | ".join(row))
+            if options.save:
+                save(SAVED, machine, run, case.section, case.name, result)
     show_table(f"Medians of {options.rounds} rounds or more", report.HEADINGS, report.rows(results))
-    if options.json is not None:
-        write_json(options.json, report.document(results, source))
+    if results:
+        print(f"\n{_conclusion(options, results)}")
     if options.markdown is not None:
-        write_text(options.markdown, report.markdown(results, source))
-    if options.plot is not None:
-        report.plot(results, options.plot)
+        write_text(options.markdown, report.markdown(results, machine, run))
+    if failures:
+        print("\n".join(["", "Failed:", *failures]), file=sys.stderr)
+        sys.exit(1)
 
 
-def _chosen(parser: Parser, only: Sequence[str] | None, catalogue: bool) -> dict[str, Any]:
-    subjects: dict[str, Any]
-    if catalogue:
-        from jaxconv.bench.catalogue import OPS
+def _conclusion(options: argparse.Namespace, results: dict[str, Any]) -> str:
+    """What the rows come to."""
+    from jaxconv.bench import growth, summary
 
-        subjects = dict(OPS)
-    else:
-        from jaxconv.bench.cases import CASES
-        from jaxconv.bench.networks import NETWORKS
+    if not options.growth:
+        return summary.conclusion(summary.compared(results))
+    found = growth.inversions(results)
+    return "\n  ".join([f"Less work that takes longer than more: {len(found)}.", *map(str, found)])
 
-        subjects = {**CASES, **NETWORKS}
-    for text in only or ():
-        if not any(text in name for name in subjects):
-            parser.error(f"--only: no name has {text!r} in it; there are {', '.join(subjects)}")
-    return {
-        name: subject
-        for name, subject in subjects.items()
-        if only is None or any(text in name for text in only)
+
+def _compare(parser: Parser, options: argparse.Namespace) -> None:
+    from jaxconv.bench import against
+    from jaxconv.check.console import Progress, show_table
+
+    ignored = {
+        "--save": options.save,
+        "--markdown": options.markdown is not None,
+        "--batches": options.batches != 1,
+        "--threads": options.threads is not None,
     }
+    for flag, given in ignored.items():
+        if given:
+            parser.error(f"--against: not allowed with {flag}")
+    chosen = _chosen(parser, options)
+    rows = []
+    try:
+        with against.checkout(options.against) as other, Progress(len(chosen)) as progress:
+            for case in chosen:
+                rows.append(against.compare(case, other, options.rounds, options.device))
+                progress.step(" | ".join(against.cells(rows[-1])))
+    except against.ComparisonError as error:
+        parser.error(f"--against: {error}")
+    show_table(
+        f"Medians of {options.rounds} rounds or more",
+        against.HEADINGS,
+        [against.cells(row) for row in rows],
+    )
+    print(f"\n{against.conclusion(rows)}")
+
+
+def _render(parser: Parser) -> None:
+    from jaxconv.bench import charts, page
+    from jaxconv.bench.saved import read_all
+
+    if not DOCS.is_dir():
+        parser.error(f"--render: there is no folder {DOCS} here; run it where the repository is")
+    _needs_matplotlib(parser, "--render")
+    try:
+        files = read_all(SAVED)
+    except ValueError as error:
+        parser.error(f"--render: {error}")
+    charts.draw(files, DOCS)
+    write_text(DOCS / "benchmarks.md", page.text(files))
+
+
+def _chosen(parser: Parser, options: argparse.Namespace) -> list[Any]:
+    from jaxconv.bench.sections import cases_of
+
+    named = [name for name in ("catalogue", "geometries", "growth") if getattr(options, name)]
+    cases = cases_of(*(named or ("ops", "networks")))
+    for text in options.only or ():
+        if not any(text in case.name for case in cases):
+            names = ", ".join(case.name for case in cases)
+            parser.error(f"--only: no name has {text!r} in it; there are {names}")
+    return [
+        case
+        for case in cases
+        if options.only is None or any(text in case.name for text in options.only)
+    ]
 
 
 def _device(parser: Parser, name: str | None) -> Any:
@@ -147,9 +238,9 @@ def _set_threads(parser: Parser, threads: int | None) -> None:
     torch.set_num_threads(threads)
 
 
-def _check_plot(parser: Parser) -> None:
+def _needs_matplotlib(parser: Parser, flag: str) -> None:
     try:
         with needs("train"):
             importlib.import_module("matplotlib")
     except MissingExtraError as error:
-        parser.error(f"--plot: {error}")
+        parser.error(f"{flag}: {error}")

@@ -1,6 +1,6 @@
-"""Compiling the contestants, and letting them take turns.
+"""Compile the contestants and let them take turns.
 
-Autodiff takes part twice: how far it is from itself is the noise.
+One contestant takes part twice: how far it is from itself is the noise.
 """
 
 import functools
@@ -10,9 +10,9 @@ import random
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
@@ -24,6 +24,11 @@ from jaxconv.bench.subject import Program, Subject
 from jaxconv.compiler import largest_array
 
 AGAIN = "autodiff again"
+PYTORCH = "PyTorch"
+# Who takes part: in full, without options and PyTorch, and where ours is the one to be known best.
+ALL = ("ours", "ours + options", "autodiff", "autodiff + options", AGAIN, PYTORCH)
+DEFAULTS = ("ours", "autodiff", AGAIN)
+OURS_TWICE = ("ours", "ours again", "autodiff")
 # Of contests that are over sooner than this, so many times as many rounds at most.
 ENOUGH_S = 1.0
 MORE = 10
@@ -53,6 +58,13 @@ class Timing:
     def median_ms(self) -> float:
         """The median of all rounds."""
         return 1e3 * statistics.median(self.seconds)
+
+    def summary(self) -> tuple[float, ...]:
+        """The smallest of the seconds, their quartiles and the largest: median in the middle."""
+        if len(self.seconds) == 1:
+            return (self.seconds[0],) * 5
+        quartiles = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (min(self.seconds), *quartiles, max(self.seconds))
 
 
 @dataclass(frozen=True)
@@ -106,10 +118,22 @@ def _fingerprint(program: str) -> str:
     return hashlib.sha256(numbered.encode()).hexdigest()[:16]
 
 
-def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> Result:
-    """All contestants on one op or network, in turns.
+def noise(timings: Mapping[str, Timing]) -> float:
+    """How far the contestant that takes part twice is from itself, relative to its time."""
+    (again,) = (who for who in timings if who.endswith(" again"))
+    return abs(timings[again].median_ms / timings[again.removesuffix(" again")].median_ms - 1)
 
-    The turns of a round are in an order of its own, so that nobody always comes after the same.
+
+def measure(
+    subject: Subject,
+    rounds: int,
+    device: str,
+    ceilings: Ceilings,
+    contestants: Sequence[str] = ALL,
+) -> Result:
+    """Time some contestants on one op or network, in turns.
+
+    The turns of a round are in an order of its own, so that nobody always follows the same one.
     """
     residuals = {}
     contests: dict[str, dict[str, tuple[Turn, Timing]]] = {}
@@ -123,33 +147,39 @@ def measure(subject: Subject, rounds: int, device: str, ceilings: Ceilings) -> R
             # The same arrays for all, not equal ones: it counts where in memory they lie.
             shared = program._replace(args=arrays.setdefault(direction, program.args))
             contest = contests.setdefault(direction, {})
-            settings: dict[str, dict[str, str]] = {name: {}}
-            options = jaxconv.compiler_options(
-                device, largest_array=largest_array(shared.function, *shared.args)
-            )
-            if options:
-                settings[f"{name} + options"] = options
-            if name == "autodiff":
-                settings[AGAIN] = {}
-            for who, extra in settings.items():
-                run, timing = compiled(shared, extra, again=device != "cpu")
+            for who, options in _settings(name, shared, device, contestants).items():
+                run, timing = compiled(shared, options, again=device != "cpu")
                 contest[who] = Turn(run, jax.block_until_ready, together), timing
-    where = pytorch.device_like(device)
+    where = pytorch.device_like(device) if PYTORCH in contestants else None
     if where is not None:
         pytorch.prepare(where)
         for direction, run in subject.on_torch(where).items():
-            contests[direction]["PyTorch"] = (
+            contests[direction][PYTORCH] = (
                 Turn(run, pytorch.waiting_on(where), together),
                 Timing(),
             )
     for contest in contests.values():
-        _take_turns(list(contest.values()), rounds)
+        take_turns(list(contest.values()), rounds)
     floors = {direction: ceilings.floor_ms(works) for direction, works in subject.work().items()}
     timings = {
         direction: {who: timing for who, (_, timing) in contest.items()}
         for direction, contest in contests.items()
     }
     return Result(timings, floors, residuals)
+
+
+def _settings(
+    name: str, program: Program, device: str, contestants: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """The contestants that are compiled from this program, and the options of each."""
+    settings: dict[str, dict[str, str]] = {who: {} for who in (name, f"{name} again")}
+    if f"{name} + options" in contestants:
+        options = jaxconv.compiler_options(
+            device, largest_array=largest_array(program.function, *program.args)
+        )
+        if options:
+            settings[f"{name} + options"] = options
+    return {who: options for who, options in settings.items() if who in contestants}
 
 
 class Turn:
@@ -175,8 +205,15 @@ class Turn:
         return (time.perf_counter() - start) / self.calls
 
 
-def _take_turns(contest: list[tuple[Turn, Timing]], rounds: int) -> None:
-    """So many rounds, and more of what is quick: its noise is larger.
+class Timed(Protocol):
+    """Whoever takes turns."""
+
+    def seconds_a_call(self) -> float:
+        """Take a turn, and say how long a call took."""
+
+
+def take_turns(contest: Sequence[tuple[Timed, Timing]], rounds: int) -> None:
+    """Take so many rounds, and more of what is quick: its noise is larger.
 
     Each is taken twice, and the second counts, as one step of training comes after another: what
     the one before left in caches, and of memory to use again, is of one's own making.

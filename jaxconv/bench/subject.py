@@ -20,7 +20,7 @@ class Subject(Protocol):
         """The same on so many times as many examples."""
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
-        """With `jaxconv` as `ops`, or with its twin."""
+        """With `jaxconv` as `ops`, or with `jaxconv.reference`."""
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
         """The same in PyTorch, ready to be called; {} if it has no such thing.

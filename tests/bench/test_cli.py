@@ -1,16 +1,16 @@
 """The command line: what it writes, and its one-line answers to bad usage."""
 
-import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
-from jaxconv.bench import cases, contestants, floors, networks
+from jaxconv.bench import cases, contestants, floors, geometries, growth, networks
 from jaxconv.bench.cases import Case
 from jaxconv.bench.cli import main
 from jaxconv.bench.floors import Ceilings
+from jaxconv.bench.saved import read
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def two_ops(monkeypatch):
     """Only tiny things to measure, and a machine whose ceilings are known."""
+    monkeypatch.setattr(contestants, "MORE", 1)
     tiny = {"relu tiny": Case("relu", ((2, 3),)), "tanh tiny": Case("tanh", ((2, 3),))}
     monkeypatch.setattr(cases, "CASES", tiny)
     monkeypatch.setattr(networks, "NETWORKS", {})
@@ -25,23 +26,62 @@ def two_ops(monkeypatch):
 
 
 def test_everything_is_written(two_ops, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(contestants, "MORE", 1)
-    table, picture, data = tmp_path / "t.md", tmp_path / "p.png", tmp_path / "d.json"
-    files = ["--json", str(data), "--markdown", str(table), "--plot", str(picture)]
-    main(["--only", "relu", "--rounds", "2", "--batches", "3", "--device", "cpu", *files])
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--rounds", "2", "--batches", "3", "--device", "cpu", "--save"]
+    main(["--only", "relu", *arguments, "--markdown", "t.md"])
     out = capsys.readouterr().out
     assert "relu tiny" in out
     assert "tanh" not in out
-    document = json.loads(data.read_text())
-    assert list(document["results"]) == ["relu tiny"]
-    assert (document["about"]["rounds"], document["about"]["batches"]) == (2, 3)
-    assert len(document["results"]["relu tiny"]["both"]["ours"]["seconds"]) == 2
-    assert "| relu tiny |" in table.read_text()
-    assert picture.stat().st_size > 1000
+    assert "Time of autodiff / ours in 1 cases" in out
+    assert "| relu tiny |" in Path("t.md").read_text()
+    (file,) = Path("benchmarks").iterdir()
+    assert file.name.endswith("-batches3.json")
+    main(["--only", "tanh", *arguments])
+    saved = read(file)
+    assert list(saved.results("ops")) == ["relu tiny", "tanh tiny"]
+    assert {(run.rounds, run.batches) for run in saved.runs.values()} == {(2, 3)}
 
 
-def test_the_catalogue_instead(two_ops, monkeypatch, capsys):
-    monkeypatch.setattr(contestants, "MORE", 1)
+def test_a_case_that_fails_does_not_end_the_run(two_ops, monkeypatch, capsys):
+    broken = Case("relu", ((2, 3),), {"slope": 1})
+    monkeypatch.setattr(cases, "CASES", {"broken": broken, **cases.CASES})
+    with pytest.raises(SystemExit) as stop:
+        main(["--rounds", "1"])
+    assert stop.value.code == 1
+    out, err = capsys.readouterr()
+    assert "tanh tiny" in out
+    assert "Failed:\nbroken: TypeError: relu" in err
+
+
+def test_geometries_and_growth(two_ops, monkeypatch, capsys):
+    small = growth.LAYERS["1×1, 64→64"].at(1, 4, 8)
+    monkeypatch.setattr(geometries, "GEOMETRIES", {"small": small})
+    monkeypatch.setattr(growth, "POINTS", {"point": small})
+    main(["--geometries", "--rounds", "1"])
+    assert "small" in capsys.readouterr().out
+    main(["--growth", "--rounds", "1"])
+    assert "Less work that takes longer than more: 0." in capsys.readouterr().out
+
+
+def test_the_page_is_rendered(two_ops, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["--render"])
+    assert capsys.readouterr().err.startswith("bench: --render: there is no folder docs here")
+    Path("docs").mkdir()
+    main(["--save", "--rounds", "1"])
+    main(["--render"])
+    assert Path("docs/benchmarks.md").read_text().startswith("# Benchmarks")
+    assert Path("docs/benchmarks.svg").read_text().startswith("<?xml")
+    Path("benchmarks/other.json").write_text("[]")
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(["--render"])
+    assert stop.value.code == 2
+    assert "benchmarks/other.json holds no measurements" in capsys.readouterr().err
+
+
+def test_the_catalogue_instead(two_ops, capsys):
     main(["--catalogue", "--only", "hard_tanh", "--rounds", "1"])
     out = capsys.readouterr().out
     assert "hard_tanh" in out
@@ -57,9 +97,11 @@ def test_the_catalogue_instead(two_ops, monkeypatch, capsys):
         (["--batches", "0"], "argument --batches: must be 1 or more, but '0' came"),
         (["--threads", "many"], "argument --threads: must be 1 or more, but 'many' came"),
         (["--device", "abacus"], "--device: JAX finds no 'abacus' here; it has cpu"),
-        (["--json", "no/where.json"], "argument --json: there is no folder"),
         (["--markdown", "."], "argument --markdown: . is a folder"),
-        (["--plot", "no/where.png"], "argument --plot: there is no folder"),
+        (["--markdown", "no/where.md"], "argument --markdown: there is no folder"),
+        (["--against", "no/where"], "--against: 'no/where' is neither a folder with jaxconv in it"),
+        (["--against", "HEAD", "--save"], "--against: not allowed with --save"),
+        (["--growth", "--geometries"], "argument --geometries: not allowed with argument --growth"),
         (["--fast"], "unrecognized arguments: --fast"),
     ],
 )
@@ -77,7 +119,7 @@ def test_bad_usage_is_answered_in_one_line(two_ops, arguments, answer, capsys):
     ("arguments", "module", "answer"),
     [
         (["--threads", "2"], "torch", "--threads: PyTorch is not installed"),
-        (["--plot", "p.png"], "matplotlib", "--plot: matplotlib is not installed; it comes with"),
+        (["--render"], "matplotlib", "--render: matplotlib is not installed; it comes with"),
     ],
 )
 def test_what_is_missing_is_said_at_once(two_ops, arguments, module, answer, monkeypatch, capsys):
@@ -106,6 +148,6 @@ def test_both_entries_are_the_command(file, monkeypatch, capsys):
         runpy.run_path(str(ROOT / file), run_name="__main__")
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    flags = "only catalogue rounds batches device threads json markdown plot"
-    for flag in flags.split():
+    flags = "geometries growth catalogue only rounds batches device threads save markdown"
+    for flag in [*flags.split(), "against", "render"]:
         assert f"--{flag}" in out

@@ -5,7 +5,7 @@ import pytest
 
 import jaxconv
 from jaxconv.bench import contestants, pytorch
-from jaxconv.bench.contestants import AGAIN, Timing, Turn, compiled, measure
+from jaxconv.bench.contestants import AGAIN, Timing, Turn, compiled, measure, noise
 from jaxconv.bench.floors import Ceilings, Work
 from jaxconv.bench.subject import Program
 
@@ -43,6 +43,20 @@ def test_everybody_takes_part(torch, options, monkeypatch):
     assert result.residual_bytes == {"ours": 12}
 
 
+def test_fewer_can_take_part(monkeypatch):
+    monkeypatch.setattr(contestants, "MORE", 1)
+    for who in (contestants.DEFAULTS, contestants.OURS_TWICE):
+        result = measure(Doubling(), 1, "cpu", Ceilings(1, 24_000), who)
+        assert sorted(result.timings["forward"]) == sorted(who)
+        assert noise(result.timings["forward"]) >= 0
+
+
+def test_noise_is_that_of_whoever_takes_part_twice():
+    timings = {"ours": Timing(seconds=[0.010]), "autodiff": Timing(seconds=[0.020])}
+    assert noise(timings | {"ours again": Timing(seconds=[0.009])}) == pytest.approx(0.1)
+    assert noise(timings | {AGAIN: Timing(seconds=[0.021])}) == pytest.approx(0.05)
+
+
 def test_turns_of_every_round_are_in_an_order_of_its_own(monkeypatch):
     monkeypatch.setattr(contestants, "MORE", 1)
     calls = []
@@ -50,7 +64,7 @@ def test_turns_of_every_round_are_in_an_order_of_its_own(monkeypatch):
     contest = [
         (Turn(lambda name=name: calls.append(name), waited.append), Timing()) for name in "abcd"
     ]
-    contestants._take_turns(contest, 4)
+    contestants.take_turns(contest, 4)
     rounds = ["".join(calls[i : i + 8]) for i in range(0, 32, 8)]
     assert all(one[::2] == one[1::2] for one in rounds)  # a turn is two calls, one after the other
     assert all(sorted(one[::2]) == list("abcd") for one in rounds)
@@ -65,7 +79,7 @@ def test_what_is_quick_takes_more_turns(monkeypatch):
     for enough, turns in ((0, 2), (10, 3), (1000, 20)):
         monkeypatch.setattr(contestants, "ENOUGH_S", enough)
         timing = Timing()
-        contestants._take_turns([(Turn(lambda: None, lambda _: None), timing)], 2)
+        contestants.take_turns([(Turn(lambda: None, lambda _: None), timing)], 2)
         assert len(timing.seconds) == turns
 
 
@@ -112,4 +126,7 @@ def test_the_compiler_is_timed_and_asked(again):
 
 
 def test_the_median():
-    assert Timing(seconds=[0.003, 0.001, 0.009]).median_ms == 3
+    timing = Timing(seconds=[0.003, 0.001, 0.009])
+    assert timing.median_ms == 3
+    assert timing.summary() == pytest.approx((0.001, 0.002, 0.003, 0.006, 0.009))
+    assert Timing(seconds=[0.5]).summary() == (0.5,) * 5

@@ -204,7 +204,7 @@ def _transposed_refusals() -> Iterator[Refusal]:
 
 
 # On the way back of a stride autodiff's convolution is a slow loop on a CPU, whose vectors add in
-# parts. Ours adds one term after the other (docs/benchmarks.md, "How exact").
+# parts. Ours adds one term after the other (docs/lab/exactness.md).
 _IN_A_CHAIN: dict[str, Any] = {
     "slack": {"float32": 1.5},
     "reason": "one chain of additions, where XLA's slow loop has some: 1.43 with AVX2",

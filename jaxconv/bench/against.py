@@ -1,0 +1,212 @@
+"""Compare this checkout of jaxconv with another one, of another time.
+
+Each case is timed in four processes that take turns: two have this checkout, two have the other.
+The quicker of two counts, and how far the two are from each other is the noise: one process can be
+faster than another one of the same code, for as long as it lives. What is timed is forward +
+backward of an op, or a step of a network, compiled with default options.
+"""
+
+import ast
+import contextlib
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jaxconv
+from jaxconv.bench import summary
+from jaxconv.bench.cases import Case as Op
+from jaxconv.bench.contestants import Timing, take_turns
+from jaxconv.bench.convolution import Convolution
+from jaxconv.bench.sections import Case
+
+_HERE = Path(jaxconv.__file__).parents[1]
+_CHILD = Path(__file__).with_name("child.py")
+_TABLES = {"networks": "NETWORKS", "catalogue": "OPS"}
+
+HEADINGS = ("ms", "old", "new", "old / new", "noise", "compile s, old → new", "MB, old → new")
+
+
+class ComparisonError(Exception):
+    """There is nothing to be compared with."""
+
+
+class Row(NamedTuple):
+    """One case.
+
+    Attributes:
+        name: of it.
+        timings: of "old", "old again", "new" and "new again"; {} if one of them failed.
+        failure: what a process said when it failed, "" if none did.
+    """
+
+    name: str
+    timings: dict[str, Timing]
+    failure: str = ""
+
+    def quicker(self, which: str) -> Timing:
+        """Of the two processes with the "old" or the "new" checkout."""
+        return min(self._both(which), key=lambda timing: timing.median_ms)
+
+    @property
+    def noise(self) -> float:
+        """How far two processes with the same checkout are from each other."""
+        return max(
+            max(times) / min(times) - 1
+            for which in ("old", "new")
+            for times in [[timing.median_ms for timing in self._both(which)]]
+        )
+
+    def _both(self, which: str) -> tuple[Timing, Timing]:
+        return self.timings[which], self.timings[f"{which} again"]
+
+
+@contextlib.contextmanager
+def checkout(text: str) -> Iterator[Path]:
+    """The folder of the other checkout: `text`, or what git has under this name for a commit.
+
+    Raises:
+        ComparisonError: it is neither.
+    """
+    folder = Path(text)
+    if (folder / "jaxconv" / "__init__.py").is_file():
+        yield folder.resolve()
+        return
+    archive = ["git", "-C", str(_HERE), "archive", "--format=tar", text, "--", "jaxconv"]
+    done = subprocess.run(archive, capture_output=True, check=False)
+    if done.returncode:
+        raise ComparisonError(f"{text!r} is neither a folder with jaxconv in it nor a commit")
+    with (
+        tempfile.TemporaryDirectory() as made,
+        tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar,
+    ):
+        tar.extractall(made, filter="data")
+        yield Path(made).resolve()
+
+
+def compare(case: Case, other: Path, rounds: int, device: str | None) -> Row:
+    """Time one case in both checkouts, in turns."""
+    question = described(case) | {"device": device}
+    folders = {"old": other, "new": _HERE, "old again": other, "new again": _HERE}
+    try:
+        with contextlib.ExitStack() as stack:
+            children = {who: stack.enter_context(_Child(folder)) for who, folder in folders.items()}
+            # One after the other: compilations that compete take longer.
+            timings = {who: child.ask(question) for who, child in children.items()}
+            take_turns([(children[who], timing) for who, timing in timings.items()], rounds)
+    except ComparisonError as error:
+        return Row(case.name, {}, str(error))
+    return Row(case.name, timings)
+
+
+def described(case: Case) -> dict[str, Any]:
+    """The case in Python's own types, as `child.py` understands them."""
+    subject = case.subject
+    if isinstance(subject, Convolution):
+        return {
+            "op": "conv_general_dilated", "shapes": subject.shapes, "options": subject.arguments,
+            "labels": 0,
+        }  # fmt: skip
+    if isinstance(subject, Op):
+        return {
+            "op": subject.op, "shapes": subject.shapes, "options": subject.options,
+            "labels": subject.labels,
+        }  # fmt: skip
+    table = _TABLES[case.section]
+    return {"module": f"jaxconv.bench.{case.section}", "table": table, "name": case.name}
+
+
+class _Child:
+    """A process with a checkout; in a `with` statement it runs."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __enter__(self) -> "_Child":
+        path = os.pathsep.join(filter(None, (str(self._folder), os.environ.get("PYTHONPATH"))))
+        environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "2", "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            **os.environ, "PYTHONPATH": path,
+        }  # fmt: skip
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_CHILD)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            env=environment, cwd=self._folder,
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()  # there are no more questions, so it ends
+        self._errors.close()
+
+    def ask(self, question: dict[str, Any]) -> Timing:
+        """Let it compile a case."""
+        about = self._answer(repr(question))
+        if Path(about["package"]).parents[1] != self._folder:
+            raise ComparisonError(f"python takes jaxconv from {about['package']}, not from there")
+        return Timing(about["compile_s"], about["temporary_bytes"])
+
+    def seconds_a_call(self) -> float:
+        """Of one call, as the process itself measures it."""
+        return float(self._answer(""))
+
+    def _answer(self, question: str) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            self._process.wait()
+            self._errors.seek(0)
+            said = self._errors.read().strip().splitlines() or ["the process ended"]
+            which = "this checkout" if self._folder == _HERE else "the other checkout"
+            raise ComparisonError(f"{which}: {said[-1]}")
+        return ast.literal_eval(answer)
+
+
+def cells(row: Row) -> list[str]:
+    """A row of the table."""
+    if row.failure:
+        return [row.name, *["–"] * 5, row.failure]
+    old, new = row.quicker("old"), row.quicker("new")
+    return [
+        row.name,
+        summary.digits(old.median_ms),
+        summary.digits(new.median_ms),
+        f"{old.median_ms / new.median_ms:.2f}",
+        f"{row.noise:.0%}",
+        f"{old.compile_s:.2f} → {new.compile_s:.2f}",
+        f"{_megabytes(old)} → {_megabytes(new)}",
+    ]
+
+
+def _megabytes(timing: Timing) -> str:
+    return "–" if timing.temporary_bytes is None else summary.digits(timing.temporary_bytes / 1e6)
+
+
+def conclusion(rows: Iterable[Row]) -> str:
+    """How much faster it got, and every case that is slower beyond the noise."""
+    measured = [row for row in rows if not row.failure]
+    if not measured:
+        return "Nothing was compared."
+    usual = statistics.median(row.noise for row in measured)
+    compared = [
+        summary.Compared(
+            row.name,
+            row.quicker("new").median_ms,
+            row.quicker("old").median_ms,
+            max(row.noise, usual),
+        )
+        for row in measured
+    ]
+    return summary.conclusion(compared, "new", "old")

@@ -1,0 +1,74 @@
+"""Answer the questions of `against.py` about one case, with whatever jaxconv is installed.
+
+This file is run by its path in a process of its own, which imports another checkout of jaxconv, of
+another time. So it takes from the package only the ops, and for a network `on_jax`, which every
+version has. A question is a line of stdin and an answer is a line of stdout, each a Python literal:
+first the case, to be compiled, then any number of empty lines, each of which asks for one call.
+"""
+
+import ast
+import importlib
+import sys
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxconv
+
+
+def program(case: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """The function that is timed, and its arguments.
+
+    Args:
+        case: "op", "shapes" of the arrays that are differentiated, "options" and "labels" (integers
+            below this follow the arrays, 0 for none); or "module", "table" and "name" of a
+            subject of the package's own benchmark.
+    """
+    if "module" in case:
+        subject = getattr(importlib.import_module(case["module"]), case["table"])[case["name"]]
+        function, args = list(subject.on_jax(jaxconv).values())[-1]
+        return function, args
+    op = getattr(jaxconv, case["op"])
+    rng = np.random.default_rng(0)
+    arrays = [jnp.asarray(rng.standard_normal(s, np.float32)) for s in case["shapes"]]
+    count, rest = len(arrays), []
+    if case["labels"]:
+        rest = [jnp.arange(arrays[0].shape[0], dtype=jnp.int32) % case["labels"]]
+
+    def call(*arrays: Any) -> Any:
+        y = op(*arrays, **case["options"])
+        return y[0] if isinstance(y, tuple) else y
+
+    def both(dy: Any, *args: Any) -> Any:
+        y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
+        return y, pull(dy)
+
+    y = jax.eval_shape(call, *arrays, *rest)
+    dy = jnp.asarray(rng.standard_normal(y.shape, np.float32), y.dtype)
+    return both, (dy, *arrays, *rest)
+
+
+def main() -> None:
+    """Answer until there are no more questions."""
+    case = ast.literal_eval(sys.stdin.readline())
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever else is printed is no answer
+    with jax.default_device(jax.devices(case["device"])[0]):
+        jax.jit(jnp.negative).lower(jnp.zeros(3)).compile()  # the first compilation takes longer
+        function, args = program(case)
+        start = time.perf_counter()
+        executable = jax.jit(function).lower(*args).compile()
+        seconds = time.perf_counter() - start
+        held = getattr(executable.memory_analysis(), "temp_size_in_bytes", None)
+        about = {"package": jaxconv.__file__, "compile_s": seconds, "temporary_bytes": held}
+        print(repr(about), file=answers, flush=True)
+        for _ in sys.stdin:
+            start = time.perf_counter()
+            jax.block_until_ready(executable(*args))
+            print(time.perf_counter() - start, file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

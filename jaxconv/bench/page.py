@@ -1,0 +1,272 @@
+"""docs/benchmarks.md, written from the saved measurements."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from jaxconv.bench.charts import OVERVIEW, ROWS, growth_name, label
+from jaxconv.bench.contestants import PYTORCH, Result, noise
+from jaxconv.bench.convolution import KINDS
+from jaxconv.bench.geometries import GEOMETRIES, PAPERS
+from jaxconv.bench.growth import inversions
+from jaxconv.bench.machine import Machine
+from jaxconv.bench.report import NONE
+from jaxconv.bench.saved import Saved
+from jaxconv.bench.summary import Compared, backward, compared, digits, mean_faster, slower
+
+# Below the first a case is said to gain nothing, from the second on it is said to gain.
+LITTLE, MUCH = 1.1, 1.5
+SHOWN = 6  # of a list of what grew backwards
+
+_HEAD = f"""\
+# Benchmarks
+
+How long the ops and whole training steps of this library take, beside JAX's own gradient of the
+reference implementation ("autodiff") and, where it is installed, PyTorch. This page is rendered
+from the files in `benchmarks/`, one for each machine and version of JAX.
+
+```sh
+python scripts/bench.py                    # the ops and the training steps
+python scripts/bench.py --geometries       # {len(GEOMETRIES)} convolutions of {len(PAPERS)} well-known networks
+python scripts/bench.py --growth           # growing batches, sizes and channels
+python scripts/bench.py --against HEAD~1   # this checkout beside another one, a folder or a commit
+python scripts/bench.py --render           # this page
+```
+
+`--save` puts what is measured into the file of this machine, and `--only TEXT …` picks cases by
+their names. The contestants take turns in one process, in another order each round; a turn is two
+calls, of which the second counts; a figure is the median of all rounds. One contestant takes part
+twice: how far it is from itself is the noise. Unless a line says otherwise, a figure is the time of
+forward + backward, or of one step of plain SGD, in float32 with the compiler's default options.
+Older and more detailed measurements are [in the lab](lab/README.md).
+"""  # noqa: E501
+
+_KNOWN = """\
+## Convolutions of well-known networks
+
+Layers from the papers of networks from LeNet-5 to ConvNeXt, each one call of `conv_general_dilated`
+as Flax makes it; `jaxconv/bench/geometries.py` lists them with their sources.
+
+"""
+
+_GAINS = """\
+## When you gain, and when you do not
+
+You gain where the chain rule asks XLA for something that it has no fast code for: on a CPU the
+gradients of depthwise, grouped and transposed convolutions, and of pools. You do not gain where XLA
+computes both in the same way: plain convolutions on a GPU and, with a newer JAX, most dense ones on
+a CPU, too. Of the ops and training steps of `scripts/bench.py` these are, in brackets how many
+times faster than autodiff:
+
+"""
+
+_PRICE = """\
+## What it costs: compile time, and memory
+
+A fast form is more program to compile. The temporary memory is what the compiled step needs beside
+its arguments and results.
+
+"""
+
+_GROWTH = """\
+## How time grows
+
+The batch, the size of the images and the channels of a layer are doubled from step to step. A
+larger layer that takes less time, beyond the noise of both, shows a form that begins too late.
+
+"""
+
+
+def text(files: Sequence[Saved]) -> str:
+    """The page."""
+    parts = [_HEAD]
+    if not files:
+        parts.append("No measurements have been saved yet.\n")
+    else:
+        parts += [
+            f"![Times faster than autodiff, by op and by network]({OVERVIEW})\n",
+            "## Ops and training steps\n",
+            *(_ops(machine, group) for machine, group in _by_machine(files)),
+            _known(files),
+            _gains(files),
+            _price(files),
+            _growth(files),
+            _sources(files),
+        ]
+    return "\n".join(part for part in parts if part)
+
+
+def _by_machine(files: Sequence[Saved]) -> list[tuple[Machine, list[Saved]]]:
+    machines = dict.fromkeys(saved.machine for saved in files)
+    return [(machine, [s for s in files if s.machine == machine]) for machine in machines]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """In Markdown; the first columns are words, the others numbers."""
+    lines = [
+        f"| {' | '.join(head)} |",
+        "|" + "---|" * words + "---:|" * (len(head) - words),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _steps(saved: Saved) -> dict[str, Result]:
+    return saved.results("ops") | saved.results("networks")
+
+
+def _ops(machine: Machine, files: Sequence[Saved]) -> str:
+    """A machine's table: ours, autodiff and the ratio for each JAX, and the last PyTorch."""
+    head = ["ms"]
+    for saved in files:
+        head += [f"ours, JAX {saved.jax}", "autodiff", "times faster"]
+    rows = []
+    for name in ROWS:
+        cells, torch = [name], NONE
+        for saved in files:
+            timings = backward(_steps(saved)[name]) if name in _steps(saved) else None
+            if timings is None:
+                cells += [NONE] * 3
+                continue
+            ours, autodiff = timings["ours"].median_ms, timings["autodiff"].median_ms
+            cells += [digits(ours), digits(autodiff), f"{autodiff / ours:.2f}"]
+            torch = digits(timings[PYTORCH].median_ms) if PYTORCH in timings else torch
+        if cells[1:] != [NONE] * (3 * len(files)):
+            rows.append([*cells, torch])
+    return f"{machine}:\n\n{_table([*head, PYTORCH], rows)}" if rows else ""
+
+
+def _known(files: Sequence[Saved]) -> str:
+    columns = [(saved, compared(saved.results("geometries"))) for saved in files]
+    columns = [(saved, rows) for saved, rows in columns if rows]
+    if not columns:
+        return ""
+    head = ["times faster than autodiff", *(label(saved, files) for saved, _ in columns)]
+    lines = [
+        ["convolutions", *(str(len(rows)) for _, rows in columns)],
+        ["geometric mean", *(f"{mean_faster(rows):.2f}" for _, rows in columns)],
+        ["median", *(f"{statistics.median(r.faster for r in rows):.2f}" for _, rows in columns)],
+        ["slower than autodiff", *(str(len(slower(rows))) for _, rows in columns)],
+    ]
+    for kind in KINDS:
+        cells = [_mean_of_kind(rows, kind) for _, rows in columns]
+        if any(cell != NONE for cell in cells):
+            lines.append([f"{kind}, geometric mean", *cells])
+    late = [
+        [row.name, _geometry(row), label(saved, files), digits(row.new_ms), digits(row.old_ms),
+         f"{row.faster:.2f}", f"{row.noise:.0%}"]
+        for saved, rows in columns
+        for row in slower(rows)
+    ]  # fmt: skip
+    said = "None of them is slower than autodiff beyond the noise.\n"
+    if late:
+        head_late = ["slower than autodiff", "layer", "with", "ours, ms", "autodiff, ms",
+                     "times faster", "noise"]  # fmt: skip
+        table = _table(head_late, late, words=3)
+        said = f"These are slower than autodiff by more than the noise:\n\n{table}"
+    return f"{_KNOWN}{_table(head, lines)}\n{said}"
+
+
+def _mean_of_kind(rows: Sequence[Compared], kind: str) -> str:
+    of_kind = [row for row in rows if row.name in GEOMETRIES and GEOMETRIES[row.name].kind == kind]
+    return f"{mean_faster(of_kind):.2f}" if of_kind else NONE
+
+
+def _geometry(row: Compared) -> str:
+    return str(GEOMETRIES[row.name]) if row.name in GEOMETRIES else NONE
+
+
+def _gains(files: Sequence[Saved]) -> str:
+    """What gains and what does not, in words, for each file."""
+    lines = []
+    for saved in files:
+        rows = compared(_steps(saved))
+        if not rows:
+            continue
+        gains = sorted((r for r in rows if r.faster >= MUCH), key=lambda r: -r.faster)
+        level = [r for r in rows if r.faster < LITTLE and not r.is_slower]
+        kinds = {
+            f"at least {MUCH:g} times faster": gains,
+            f"less than {LITTLE:g} times faster": level,
+            "slower beyond the noise": slower(rows),
+        }
+        said = [f"{kind}: {_named(found)}" for kind, found in kinds.items() if found]
+        lines.append(f"- {label(saved, files)}: {'; '.join(said)}.\n")
+    return f"{_GAINS}{''.join(lines)}" if lines else ""
+
+
+def _two(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _named(rows: Sequence[Compared]) -> str:
+    return ", ".join(f"{row.name} ({_two(row.faster)})" for row in rows)
+
+
+def _price(files: Sequence[Saved]) -> str:
+    """Compile time and temporary memory of the networks, ours / autodiff's."""
+    measured = [(saved, saved.results("networks")) for saved in files]
+    measured = [(saved, results) for saved, results in measured if results]
+    names = dict.fromkeys(name for _, results in measured for name in results)
+    head = ["ours / autodiff"]
+    for saved, _ in measured:
+        head += [f"seconds to compile, {label(saved, files)}", "temporary MB"]
+    rows = [
+        [name, *(cell for _, results in measured for cell in _price_of(results.get(name)))]
+        for name in names
+    ]
+    return f"{_PRICE}{_table(head, rows)}" if rows else ""
+
+
+def _price_of(result: Result | None) -> list[str]:
+    if result is None:
+        return [NONE, NONE]
+    pair = [backward(result)[who] for who in ("ours", "autodiff")]
+    seconds = [NONE if t.compile_s is None else f"{t.compile_s:.2f}" for t in pair]
+    held = [NONE if t.temporary_bytes is None else digits(t.temporary_bytes / 1e6) for t in pair]
+    return [" / ".join(seconds), " / ".join(held)]
+
+
+def _growth(files: Sequence[Saved]) -> str:
+    parts = [_growth_of(saved, files) for saved in files if saved.results("growth")]
+    return _GROWTH + "\n".join(parts) if parts else ""
+
+
+def _growth_of(saved: Saved, files: Sequence[Saved]) -> str:
+    results = saved.results("growth")
+    ours, autodiff = inversions(results), inversions(results, "autodiff")
+    items = [str(hole) for hole in ours[:SHOWN]]
+    if len(ours) > SHOWN:
+        items.append(f"and {len(ours) - SHOWN} more, which are marked in the chart")
+    said = (
+        f"{label(saved, files)} ([chart]({growth_name(saved)})): of {len(results)} points,"
+        f" {_number(len(ours))} of ours and {_number(len(autodiff))} of autodiff's take longer than"
+        " a larger one.\n"
+    )
+    return said + "".join(["\n", *(f"- {item}\n" for item in items)] if items else [])
+
+
+def _number(count: int) -> str:
+    return str(count) if count else "none"
+
+
+def _sources(files: Sequence[Saved]) -> str:
+    lines = []
+    for saved in files:
+        runs = list(saved.runs.values())
+        days = sorted({run.date.partition(" ")[0] for run in runs})
+        when = " to ".join(dict.fromkeys((days[0], days[-1])))
+        versions = dict.fromkeys(
+            f"{name} {version}" for run in runs for name, version in run.versions.items()
+        )
+        commits = ", ".join(sorted({run.commit for run in runs if run.commit})) or "not known"
+        lines.append(
+            f"- {saved.machine}: {', '.join(versions)}; {when}; commit {commits};"
+            f" median noise {_noise(saved):.0%}.\n"
+        )
+    return f"## Where the figures are from\n\n{''.join(lines)}"
+
+
+def _noise(saved: Saved) -> float:
+    return statistics.median(
+        noise(backward(case.result)) for cases in saved.sections.values() for case in cases.values()
+    )

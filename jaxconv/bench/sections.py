@@ -1,0 +1,79 @@
+"""What there is to measure, and who takes part: the sections of a file of measurements."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE
+
+
+class Section(NamedTuple):
+    """Cases that answer one question.
+
+    Attributes:
+        load: gives the cases by name; what it imports is not needed before.
+        contestants: who takes part.
+    """
+
+    load: Callable[[], Mapping[str, Any]]
+    contestants: tuple[str, ...]
+
+
+def _ops() -> Mapping[str, Any]:
+    from jaxconv.bench import cases
+
+    return cases.CASES
+
+
+def _networks() -> Mapping[str, Any]:
+    from jaxconv.bench import networks
+
+    return networks.NETWORKS
+
+
+def _catalogue() -> Mapping[str, Any]:
+    from jaxconv.bench import catalogue
+
+    return catalogue.OPS
+
+
+def _geometries() -> Mapping[str, Any]:
+    from jaxconv.bench import geometries
+
+    return geometries.GEOMETRIES
+
+
+def _growth() -> Mapping[str, Any]:
+    from jaxconv.bench import growth
+
+    return growth.POINTS
+
+
+SECTIONS = {
+    "ops": Section(_ops, ALL),
+    "networks": Section(_networks, ALL),
+    "catalogue": Section(_catalogue, ALL),
+    "geometries": Section(_geometries, DEFAULTS),
+    "growth": Section(_growth, OURS_TWICE),
+}
+
+
+class Case(NamedTuple):
+    """One case and the section that it is of."""
+
+    section: str
+    name: str
+    subject: Any
+
+    @property
+    def contestants(self) -> tuple[str, ...]:
+        """Who takes part."""
+        return SECTIONS[self.section].contestants
+
+
+def cases_of(*sections: str) -> list[Case]:
+    """All cases of these sections, in order."""
+    return [
+        Case(section, name, subject)
+        for section in sections
+        for name, subject in SECTIONS[section].load().items()
+    ]
