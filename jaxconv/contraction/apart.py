@@ -9,6 +9,7 @@ is up to twice as fast; where it is not, it is a little slower than the plain fo
 spread the first dimension. Channels last.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -36,22 +37,21 @@ LEAST_CHANNELS = 16
 LEAST_PAIRS = 512
 MUCH_WORK = 2**25
 
-# dw of so many channels is computed at once, and not in blocks of images (`blocks.py`): 3×3
-# 256→256, 16×14×14, takes 13.7 ms so and 14.9 ms in blocks.
+# dw reads dy as a kernel as large as an image. Numbers of dy with which that leaves the cache: 3×3
+# 64→64, 14×14, takes 1.4 ms for 16 images and in the plain form 2.1 ms, for 64 5.8 ms and 24 ms.
+MANY_NUMBERS = 2**18
+# Where the library is slow fewer will do.
+MANY_NUMBERS_FOR_SLOW_LIBRARY = 2**17
+# dw of so many input channels is computed at once, and not in blocks of images (`blocks.py`): 3×3
+# 256→256, 16×14×14, takes 13.2 ms so and 14.1 ms in blocks.
 AT_ONCE = 256
-# So, too, of so many channels where there are too few terms for blocks: 64→64, 16×14×14, takes
-# 2.6 ms so and 8.6 ms in the plain form.
-AT_ONCE_OF_FEW_TERMS = 16
-# dw sums over examples and positions; with fewer of these terms blocks do not pay: 64·8·8 terms of
-# 64 channels take 3.7 ms in blocks and 3.3 ms in the plain form.
-MANY_TERMS = 6144
-# With so many channels fewer terms will do.
-MANY_CHANNELS = 48
-MANY_TERMS_OF_MANY = 4096
-# Examples below which the kernel as large as an image has too few channels for the library.
+# So, too, of so few: 3×3 3→32, 32×32×32, takes 0.67 ms so, 0.88 ms in blocks.
+FEW_CHANNELS = 8
+# And of so many at least, where the library is slow and dy too small for blocks.
+LEAST_CHANNELS_OF_SMALL = 16
+# Examples below which that kernel has too few channels for the library: 3×3 256→256, 4×14×14, takes
+# 4.4 ms so and 4.3 ms in the plain form.
 LEAST_EXAMPLES = 8
-# Multiply-adds below which the plain form of dw is taken.
-LEAST_WORK = 2**21
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
@@ -86,12 +86,9 @@ def times(e: Ints, numbers: Ints) -> Ints:
     return tuple(n * number for n, number in zip(e, numbers, strict=True))
 
 
-def has_few_terms(spec: ConvSpec, batch: int) -> bool:
-    """Whether a kernel gradient sums over too few examples and positions for blocks of images."""
-    terms = batch
-    for count in spec.output:
-        terms *= count
-    return terms < (MANY_TERMS if spec.channels_in < MANY_CHANNELS else MANY_TERMS_OF_MANY)
+def numbers_of_dy(spec: ConvSpec, batch: int) -> int:
+    """How many numbers the cotangent of y holds."""
+    return batch * math.prod(spec.output) * spec.channels_out
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
@@ -102,10 +99,17 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 
 
 def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    least = AT_ONCE_OF_FEW_TERMS if has_few_terms(spec, batch) else AT_ONCE
-    wide = spec.channels_in >= least and batch >= LEAST_EXAMPLES
-    much = wide and spec.multiply_adds(batch) >= LEAST_WORK
-    return much and spec.groups == 1 and max(distances(spec.dims, dtype)) > 1
+    numbers, channels = numbers_of_dy(spec, batch), spec.channels_in
+    if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1:
+        return False
+    if channels <= FEW_CHANNELS:
+        return numbers >= MANY_NUMBERS
+    if batch < LEAST_EXAMPLES:
+        return False
+    small = SLOW_LIBRARY and MANY_NUMBERS_FOR_SLOW_LIBRARY <= numbers < MANY_NUMBERS
+    if small and channels >= LEAST_CHANNELS_OF_SMALL:
+        return True
+    return channels >= AT_ONCE and numbers >= MANY_NUMBERS
 
 
 FORMS = (
@@ -122,8 +126,8 @@ FORMS = (
         name="apart",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"two dimensions of at least {AT_ONCE} input channels, or of"
-        f" {AT_ONCE_OF_FEW_TERMS} where there are few terms to sum",
+        when=f"two dimensions of at least {AT_ONCE} or at most {FEW_CHANNELS} input channels, and a"
+        " dy that leaves the cache",
         applies=_applies_to_kernel_gradient,
         run=kernel_gradient,
         needs_batch=True,

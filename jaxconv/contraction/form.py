@@ -28,6 +28,9 @@ class Inner(Protocol):
     def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
         """dw, of any spec."""
 
+    def with_factors_exchanged(self) -> "Inner":
+        """The same, for factors that come in the other order: a pair of precisions is turned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Form:

@@ -11,9 +11,9 @@ def rot180(w: Array, layout: Layout = "channels_last") -> Array:
     return lax.rev(w, _window_axes(w.ndim - 2, layout))
 
 
-def transposed(w: Array, groups: int) -> Array:
-    """The kernel of `ConvSpec.transposed`: backwards, and channels exchanged. Channels last."""
-    return rot180(swap_channels(w, groups))
+def transposed(w: Array, groups: int, layout: Layout = "channels_last") -> Array:
+    """The kernel of `ConvSpec.transposed`: backwards, and channels exchanged."""
+    return rot180(swap_channels(w, groups, layout), layout)
 
 
 def swap_channels(w: Array, groups: int, layout: Layout = "channels_last") -> Array:

@@ -2,12 +2,12 @@
 
 1. Exchange the roles of x and y where that is simpler (`roles.py`).
 2. Take the first form of the registry that applies, for each platform (`choose`).
-3. Run it (`contract`). The plain form is run in the layout of the call and with the roles as they
-   were, any other with channels last and the roles as exchanged. Where platforms differ in their
+3. Run it (`contract`). The plain form is run in the layout of the call, any other with channels
+   last. Where platforms differ in their
    forms, the branch is taken when the program is lowered for one of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from jaxconv.contraction import empty, plain
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
 from jaxconv.contraction.registry import FORMS, forms_of
-from jaxconv.contraction.roles import simplest
+from jaxconv.contraction.roles import Roles, simplest
 
 PLATFORMS = tuple(sorted({platform for form in FORMS for platform in form.platforms}))
 ROLES: dict[Contraction, tuple[Role, Role, Role]] = {
@@ -79,15 +79,30 @@ class Call:
         batch = (right if asked == "input_gradient" else left).shape[0]
         form, _ = choose(roles.contraction, roles.spec, batch, left.dtype, self.platform)
         if form in plain.FORMS:
-            return self.plain(asked, spec, left, right)
+            return self._plain_without_holes(roles, spec, left, right)
         *of_factors, of_result = ROLES[asked]
         last = (
             as_channels_last(factor, role, self.layout)
             for factor, role in zip((left, right), of_factors, strict=True)
         )
-        inner = Call(self.platform, roles.precision(self.precision))
+        inner = Call(self.platform, self.precision)
+        inner = inner.with_factors_exchanged() if roles.turns_factors else inner
         result = roles.result(form.run(roles.spec, *roles.factors(*last), inner))
         return from_channels_last(result, of_result, self.layout)
+
+    def _plain_without_holes(
+        self, roles: Roles, spec: ConvSpec, left: Array, right: Array
+    ) -> Array:
+        """The plain form with the roles as they were, unless that would sum over holes in x.
+
+        Of the other contractions lax makes the same program, whichever way it is said.
+        """
+        if roles.asked != "kernel_gradient" or not roles.exchanged:
+            return self.plain(roles.asked, spec, left, right)
+        dw = self.with_factors_exchanged().plain(
+            roles.contraction, roles.spec, *roles.factors(left, right)
+        )
+        return roles.result(dw, self.layout)
 
     def plain(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
         """The contraction, in the form that is always right."""
@@ -98,6 +113,11 @@ class Call:
     def correlate(self, spec: ConvSpec, x: Array, w: Array) -> Array:
         """y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k]."""
         return self.run("correlate", spec, x, w)
+
+    def with_factors_exchanged(self) -> "Call":
+        """The same, with a pair of precisions in the other order."""
+        pair = isinstance(self.precision, tuple)
+        return replace(self, precision=self.precision[::-1]) if pair else self
 
     def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
         """dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""

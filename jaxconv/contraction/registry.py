@@ -21,6 +21,7 @@ from jaxconv.contraction import (
     phases,
     plain,
     tiles,
+    turned,
 )
 from jaxconv.contraction.form import Contraction, Form
 
@@ -40,6 +41,7 @@ FORMS: tuple[Form, ...] = (
     # Three dimensions before two: what follows is measured in one and two.
     *depth.FORMS,
     *inner_products.FORMS,
+    *turned.FORMS,
     *phases.FORMS,
     # At once before in blocks: with many channels a block's kernel gradient fits no cache.
     *apart.FORMS,

@@ -12,11 +12,11 @@ of a convolution with a stride, gets the same forms.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from jax import Array
 
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import Layout
 from jaxconv.contraction.form import Contraction
 from jaxconv.contraction.kernels import transposed
 
@@ -53,15 +53,14 @@ class Roles:
             return right, transposed(left, self.spec.groups)
         return right, left
 
-    def result(self, result: Array) -> Array:
-        """What was asked for, from the result. Channels last."""
-        turned = self.exchanged and self.asked == "kernel_gradient"
-        return transposed(result, self.spec.groups) if turned else result
+    def result(self, result: Array, layout: Layout = "channels_last") -> Array:
+        """What was asked for, from the result."""
+        return transposed(result, self.spec.groups, layout) if self.turns_factors else result
 
-    def precision(self, precision: Any) -> Any:
-        """A pair of precisions in the order of the factors; dy and w for an input gradient."""
-        turned = self.exchanged and self.asked == "kernel_gradient" and isinstance(precision, tuple)
-        return precision[::-1] if turned else precision
+    @property
+    def turns_factors(self) -> bool:
+        """Whether the factors change places; those of an input gradient are dy and w, as of y."""
+        return self.exchanged and self.asked == "kernel_gradient"
 
 
 def simplest(asked: Contraction, spec: ConvSpec) -> Roles:

@@ -21,15 +21,11 @@ from jax import Array, lax
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import matrix, outer_products
 from jaxconv.contraction.form import Form, Inner
-from jaxconv.contraction.phases import MOST_PHASES
 from jaxconv.contraction.shifts import covered
 
 # Multiply-adds below which the plain form is taken: dx of 2×2 8→16, 16×16, two images, takes
 # 0.014 ms and in the plain form 0.016 ms.
 LEAST_WORK = 2**16
-# Of so many channels other forms are as fast: dx of 2×2 32→64 takes 1.4 ms in tiles and 1.2 ms in
-# phases.
-WIDE = 32
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
@@ -96,13 +92,8 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     )
 
 
-def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    narrow = spec.channels_in < WIDE or math.prod(spec.stride) > MOST_PHASES
-    return narrow and _are_tiles(spec, batch)
-
-
-def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    return spec.channels_in < WIDE and _are_tiles(spec, batch)
+def _gradient_applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    return _are_tiles(spec, batch)
 
 
 FORMS = (
@@ -119,17 +110,16 @@ FORMS = (
         name="tiles",
         contraction="input_gradient",
         platforms=("cpu",),
-        when=f"windows lie side by side, of less than {WIDE} input channels or of more than"
-        f" {MOST_PHASES} elements",
-        applies=_applies_to_input_gradient,
+        when="windows lie side by side, and there are no groups",
+        applies=_gradient_applies,
         run=input_gradient,
     ),
     Form(
         name="tiles",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"windows lie side by side, of less than {WIDE} input channels",
-        applies=_applies_to_kernel_gradient,
+        when="windows lie side by side, and there are no groups",
+        applies=_gradient_applies,
         run=kernel_gradient,
     ),
 )

@@ -71,7 +71,7 @@ EVERY_FORM = {
     "many groups of many channels": Large(
         _spec((10, 11), (3, 3), ((1, 1), (0, 1)), (429, 429), groups=33), 4
     ),
-    "few input channels": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (3, 40)), 8),
+    "few input channels": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (3, 40)), 16),
     "few output channels": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (20, 3)), 5),
     "windows side by side": Large(
         _spec((24, 27), (4, 3), ((1, 0), (0, 2)), (3, 20), stride=(4, 3)), 8
@@ -80,7 +80,7 @@ EVERY_FORM = {
     "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (5, 6)), 5),
     "a stride": Large(_spec((16, 17), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3)), 8),
     "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
-    "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 16),
+    "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 40),
     "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
     "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
     "a stride and an input dilation": Large(
