@@ -43,20 +43,30 @@ def _in_place(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
     return lax.cond(always, compute, lambda x, *_: x, x, *others)
 
 
-def unfused(compute: Callable[..., Array], *operands: Any) -> Array:
+def unfused(compute: Callable[..., Any], *operands: Any) -> Any:
     """compute(*operands), in a call that XLA is told not to inline.
 
     Nothing is fused into a call or out of it. An XLA that does not know the attribute inlines it as
     any other: the numbers are the same.
     """
 
-    def call(*operands: Any) -> Array:
+    def call(*operands: Any) -> Any:
         # What is called in there is inlined, as everywhere.
         with _inlineable(None):
             return compute(*operands)
 
     with _inlineable("false"):
         return jax.jit(call)(*operands)
+
+
+def in_a_call(compute: Callable[..., Any], x: Array, *others: Any) -> Any:
+    """compute(x, *others), on a CPU `unfused`.
+
+    On a mesh of Explicit axes a call would have to say how its arrays lie.
+    """
+    if explicit_sharding(x):
+        return compute(x, *others)
+    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
 
 
 def _inlineable(value: str | None) -> AbstractContextManager[Any]:

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.geometry import Ints, Windows
+from jaxconv.doubling import LONG, running_sum
+from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
 from jaxconv.sharding import explicit_sharding
 
@@ -183,14 +184,37 @@ def sum_back(g: Windows, part: Array) -> Array:
 
     Windows side by side repeat their part. Otherwise, as a window is a product of intervals, the
     sum may be taken one dimension after the other: if all at once are many terms, Σ ⌈K/s⌉ of them
-    instead of the product.
+    instead of the product; and, if there are many in one dimension, log ⌈K/s⌉ there.
     """
     if side_by_side(g):
         return _repeat(g, part)
-    at_once = math.prod(turns(g)) <= FEW_OFFSETS
-    for once in (g,) if at_once else [along(g, dim) for dim in range(g.dims)]:
-        part = add_back(once, partial(_inside, math.prod(once.window)), part)
+    if math.prod(turns(g)) <= FEW_OFFSETS:
+        return _sum_back_at_once(g, part)
+    for dim in range(g.dims):
+        once = along(g, dim)
+        long = turns(once)[dim] > LONG and once.dilation[dim] == 1
+        part = _sum_back_long(once, dim, part) if long else _sum_back_at_once(once, part)
     return part
+
+
+def _sum_back_at_once(g: Windows, part: Array) -> Array:
+    return add_back(g, partial(_inside, math.prod(g.window)), part)
+
+
+def _sum_back_long(g: Windows, dim: int, part: Array) -> Array:
+    """`sum_back` of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more.
+
+    Tile m is in the windows m − q + 1 … m, and its first r positions in m − q, too.
+    """
+    s, o, (low, _) = g.stride[dim], g.output[dim], g.padding[dim]
+    count, rest = divmod(g.window[dim], s)
+    edges = [(count - 1, count - 1) if a == dim else (0, 0) for a in range(g.dims)]
+    of_tiles = running_sum(g.spatial_axes[dim], count, padded(part, g.on_axes(edges, (0, 0))))
+
+    dx = _sum_back_at_once(placed(g, dim, s, s, low, o + count - 1), of_tiles)
+    if rest:
+        dx = dx + _sum_back_at_once(placed(g, dim, rest, s, low - count * s, o), part)
+    return dx
 
 
 def _inside(count: int, a: np.ndarray, part: Array) -> Array:
@@ -297,6 +321,42 @@ def along(g: Windows, dim: int) -> Windows:
         dilation=only(g.dilation, 1),
         padding=only(g.padding, (0, 0)),
     )
+
+
+def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int) -> Windows:
+    """`count` windows in one dimension of g; the first starts `low` positions before x."""
+
+    def here(values: Ints | Pairs, value: Any) -> Any:
+        return (*values[:dim], value, *values[dim + 1 :])
+
+    high = stride * (count - 1) + window - g.size[dim] - low
+    return replace(
+        g,
+        window=here(g.window, window),
+        stride=here(g.stride, stride),
+        dilation=here(g.dilation, 1),
+        padding=here(g.padding, (low, high)),
+        ceil_mode=False,
+    )
+
+
+def first_and_count(
+    g: Windows, border: Sequence[tuple[int, int]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per dimension and window the first offset within n and this border, and how many there are.
+
+    Where there is none the first is 0.
+    """
+    spans = []
+    for n, k, s, d, o, (before, _), (low, high) in zip(
+        g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
+    ):
+        start = s * np.arange(o) - before
+        first = np.clip(-((start + low) // d), 0, k)
+        stop = np.clip((n + high - 1 - start) // d + 1, 0, k)
+        count = np.maximum(stop - first, 0)
+        spans.append((np.where(count > 0, first, 0), count))
+    return spans
 
 
 def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[np.ndarray]:
