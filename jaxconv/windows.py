@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.doubling import LONG, running_sum
+from jaxconv.doubling import LONG_SUM, running_sum
 from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
 from jaxconv.sharding import explicit_sharding
@@ -192,7 +192,7 @@ def sum_back(g: Windows, part: Array) -> Array:
         return _sum_back_at_once(g, part)
     for dim in range(g.dims):
         once = along(g, dim)
-        long = turns(once)[dim] > LONG and once.dilation[dim] == 1
+        long = turns(once)[dim] > LONG_SUM and once.dilation[dim] == 1
         part = _sum_back_long(once, dim, part) if long else _sum_back_at_once(once, part)
     return part
 
@@ -240,6 +240,17 @@ def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
     return x, window_axes(g)
 
 
+def tiles_with_gaps(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+    """`tiles`, of windows that may have gaps between them."""
+    gaps = [max(s - k, 0) for s, k in zip(g.stride, g.window, strict=True)]
+    padding = [(low, high + gap) for (low, high), gap in zip(g.padding, gaps, strict=True)]
+    whole = tuple(k + gap for k, gap in zip(g.window, gaps, strict=True))
+    values, axes = tiles(replace(g, window=whole, padding=tuple(padding)), x, fill)
+    for axis, k, gap in zip(axes, g.window, gaps, strict=True):
+        values = lax.slice_in_dim(values, 0, k, axis=axis) if gap else values
+    return values, axes
+
+
 def window_axes(g: Windows) -> Ints:
     """The axes of `tiles` that run over a window's offsets."""
     return tuple(axis + dim + 1 for dim, axis in enumerate(g.spatial_axes))
@@ -284,8 +295,22 @@ def _sum_in_parts(g: Windows, x: Array) -> Array:
     if math.prod(g.window) <= FEW_OFFSETS:
         return pairwise_sum(list(views(g, x, 0)))
     for dim in reversed(range(g.dims)):
-        x = _sum_all(along(g, dim), x)
+        once = along(g, dim)
+        x = _sum_long(once, dim, x) if turns(once)[dim] > LONG_SUM else _sum_all(once, x)
     return x
+
+
+def _sum_long(g: Windows, dim: int, x: Array) -> Array:
+    """The sum of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more."""
+    s, o, (low, _), axis = g.stride[dim], g.output[dim], g.padding[dim], g.spatial_axes[dim]
+    count, rest = divmod(g.window[dim], s)
+
+    def sums(g: Windows) -> Array:
+        values, axes = tiles_with_gaps(g, x, 0)
+        return jnp.sum(values, axes)
+
+    total = running_sum(axis, count, sums(placed(g, dim, s, s, low, o + count - 1)))
+    return total + sums(placed(g, dim, rest, s, low - count * s, o)) if rest else total
 
 
 def _sum_all(g: Windows, x: Array) -> Array:

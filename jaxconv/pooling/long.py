@@ -21,7 +21,6 @@ Of x outside its borders nothing is found (`find`), so nothing is given.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxconv.doubling import Arrays, runs
-from jaxconv.geometry import Ints, Windows
+from jaxconv.geometry import Windows
 from jaxconv.memory import in_a_call
 from jaxconv.pooling.extremes import (
     Extreme,
@@ -41,7 +40,7 @@ from jaxconv.pooling.extremes import (
     index_dtype,
     tile_offsets,
 )
-from jaxconv.windows import placed, tiles
+from jaxconv.windows import placed, tiles_with_gaps
 
 
 class Runs(NamedTuple):
@@ -101,17 +100,6 @@ def runs_of(g: Windows) -> Runs:
     )
 
 
-def _laid_out(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
-    """`tiles`, of windows that may have gaps between them."""
-    gaps = [max(s - k, 0) for s, k in zip(g.stride, g.window, strict=True)]
-    padding = [(low, high + gap) for (low, high), gap in zip(g.padding, gaps, strict=True)]
-    whole = tuple(k + gap for k, gap in zip(g.window, gaps, strict=True))
-    values, axes = tiles(replace(g, window=whole, padding=tuple(padding)), x, fill)
-    for axis, k, gap in zip(axes, g.window, gaps, strict=True):
-        values = lax.slice_in_dim(values, 0, k, axis=axis) if gap else values
-    return values, axes
-
-
 def best(e: Extreme, g: Windows, x: Array) -> Array:
     """The extreme of each window; NaN if it holds one."""
     r = runs_of(g)
@@ -121,11 +109,11 @@ def best(e: Extreme, g: Windows, x: Array) -> Array:
 
     found = []
     if r.tile:
-        of_tiles = e.best(*_laid_out(r.tile, x, e.worst(x.dtype)))
+        of_tiles = e.best(*tiles_with_gaps(r.tile, x, e.worst(x.dtype)))
         (y,) = runs(better, r.axis, r.hop, r.whole, of_tiles, overlap=True)
         found.append(_of_windows(r, y))
     if r.part:
-        found.append(e.best(*_laid_out(r.part, x, e.worst(x.dtype))))
+        found.append(e.best(*tiles_with_gaps(r.part, x, e.worst(x.dtype))))
     return reduce(e.better, found)
 
 
@@ -135,7 +123,7 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     r, dtype = runs_of(g), index_dtype(g)
 
     def first(g: Windows) -> Arrays:
-        values, axes = _laid_out(g, x, e.worst(x.dtype))
+        values, axes = tiles_with_gaps(g, x, e.worst(x.dtype))
         if math.prod(g.window) == 1:
             y = jnp.squeeze(values, axes)
             return y, jnp.zeros_like(y, dtype)
@@ -271,7 +259,7 @@ def _hand_up(r: Runs, apart: int, left: Array, seen: Array) -> Array:
 
 def _value_at(g: Windows, index: Array, values: Array) -> Array:
     """Of windows without overlap the value at this offset; 0 if there is no such offset."""
-    laid, axes = _laid_out(g, values, 0)
+    laid, axes = tiles_with_gaps(g, values, 0)
     chosen = tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
     return jnp.sum(jnp.where(chosen, laid, 0), axes, dtype=values.dtype)
 
@@ -289,9 +277,9 @@ def add_up(e: Extreme, g: Windows, x: Array, values: Array) -> Array:
         return most, _where_tied(y, most, total) + _where_tied(other, most, more)
 
     def of(g: Windows) -> Arrays:
-        seen, axes = _laid_out(g, x, e.worst(x.dtype))
+        seen, axes = tiles_with_gaps(g, x, e.worst(x.dtype))
         most = e.best(seen, axes, keepdims=True)
-        tied = _where_tied(seen, most, _laid_out(g, values, 0)[0])
+        tied = _where_tied(seen, most, tiles_with_gaps(g, values, 0)[0])
         return jnp.squeeze(most, axes), jnp.sum(tied, axes, dtype=values.dtype)
 
     found = []

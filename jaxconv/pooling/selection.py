@@ -40,10 +40,14 @@ UNROLLED = 64
 REDUCED = 16
 """Windows side by side of more offsets are reduced at once."""
 
+LONG_ALMOST_BESIDE = 128
+"""`LONG` for windows of which at most two see a position, and which share little that doubling
+would save: 4 × 8192 × 64, window 64, stride 33, 2.5 ms offset by offset and 4.1 by doubling."""
+
 
 def stages(g: Windows, *, reduced: bool = True) -> tuple[Windows, ...]:
     """The windows to go through one after the other; `reduced` if tiles may be one reduction."""
-    few = math.prod(g.window) <= UNROLLED and max(g.window) <= LONG
+    few = math.prod(g.window) <= UNROLLED and not (_by_doubling(g) if reduced else is_long(g))
     if few or (reduced and side_by_side(g)):
         return (g,)
     return tuple(along(g, dim) for dim in reversed(range(g.dims)))
@@ -60,7 +64,7 @@ def best_of(e: Extreme, g: Windows, x: Array) -> Array:
     """The extreme of each window of one stage."""
     if _is_reduced(g):
         return e.best(*tiles(g, x, e.worst(x.dtype)))
-    if is_long(g):
+    if _by_doubling(g):
         return long.best(e, g, x)
     return reduce(e.better, views(g, x, e.worst(x.dtype)))
 
@@ -70,8 +74,13 @@ def _is_reduced(g: Windows) -> bool:
 
 
 def is_long(g: Windows) -> bool:
-    """Whether a stage is gone through by doubling, if its windows are not reduced at once."""
+    """Whether the windows of a stage have more elements along a dimension than to go through."""
     return max(g.window) > LONG
+
+
+def _by_doubling(g: Windows) -> bool:
+    """Whether the extremes of a stage that is not reduced at once are found by doubling."""
+    return max(g.window) > (LONG if max(turns(g)) > 2 else LONG_ALMOST_BESIDE)
 
 
 def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
@@ -85,7 +94,7 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
         count = math.prod(g.window)
         y, found = first_of(e, axes, count, values, tile_offsets(g, seen=True))
         return y, found.astype(index_dtype(g))
-    if is_long(g):
+    if _by_doubling(g):
         return long.find(e, g, x)
     if x.size < LEAST_MATCHED:
         return _by_comparing(e, g, x)
@@ -156,7 +165,7 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
         tiled, axes = tiles(g, values, 0)
         chosen = tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
         return jnp.sum(jnp.where(chosen, tiled, 0), axes, dtype=values.dtype)
-    if is_long(g):
+    if _by_doubling(g):
         return long.pick(g, index, values)
     seen = enumerate(views(g, values, 0))
     return reduce(jnp.add, (jnp.where(index == a, view, 0) for a, view in seen))
@@ -165,6 +174,6 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
 def give(g: Windows, index: Array, dy: Array) -> Array:
     """Each window's dy at its offset `index`: the transpose of `pick`."""
     holes = any(min(each) > 1 for each in zip(g.stride, g.dilation, strict=True))
-    if is_long(g) and (holes or max(turns(g)) > LONG):
+    if _by_doubling(g) and (holes or max(turns(g)) > LONG):
         return long.give(g, index, dy)
     return give_at(g, index, dy)

@@ -10,14 +10,14 @@ from rules import assert_close, assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.doubling import LONG, running_sum
+from jaxconv.doubling import LONG, LONG_SUM, running_sum
 from jaxconv.jaxprs import equations
 
 
 def geometry(seed, *, dilated=True):
     """The shape of an x in channels_last, a long window and its options."""
     rng = np.random.default_rng(seed)
-    window = int(rng.integers(LONG + 1, 4 * LONG))
+    window = int(rng.integers(LONG + 1, 5 * LONG))
     stride = int(rng.choice([1, 1, 2, 3, rng.integers(1, window), window, window + 3]))
     dilation = int(rng.integers(1, 4)) if dilated and seed % 2 else 1
     span = dilation * (window - 1) + 1
@@ -70,6 +70,19 @@ def test_extremes(seed):
     both(op, x, window, options, seed)
 
 
+@pytest.mark.parametrize("ties", ["first", "all", "split"])
+def test_windows_of_padding_alone(ties):
+    """Three positions, and windows that step over all of them."""
+    options = {"window": 40, "stride": 1, "dilation": 5, "padding": 98, "ties": ties}
+    x = normal(0, (2, 3, 1))
+    y, pull = jax.vjp(partial(jaxconv.max_pool, **options), x)
+    want, pull_want = jax.vjp(partial(jaxconv.reference.max_pool, **options), x)
+    assert np.any(y == -np.inf)
+    np.testing.assert_array_equal(y, want)
+    dy = normal(1, y.shape)
+    assert_close(pull(dy)[0], pull_want(dy)[0])
+
+
 @pytest.mark.parametrize("op", ["avg_pool", "lp_pool"])
 @pytest.mark.parametrize("seed", range(8))
 def test_sums(seed, op):
@@ -80,7 +93,7 @@ def test_sums(seed, op):
     both(op, x, window, options, seed)
 
 
-@pytest.mark.parametrize("size", [LONG, LONG + 1, 100, 1000])
+@pytest.mark.parametrize("size", [LONG_SUM, LONG_SUM + 1, 1000])
 def test_response_norm(size):
     both_layers = [partial(ops.local_response_norm, size=size, alpha=3.0)
                    for ops in (jaxconv, jaxconv.reference)]  # fmt: skip
