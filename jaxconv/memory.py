@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv.arguments import at_least
 from jaxconv.sharding import explicit_sharding
 
 try:
@@ -33,7 +34,7 @@ def materialized(compute: Callable[..., Array], x: Array, *others: Any) -> Array
     condition here until it is run. The other branch is x itself, so the result takes the place of
     x, which a call (`unfused`) would not let it do.
     """
-    if x.nbytes < LEAST_BYTES:
+    if not at_least(x.nbytes, LEAST_BYTES):
         return compute(x, *others)
     return lax.platform_dependent(x, *others, cpu=partial(_in_place, compute), default=compute)
 
@@ -89,7 +90,7 @@ def padded(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
     if not any(map(any, edges)):
         return x
     # On a mesh of Explicit axes the copy would have to say how it lies.
-    if x.nbytes < LEAST_BYTES or explicit_sharding(x):
+    if not at_least(x.nbytes, LEAST_BYTES) or explicit_sharding(x):
         return pad(x)
     return lax.platform_dependent(x, cpu=lambda x: padded_copy(x, edges), default=pad)
 

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv.arguments import at_least
 from jaxconv.doubling import LONG_SUM, running_sum
 from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
@@ -280,7 +281,7 @@ def window_sum(g: Windows, x: Array) -> Array:
         return jnp.sum(values, axes)
     if explicit_sharding(x):
         return _sum_all(g, x)
-    if x.nbytes < LEAST_BYTES:
+    if not at_least(x.nbytes, LEAST_BYTES):
         return _sum_in_parts(g, x)
     return lax.platform_dependent(x, cpu=partial(_sum_in_parts, g), default=partial(_sum_all, g))
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv.arguments import at_least
 from jaxconv.geometry import Ints, Windows
 from jaxconv.memory import in_a_call
 from jaxconv.windows import add_back, first_and_count, landing
@@ -82,7 +83,7 @@ def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
     Else XLA's CPU backend would write an extreme once for each of the values that are compared
     with it, and search for an index again wherever it is asked for.
     """
-    if x.size < LEAST_MATCHED:
+    if not at_least(x.size, LEAST_MATCHED):
         return compute(x, *others)
     return in_a_call(compute, x, *others)
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv.arguments import at_least
 from jaxconv.doubling import LONG
 from jaxconv.geometry import Windows
 from jaxconv.pooling import long
@@ -96,7 +97,7 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
         return y, found.astype(index_dtype(g))
     if _by_doubling(g):
         return long.find(e, g, x)
-    if x.size < LEAST_MATCHED:
+    if not at_least(x.size, LEAST_MATCHED):
         return _by_comparing(e, g, x)
     return lax.platform_dependent(
         x, cpu=partial(_by_matching, e, g), default=partial(_by_comparing, e, g)
