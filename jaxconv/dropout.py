@@ -99,7 +99,7 @@ def drop_path(x: Array, rate: float, key: Array) -> Array:
         raise ValueError(f"{op}: x must be (N, ...), but its shape is ()")
     rate = _as_rate(op, rate)
     key = as_key(op, "key", key)
-    return _drop(x, rate, key, (len(x), *(1,) * (x.ndim - 1)))
+    return _drop(x, rate, key, (x.shape[0], *(1,) * (x.ndim - 1)))
 
 
 def _drop(x: Array, rate: float, key: Array, shape: tuple[int, ...]) -> Array:
@@ -124,16 +124,23 @@ def _masked(keep: float, shape: tuple[int, ...], x: Array, kept: Array) -> Array
 def _masked_forward(
     keep: float, shape: tuple[int, ...], x: Array, kept: Array
 ) -> tuple[Array, Array]:
-    # Along one axis, not flat: an array sharded over another stays where it is.
-    return _scaled(keep, x, kept), jnp.packbits(jnp.atleast_1d(kept), axis=-1)
+    # Along one axis, not flat: an array sharded over another stays where it is. How many bits an
+    # axis of unknown size leaves over in its last byte is unknown, too, so there they stay bytes.
+    packed = jnp.packbits(jnp.atleast_1d(kept), axis=-1) if _is_packed(shape) else kept
+    return _scaled(keep, x, kept), packed
+
+
+def _is_packed(shape: tuple[int, ...]) -> bool:
+    return all(isinstance(size, int) for size in shape[-1:])
 
 
 def _masked_backward(
     keep: float, shape: tuple[int, ...], bits: Array, dy: Array
 ) -> tuple[Array, None]:
-    count = shape[-1] if shape else 1
-    kept = jnp.unpackbits(bits, axis=-1, count=count).astype(bool).reshape(shape)
-    return _scaled(keep, dy, kept), None
+    if _is_packed(shape):
+        count = shape[-1] if shape else 1
+        bits = jnp.unpackbits(bits, axis=-1, count=count).astype(bool).reshape(shape)
+    return _scaled(keep, dy, bits), None
 
 
 _masked.defvjp(_masked_forward, _masked_backward)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv.arguments import at_least
 from jaxconv.sharding import explicit_sharding
 
 try:
@@ -33,7 +34,7 @@ def materialized(compute: Callable[..., Array], x: Array, *others: Any) -> Array
     condition here until it is run. The other branch is x itself, so the result takes the place of
     x, which a call (`unfused`) would not let it do.
     """
-    if x.nbytes < LEAST_BYTES:
+    if not at_least(x.nbytes, LEAST_BYTES):
         return compute(x, *others)
     return lax.platform_dependent(x, *others, cpu=partial(_in_place, compute), default=compute)
 
@@ -43,20 +44,30 @@ def _in_place(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
     return lax.cond(always, compute, lambda x, *_: x, x, *others)
 
 
-def unfused(compute: Callable[..., Array], *operands: Any) -> Array:
+def unfused(compute: Callable[..., Any], *operands: Any) -> Any:
     """compute(*operands), in a call that XLA is told not to inline.
 
     Nothing is fused into a call or out of it. An XLA that does not know the attribute inlines it as
     any other: the numbers are the same.
     """
 
-    def call(*operands: Any) -> Array:
+    def call(*operands: Any) -> Any:
         # What is called in there is inlined, as everywhere.
         with _inlineable(None):
             return compute(*operands)
 
     with _inlineable("false"):
         return jax.jit(call)(*operands)
+
+
+def in_a_call(compute: Callable[..., Any], x: Array, *others: Any) -> Any:
+    """compute(x, *others), on a CPU `unfused`.
+
+    On a mesh of Explicit axes a call would have to say how its arrays lie.
+    """
+    if explicit_sharding(x):
+        return compute(x, *others)
+    return lax.platform_dependent(x, *others, cpu=partial(unfused, compute), default=compute)
 
 
 def _inlineable(value: str | None) -> AbstractContextManager[Any]:
@@ -75,7 +86,7 @@ def padded(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
     if not any(map(any, edges)):
         return x
     # On a mesh of Explicit axes the copy would have to say how it lies.
-    if x.nbytes < LEAST_BYTES or explicit_sharding(x):
+    if not at_least(x.nbytes, LEAST_BYTES) or explicit_sharding(x):
         return _padded(x, edges)
     return lax.platform_dependent(
         x, cpu=partial(padded_copy, edges=edges), default=partial(_padded, edges=edges)
@@ -89,7 +100,7 @@ def padded_copy(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
     """
     if not any(map(any, edges)):
         return x
-    if x.nbytes < LEAST_BYTES:
+    if not at_least(x.nbytes, LEAST_BYTES):
         return _padded(x, edges)
     return unfused(partial(padded_by_rows, edges=edges), x)
 

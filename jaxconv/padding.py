@@ -127,6 +127,8 @@ _pad_compiled = jax.jit(_pad, static_argnums=(0, 1, 2), inline=True)
 def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
     """y[p] = x[π(p)] along every axis in `axes`; any widths, however wide, negative or both."""
     for axis, (low, high) in zip(axes, widths, strict=True):
+        if not (low or high):
+            continue
         before, inside, after = _parts(x.shape[axis], low, high, mode)
         x = jnp.concatenate(
             [
@@ -142,10 +144,12 @@ def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Arra
 def retract(dy: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
     """dx[q] = Σ_{p : π(p) = q} dy[p], the transpose of `extend`."""
     for axis, (low, high) in reversed(list(zip(axes, widths, strict=True))):
+        if not (low or high):
+            continue
         n = dy.shape[axis] - low - high
         before, inside, after = _parts(n, low, high, mode)
         start, laid = 0, []
-        for run in (*before, _Run(inside.start, 1, len(inside)), *after):
+        for run in (*before, _Run(inside.start, 1, inside.stop - inside.start), *after):
             piece = lax.slice_in_dim(dy, start, start + run.length, axis=axis)
             laid.append(_gather_back(piece, run, n, axis))
             start += run.length
@@ -161,13 +165,48 @@ class _Run(NamedTuple):
     length: int
 
 
-def _parts(n: int, low: int, high: int, mode: CopyMode) -> tuple[list[_Run], range, list[_Run]]:
+class _Kept(NamedTuple):
+    """Positions of the input from start to stop − 1."""
+
+    start: int
+    stop: int
+
+
+Parts = tuple[list[_Run], _Kept, list[_Run]]
+
+
+def _parts(n: int, low: int, high: int, mode: CopyMode) -> Parts:
     """Runs of π before the first position of the input, what is kept of it, runs after the last."""
+    if not isinstance(n, int):
+        return _parts_of_unknown(n, low, high, mode)
     p = np.arange(-low, n + high)
     source = _source(p, n, mode) if n else p
     kept = np.flatnonzero((p >= 0) & (p < n))
-    inside = range(p[kept[0]], p[kept[-1]] + 1) if kept.size else range(0)
+    inside = _Kept(int(p[kept[0]]), int(p[kept[-1]]) + 1) if kept.size else _Kept(0, 0)
     return _split(source[p < 0].tolist()), inside, _split(source[p >= n].tolist())
+
+
+def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
+    """`_parts` of an axis whose size is a symbol, known to be so large that none is copied twice.
+
+    The comparison raises JAX's error, with its advice, if that is not known.
+    """
+    reach = max(low, high) + (mode == "reflect")
+    if mode != "replicate" and n < reach:
+        raise ValueError(f"pad: mode {mode!r} needs {reach} positions to copy, but x has {n}")
+    first: dict[str, _Run] = {
+        "reflect": _Run(low, -1, low),
+        "replicate": _Run(0, 0, low),
+        "circular": _Run(n - low, 1, low),
+    }
+    last: dict[str, _Run] = {
+        "reflect": _Run(n - 2, -1, high),
+        "replicate": _Run(n - 1, 0, high),
+        "circular": _Run(0, 1, high),
+    }
+    before = [first[mode]] if low > 0 else []
+    after = [last[mode]] if high > 0 else []
+    return before, _Kept(max(-low, 0), n - max(-high, 0)), after
 
 
 def _source(p: np.ndarray, n: int, mode: CopyMode) -> Any:

@@ -21,7 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.geometry import Ints, Windows
+from jaxconv.arguments import at_least
+from jaxconv.doubling import LONG_SUM, running_sum
+from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
 from jaxconv.sharding import explicit_sharding
 
@@ -190,14 +192,37 @@ def sum_back(g: Windows, part: Array) -> Array:
 
     Windows side by side repeat their part. Otherwise, as a window is a product of intervals, the
     sum may be taken one dimension after the other: if all at once are many terms, Σ ⌈K/s⌉ of them
-    instead of the product.
+    instead of the product; and, if there are many in one dimension, log ⌈K/s⌉ there.
     """
     if side_by_side(g):
         return _repeat(g, part)
-    at_once = math.prod(turns(g)) <= FEW_OFFSETS
-    for once in (g,) if at_once else [along(g, dim) for dim in range(g.dims)]:
-        part = add_back(once, partial(_inside, math.prod(once.window)), part)
+    if math.prod(turns(g)) <= FEW_OFFSETS:
+        return _sum_back_at_once(g, part)
+    for dim in range(g.dims):
+        once = along(g, dim)
+        long = turns(once)[dim] > LONG_SUM and once.dilation[dim] == 1
+        part = _sum_back_long(once, dim, part) if long else _sum_back_at_once(once, part)
     return part
+
+
+def _sum_back_at_once(g: Windows, part: Array) -> Array:
+    return add_back(g, partial(_inside, math.prod(g.window)), part)
+
+
+def _sum_back_long(g: Windows, dim: int, part: Array) -> Array:
+    """`sum_back` of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more.
+
+    Tile m is in the windows m − q + 1 … m, and its first r positions in m − q, too.
+    """
+    s, o, (low, _) = g.stride[dim], g.output[dim], g.padding[dim]
+    count, rest = divmod(g.window[dim], s)
+    edges = [(count - 1, count - 1) if a == dim else (0, 0) for a in range(g.dims)]
+    of_tiles = running_sum(g.spatial_axes[dim], count, padded(part, g.on_axes(edges, (0, 0))))
+
+    dx = _sum_back_at_once(placed(g, dim, s, s, low, o + count - 1), of_tiles)
+    if rest:
+        dx = dx + _sum_back_at_once(placed(g, dim, rest, s, low - count * s, o), part)
+    return dx
 
 
 def _inside(count: int, a: np.ndarray, part: Array) -> Array:
@@ -221,6 +246,17 @@ def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
     for axis, o, k in reversed(list(zip(g.spatial_axes, g.output, g.window, strict=True))):
         x = x.reshape(*x.shape[:axis], o, k, *x.shape[axis + 1 :])
     return x, window_axes(g)
+
+
+def tiles_with_gaps(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+    """`tiles`, of windows that may have gaps between them."""
+    gaps = [max(s - k, 0) for s, k in zip(g.stride, g.window, strict=True)]
+    padding = [(low, high + gap) for (low, high), gap in zip(g.padding, gaps, strict=True)]
+    whole = tuple(k + gap for k, gap in zip(g.window, gaps, strict=True))
+    values, axes = tiles(replace(g, window=whole, padding=tuple(padding)), x, fill)
+    for axis, k, gap in zip(axes, g.window, gaps, strict=True):
+        values = lax.slice_in_dim(values, 0, k, axis=axis) if gap else values
+    return values, axes
 
 
 def window_axes(g: Windows) -> Ints:
@@ -252,7 +288,7 @@ def window_sum(g: Windows, x: Array) -> Array:
         return jnp.sum(values, axes)
     if explicit_sharding(x):
         return _sum_all(g, x)
-    if x.nbytes < LEAST_BYTES:
+    if not at_least(x.nbytes, LEAST_BYTES):
         return _sum_in_parts(g, x)
     return lax.platform_dependent(x, cpu=partial(_sum_in_parts, g), default=partial(_sum_all, g))
 
@@ -267,8 +303,22 @@ def _sum_in_parts(g: Windows, x: Array) -> Array:
     if math.prod(g.window) <= FEW_OFFSETS:
         return pairwise_sum(list(views(g, x, 0)))
     for dim in reversed(range(g.dims)):
-        x = _sum_all(along(g, dim), x)
+        once = along(g, dim)
+        x = _sum_long(once, dim, x) if turns(once)[dim] > LONG_SUM else _sum_all(once, x)
     return x
+
+
+def _sum_long(g: Windows, dim: int, x: Array) -> Array:
+    """The sum of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more."""
+    s, o, (low, _), axis = g.stride[dim], g.output[dim], g.padding[dim], g.spatial_axes[dim]
+    count, rest = divmod(g.window[dim], s)
+
+    def sums(g: Windows) -> Array:
+        values, axes = tiles_with_gaps(g, x, 0)
+        return jnp.sum(values, axes)
+
+    total = running_sum(axis, count, sums(placed(g, dim, s, s, low, o + count - 1)))
+    return total + sums(placed(g, dim, rest, s, low - count * s, o)) if rest else total
 
 
 def _sum_all(g: Windows, x: Array) -> Array:
@@ -304,6 +354,42 @@ def along(g: Windows, dim: int) -> Windows:
         dilation=only(g.dilation, 1),
         padding=only(g.padding, (0, 0)),
     )
+
+
+def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int) -> Windows:
+    """`count` windows in one dimension of g; the first starts `low` positions before x."""
+
+    def here(values: Ints | Pairs, value: Any) -> Any:
+        return (*values[:dim], value, *values[dim + 1 :])
+
+    high = stride * (count - 1) + window - g.size[dim] - low
+    return replace(
+        g,
+        window=here(g.window, window),
+        stride=here(g.stride, stride),
+        dilation=here(g.dilation, 1),
+        padding=here(g.padding, (low, high)),
+        ceil_mode=False,
+    )
+
+
+def first_and_count(
+    g: Windows, border: Sequence[tuple[int, int]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per dimension and window the first offset within n and this border, and how many there are.
+
+    Where there is none the first is 0.
+    """
+    spans = []
+    for n, k, s, d, o, (before, _), (low, high) in zip(
+        g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
+    ):
+        start = s * np.arange(o) - before
+        first = np.clip(-((start + low) // d), 0, k)
+        stop = np.clip((n + high - 1 - start) // d + 1, 0, k)
+        count = np.maximum(stop - first, 0)
+        spans.append((np.where(count > 0, first, 0), count))
+    return spans
 
 
 def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from jaxconv.arguments import (
     as_int,
     check_floating,
 )
+from jaxconv.doubling import LONG_SUM, running_sum
 from jaxconv.geometry import image_axes
 
 
@@ -113,6 +114,8 @@ def _window_sum(channel: int, below: int, above: int, x: Array) -> Array:
     below, above = min(below, channels), min(above, channels)
     widths = [(below, above) if axis == channel else (0, 0) for axis in range(x.ndim)]
     padded = jnp.pad(x, widths)
+    if below + above >= LONG_SUM:
+        return running_sum(channel, below + above + 1, padded)
     views = (
         lax.slice_in_dim(padded, start, start + channels, axis=channel)
         for start in range(below + above + 1)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, aligned
+from jaxconv.arguments import accumulator, aligned, as_number, at_least
 from jaxconv.memory import materialized
 
 
@@ -181,10 +181,11 @@ def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Arr
     return total_hat, along_hat, jnp.sum(dy, rows), jnp.sum(product, rows)
 
 
-def _count(g: Groups, x: Array) -> int:
+def _count(g: Groups, x: Array) -> Any:
     """How many numbers a group has; 1 for none, whose sums are 0."""
     channels = 1 if g.channel_groups is None else x.shape[g.affine[0]] // g.channel_groups
-    return max(1, g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes))
+    count = g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes)
+    return as_number(count, accumulator(x.dtype)) if at_least(count, 1) else 1
 
 
 def _mean(g: Groups, x: Array, values: Array) -> Array:

@@ -25,9 +25,10 @@ from jaxconv.arguments import (
     per_dimension,
 )
 from jaxconv.geometry import Ints, image_axes
+from jaxconv.pooling.extremes import LARGEST, by_itself, first_of
 from jaxconv.pooling.largest import extreme
 from jaxconv.pooling.mean import mean_compiled
-from jaxconv.pooling.selection import LARGEST, UNROLLED, by_itself, first_of
+from jaxconv.pooling.selection import UNROLLED
 from jaxconv.pooling.whole import tiling
 
 

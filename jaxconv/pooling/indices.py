@@ -21,9 +21,10 @@ from jaxconv.arguments import (
     per_dimension,
 )
 from jaxconv.geometry import Ints, Windows, image_axes
+from jaxconv.pooling.extremes import LARGEST, outer
 from jaxconv.pooling.largest import extreme_windows, first_backward
-from jaxconv.pooling.selection import LARGEST, find, outer, pick, stages
-from jaxconv.windows import landing
+from jaxconv.pooling.selection import find, pick, stages
+from jaxconv.windows import first_and_count
 
 
 def max_pool_with_indices(
@@ -101,8 +102,8 @@ def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Ar
         # What an earlier stage found lies in the row that this one chose.
         position = here if position is None else here + pick(stage, index, position)
         found.append(index)
-    tables = landing(g, ((0, 0),) * g.dims)
-    sees_x = outer(g, [np.any(table, axis=1) for table in tables], np.logical_and)
+    counts = [count > 0 for _, count in first_and_count(g, ((0, 0),) * g.dims)]
+    sees_x = outer(g, counts, np.logical_and)
     return (x, position if sees_x.all() else jnp.where(sees_x, position, -1)), found
 
 

@@ -1,6 +1,5 @@
 """Extreme pooling: a window's largest or smallest value, and who gets its cotangent."""
 
-import math
 from functools import partial
 
 import jax
@@ -18,8 +17,9 @@ from jaxconv.arguments import (
     check_option,
 )
 from jaxconv.geometry import Windows, make_windows
-from jaxconv.pooling.selection import LARGEST, SMALLEST, Extreme, best, find, give, stages
-from jaxconv.pooling.ties import add_up, how_many, pack, share_out, tied, unpack
+from jaxconv.pooling.extremes import LARGEST, SMALLEST, Extreme
+from jaxconv.pooling.selection import best, find, give, stages
+from jaxconv.pooling.ties import add_up, how_many, pack_each, share_out, tied, unpack_each
 
 
 def max_pool(
@@ -51,8 +51,9 @@ def max_pool(
 
     Saved for the backward pass: for "first" the index a as the smallest unsigned integer that
     holds it (one byte for windows up to 16 × 16), for the others one bit per window element, in
-    words of 8, 16 or 32 (two bytes for 3 × 3). Windows of more than 64 elements are gone
-    through one dimension after the other, with an index or with bits for each.
+    words of 8, 16 or 32 (two bytes for 3 × 3). Windows of more than 64 elements, or of more than
+    32 along a dimension, are gone through one dimension after the other, with an index or with
+    bits for each; where there are more than 32 along it, x is kept instead of bits.
 
     NaN: a window that holds one gives NaN, and its cotangent goes to the first NaN (or to
     all, or split). A window of padding alone gives −∞ and its cotangent goes nowhere;
@@ -219,7 +220,7 @@ def _tied(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
 
 
 def _tied_forward(e: Extreme, g: Windows, ties: Ties, x: Array) -> tuple[Array, list[list[Array]]]:
-    return _tied_best(e, g, ties, x), [pack(bits) for bits in tied(e, g, x)]
+    return _tied_best(e, g, ties, x), pack_each(g, tied(e, g, x))
 
 
 def _tied_backward(
@@ -227,12 +228,8 @@ def _tied_backward(
 ) -> tuple[Array]:
     share = dy.astype(accumulator(dy.dtype))
     if ties == "split":
-        found = [
-            unpack(packed, math.prod(stage.window))
-            for stage, packed in zip(stages(g, reduced=False), words, strict=True)
-        ]
-        share = share / how_many(g, found, share.dtype)
-    return (share_out(g, words, share).astype(dy.dtype),)
+        share = share / how_many(e, g, unpack_each(g, words), share.dtype)
+    return (share_out(e, g, words, share).astype(dy.dtype),)
 
 
 _tied.defvjp(_tied_forward, _tied_backward)
@@ -255,7 +252,7 @@ def _tied_best_jvp(
     """ẏ[i] = Σ_a share[i, a] · ẋ[s·i + d·a − low], the transpose of the backward pass."""
     (x,), (x_dot,) = primals, tangents
     found = tied(e, g, x)
-    y_dot = add_up(g, found, x_dot)
+    y_dot = add_up(e, g, found, x_dot)
     if ties == "split":
-        y_dot = y_dot / how_many(g, found, y_dot.dtype)
+        y_dot = y_dot / how_many(e, g, found, y_dot.dtype)
     return _tied_best(e, g, ties, x), y_dot

@@ -19,8 +19,8 @@ from jaxconv.arguments import (
     check_floating,
 )
 from jaxconv.geometry import Windows, make_windows
-from jaxconv.pooling.selection import outer
-from jaxconv.windows import landing, sum_back, window_sum
+from jaxconv.pooling.extremes import outer
+from jaxconv.windows import first_and_count, sum_back, window_sum
 
 
 def avg_pool(
@@ -121,5 +121,5 @@ def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> 
     if divisor is not None:
         return np.asarray(divisor, dtype)
     border = g.padding if include_pad else ((0, 0),) * g.dims
-    counts = [table.sum(axis=1) for table in landing(g, border)]
+    counts = [count for _, count in first_and_count(g, border)]
     return np.maximum(outer(g, counts, np.multiply), 1).astype(dtype)

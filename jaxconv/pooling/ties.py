@@ -2,45 +2,79 @@
 
 Which windows find their extreme at an offset is one bit each. Windows of many offsets are gone
 through one dimension after the other: a value ties in its window if its row ties among the rows
-and it ties in its row.
+and it ties in its row. Where windows are long in a dimension their bits would take more memory than
+the values, so the values are kept and compared again (`long.py`).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jaxconv.geometry import Windows
-from jaxconv.pooling.selection import Extreme, best_of, outer, stages
+from jaxconv.pooling import long
+from jaxconv.pooling.extremes import Extreme, outer
+from jaxconv.pooling.selection import best_of, is_long, stages
 from jaxconv.windows import add_back, landing, offsets, views
 
 
 def tied(e: Extreme, g: Windows, x: Array) -> list[list[Array]]:
-    """For each stage and each offset, which windows find their extreme there."""
+    """What says of each stage where its windows find their extreme.
+
+    For each offset one bit for each window; of a stage of long windows the values that it sees.
+    """
     found = []
     for stage in stages(g, reduced=False):
         y = best_of(e, stage, x)
-        seen = zip(views(stage, x, e.worst(x.dtype)), _inside(stage), strict=True)
-        found.append([((view == y) | jnp.isnan(view)) & inside for view, inside in seen])
+        if is_long(stage):
+            found.append([lax.stop_gradient(x)])
+        else:
+            seen = zip(views(stage, x, e.worst(x.dtype)), _inside(stage), strict=True)
+            found.append([((view == y) | jnp.isnan(view)) & inside for view, inside in seen])
         x = y
     return found
 
 
-def add_up(g: Windows, found: list[list[Array]], values: Array) -> Array:
+def pack_each(g: Windows, found: list[list[Array]]) -> list[list[Array]]:
+    """What `tied` has found, with bits in words."""
+    each = zip(stages(g, reduced=False), found, strict=True)
+    return [arrays if is_long(stage) else pack(arrays) for stage, arrays in each]
+
+
+def unpack_each(g: Windows, words: list[list[Array]]) -> list[list[Array]]:
+    """What `pack_each` has packed."""
+    each = zip(stages(g, reduced=False), words, strict=True)
+    return [
+        arrays if is_long(stage) else unpack(arrays, math.prod(stage.window))
+        for stage, arrays in each
+    ]
+
+
+def add_up(e: Extreme, g: Windows, found: list[list[Array]], values: Array) -> Array:
     """The sum of the values that tie, for each window."""
-    for stage, bits in zip(stages(g, reduced=False), found, strict=True):
-        seen = zip(bits, views(stage, values, 0), strict=True)
-        values = reduce(jnp.add, (jnp.where(bit, view, 0) for bit, view in seen))
+    for stage, arrays in zip(stages(g, reduced=False), found, strict=True):
+        values = _add_up_one(e, stage, arrays, values)
     return values
 
 
-def share_out(g: Windows, words: list[list[Array]], dy: Array) -> Array:
+def _add_up_one(e: Extreme, g: Windows, arrays: list[Array], values: Array) -> Array:
+    if is_long(g):
+        return long.add_up(e, g, arrays[0], values)
+    seen = zip(arrays, views(g, values, 0), strict=True)
+    return reduce(jnp.add, (jnp.where(bit, view, 0) for bit, view in seen))
+
+
+def share_out(e: Extreme, g: Windows, words: list[list[Array]], dy: Array) -> Array:
     """Each window's dy at every value that ties, in bits of `words`: the transpose of `add_up`."""
-    for stage, packed in reversed(list(zip(stages(g, reduced=False), words, strict=True))):
-        dy = add_back(stage, _if_tied, dy, *packed)
+    for stage, arrays in reversed(list(zip(stages(g, reduced=False), words, strict=True))):
+        if is_long(stage):
+            dy = long.share_out(e, stage, arrays[0], dy)
+        else:
+            dy = add_back(stage, _if_tied, dy, *arrays)
     return dy
 
 
@@ -48,13 +82,15 @@ def _if_tied(a: np.ndarray, dy: Array, *words: Array) -> Array:
     return jnp.where(bit_of(words, a), dy, 0)
 
 
-def how_many(g: Windows, found: list[list[Array]], dtype: Any) -> Array:
+def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: Any) -> Array:
     """How many values tie in each window; 1 in a window of padding alone."""
-    first, *later = found
-    counts = reduce(jnp.add, (bit.astype(dtype) for bit in first))
-    for stage, bits in zip(stages(g, reduced=False)[1:], later, strict=True):
-        seen = zip(bits, views(stage, counts, 0), strict=True)
-        counts = reduce(jnp.add, (jnp.where(bit, view, 0) for bit, view in seen))
+    first, *later = stages(g, reduced=False)
+    if is_long(first):
+        counts = long.add_up(e, first, found[0][0], jnp.ones_like(found[0][0], dtype))
+    else:
+        counts = reduce(jnp.add, (bit.astype(dtype) for bit in found[0]))
+    for stage, arrays in zip(later, found[1:], strict=True):
+        counts = _add_up_one(e, stage, arrays, counts)
     return jnp.maximum(counts, 1)
 
 

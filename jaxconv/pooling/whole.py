@@ -5,9 +5,9 @@ from jax import Array
 
 from jaxconv.arguments import Layout, as_array, as_bool, check_floating, check_number
 from jaxconv.geometry import Ints, Windows, image_axes
+from jaxconv.pooling.extremes import LARGEST
 from jaxconv.pooling.largest import extreme
 from jaxconv.pooling.mean import mean_compiled
-from jaxconv.pooling.selection import LARGEST
 
 
 def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "channels_last") -> Array:

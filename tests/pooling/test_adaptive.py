@@ -10,7 +10,8 @@ from rules import assert_close, assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.pooling import adaptive, selection
+from jaxconv.pooling import adaptive, extremes
+from jaxconv.pooling.selection import UNROLLED
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 7, 12])
@@ -28,10 +29,10 @@ def test_adaptive_windows(n, o):
 ODD = {"ties": None, "nan": np.nan, "-inf": -np.inf, "inf": np.inf, "-0": -0.0}
 
 
-@pytest.mark.parametrize("least", [0, selection.LEAST_MATCHED], ids=["in calls", "not"])
+@pytest.mark.parametrize("least", [0, extremes.LEAST_MATCHED], ids=["in calls", "not"])
 @pytest.mark.parametrize("name", [*ODD, "all -inf", "integers"])
 def test_offset_by_offset_finds_what_all_at_once_does(monkeypatch, name, least):
-    monkeypatch.setattr(selection, "LEAST_MATCHED", least)
+    monkeypatch.setattr(extremes, "LEAST_MATCHED", least)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 3, (3, 11, 2)).astype(np.float32)
     if ODD.get(name) is not None:
@@ -46,7 +47,7 @@ def test_offset_by_offset_finds_what_all_at_once_does(monkeypatch, name, least):
     assert index.dtype == index2.dtype
 
 
-@pytest.mark.parametrize(("n", "o"), [(2 * selection.UNROLLED + 3, 2), (3, 200)])
+@pytest.mark.parametrize(("n", "o"), [(2 * UNROLLED + 3, 2), (3, 200)])
 @pytest.mark.parametrize("op", ["adaptive_avg_pool", "adaptive_max_pool"])
 def test_windows_too_long_to_go_through(op, n, o):
     """And positions that are seen by too many of them."""

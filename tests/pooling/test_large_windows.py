@@ -26,6 +26,30 @@ GEOMETRIES = {
         {"window": (9, 8), "stride": 1, "dilation": 3, "padding": ((12, 12), (10, 11))},
     ),
     "one window": ((8, 9), {"window": (8, 9)}),
+    "long": ((90,), {"window": (70,), "stride": 1, "padding": ((30, 35),)}),
+    "long, tiles and a part": (
+        (150,),
+        {"window": (75,), "stride": (10,), "padding": ((30, 7),), "ceil_mode": True},
+    ),
+    "long, few tiles": ((150,), {"window": (75,), "stride": (35,), "padding": ((37, 0),)}),
+    "long, odd stride": ((120,), {"window": (64,), "stride": (3,), "padding": ((10, 30),)}),
+    "long, gaps": (
+        (400,),
+        {"window": (140,), "stride": (150,), "padding": 20, "ceil_mode": True},
+    ),
+    "long, a tile and a part": ((300,), {"window": (140,), "stride": (80,), "padding": 70}),
+    "long, dilated": ((100,), {"window": (35,), "stride": 1, "dilation": 3, "padding": 50}),
+    "long, holes": ((110,), {"window": (33,), "stride": (4,), "dilation": 3, "padding": 20}),
+    "long, stepping over x": ((5,), {"window": (40,), "stride": 1, "dilation": 5, "padding": 98}),
+    "long, one window": ((50,), {"window": (50,), "stride": 7}),
+    "long in two dimensions": (
+        (37, 40),
+        {"window": (34, 36), "stride": (2, 1), "padding": ((2, 0), (0, 3))},
+    ),
+    "long beside short": (
+        (6, 60),
+        {"window": (3, 40), "stride": (2, 3), "padding": ((1, 0), (9, 9))},
+    ),
 }
 
 

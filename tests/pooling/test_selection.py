@@ -13,8 +13,9 @@ import jaxconv
 import jaxconv.reference
 from jaxconv import memory, windows
 from jaxconv.geometry import make_windows
-from jaxconv.pooling import selection
-from jaxconv.pooling.selection import LARGEST, SMALLEST
+from jaxconv.pooling import extremes, selection
+from jaxconv.pooling.extremes import LARGEST, SMALLEST
+from jaxconv.sharding import reshape
 
 OPTIONS = {"stride": (1, 2), "padding": ((1, 0), (1, 1)), "dilation": (2, 1), "ceil_mode": True}
 
@@ -22,7 +23,8 @@ OPTIONS = {"stride": (1, 2), "padding": ((1, 0), (1, 1)), "dilation": (2, 1), "c
 @pytest.fixture(autouse=True)
 def _always(monkeypatch):
     """However small x is."""
-    monkeypatch.setattr(selection, "LEAST_MATCHED", 0)
+    for module in (extremes, selection):
+        monkeypatch.setattr(module, "LEAST_MATCHED", 0)
     for module in (memory, windows):
         monkeypatch.setattr(module, "LEAST_BYTES", 0)
     jax.clear_caches()
@@ -58,6 +60,10 @@ def test_both_ways_find_the_same(name, e):
     np.testing.assert_array_equal(index, index2)
 
 
+def in_a_row(x):
+    return reshape(x, (x.shape[0], 126, 1))
+
+
 POOLS = {
     "dilated": lambda ops, x: ops.max_pool(x, (2, 3), **OPTIONS),
     "strided": lambda ops, x: ops.max_pool(x, (3, 2), stride=(2, 1), padding=((1, 0), (0, 1))),
@@ -67,6 +73,9 @@ POOLS = {
     "power": lambda ops, x: ops.lp_pool(x, (5, 4), 3.0, stride=1, padding=((1, 2), (0, 1))),
     "whole": lambda ops, x: ops.global_max_pool(x),
     "adaptive": lambda ops, x: ops.adaptive_max_pool(x, (4, 3)),
+    "long": lambda ops, x: ops.max_pool(in_a_row(x), 40, stride=3, padding=17),
+    "long and tied": lambda ops, x: ops.max_pool(in_a_row(x), 50, stride=2, ties="split"),
+    "long mean": lambda ops, x: ops.avg_pool(in_a_row(x), 75, stride=2, padding=20),
     "adaptive mean": lambda ops, x: ops.adaptive_avg_pool(x, (4, 3)),
 }
 each_pool = pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
@@ -115,7 +124,7 @@ def test_over_two_devices(x, kind, pool):
     grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x)))))
     with jax.set_mesh(mesh):
         got = grad(sharded)
-    if kind == AxisType.Explicit and pool in (POOLS["mean"], POOLS["power"]):
+    if kind == AxisType.Explicit and pool in (POOLS["mean"], POOLS["power"], POOLS["long mean"]):
         assert_trees_close(jax.device_get(got), grad(x))  # summed in another order there
     else:
         np.testing.assert_array_equal(got, grad(x))
