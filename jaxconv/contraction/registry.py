@@ -36,13 +36,15 @@ FORMS: tuple[Form, ...] = (
     *groups.FORMS,
     # No groups. Tiles and products before what takes any window: they copy x once or not at all.
     *matrix.FORMS,
-    *tiles.FORMS,
+    *tiles.FORMS[:-1],
     *outer_products.FORMS,
     # Three dimensions before two: what follows is measured in one and two.
     *depth.FORMS,
     *inner_products.FORMS,
     *turned.FORMS,
     *phases.FORMS,
+    # Few and small groups, whose phases are not worth compiling.
+    *tiles.FORMS[-1:],
     # At once before in blocks: with many channels a block's kernel gradient fits no cache.
     *apart.FORMS,
     *blocks.FORMS,

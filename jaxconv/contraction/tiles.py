@@ -77,23 +77,37 @@ def _rows(spec: ConvSpec, w: Array) -> Array:
     return w.reshape(*(1,) * spec.dims, spec.taps * spec.channels_in, spec.channels_out)
 
 
-def _are_tiles(spec: ConvSpec, batch: int) -> bool:
-    """Whether the windows lie side by side, are more than one element, and are much work."""
-    several = spec.taps > 1 == math.prod(spec.dilation) and spec.groups == 1
-    return several and spec.stride == spec.window and spec.multiply_adds(batch) >= LEAST_WORK
+def _input_gradient_of_groups(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
+    pairs = zip(jnp.split(w, spec.groups, -1), jnp.split(dy, spec.groups, -1), strict=True)
+    each = [input_gradient(spec.one_group(), *pair, inner) for pair in pairs]
+    return jnp.concatenate(each, axis=-1)
+
+
+def _are_tiles(spec: ConvSpec) -> bool:
+    """Whether the windows lie side by side, and are more than one element."""
+    return spec.taps > 1 == math.prod(spec.dilation) and spec.stride == spec.window
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     few = 1 < spec.channels_in <= outer_products.MOST_CHANNELS
-    return (
-        few
-        and spec.taps * spec.channels_in <= outer_products.MOST_TERMS
-        and _are_tiles(spec, batch)
-    )
+    few = few and spec.taps * spec.channels_in <= outer_products.MOST_TERMS
+    much = spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
+    return few and much and _are_tiles(spec)
 
 
-def _gradient_applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    return _are_tiles(spec, batch)
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    # However little the work: where there is padding, too, the program that lax makes of the plain
+    # form ends the process (an abort in XLA's algebraic simplifier, JAX 0.10.2).
+    return spec.groups == 1 and _are_tiles(spec)
+
+
+def _applies_to_groups(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    return _are_tiles(spec)
+
+
+def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    much = spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
+    return much and _are_tiles(spec)
 
 
 FORMS = (
@@ -111,7 +125,7 @@ FORMS = (
         contraction="input_gradient",
         platforms=("cpu",),
         when="windows lie side by side, and there are no groups",
-        applies=_gradient_applies,
+        applies=_applies_to_input_gradient,
         run=input_gradient,
     ),
     Form(
@@ -119,7 +133,15 @@ FORMS = (
         contraction="kernel_gradient",
         platforms=("cpu",),
         when="windows lie side by side, and there are no groups",
-        applies=_gradient_applies,
+        applies=_applies_to_kernel_gradient,
         run=kernel_gradient,
+    ),
+    Form(
+        name="tiles of each group",
+        contraction="input_gradient",
+        platforms=("cpu",),
+        when="windows lie side by side, and no form before this one applies",
+        applies=_applies_to_groups,
+        run=_input_gradient_of_groups,
     ),
 )

@@ -76,6 +76,9 @@ EVERY_FORM = {
     "windows side by side": Large(
         _spec((24, 27), (4, 3), ((1, 0), (0, 2)), (3, 20), stride=(4, 3)), 8
     ),
+    "windows side by side, in groups": Large(
+        _spec((12, 15), (4, 3), ((1, 0), (0, 2)), (6, 10), groups=2, stride=(4, 3)), 3
+    ),
     "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
     "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (5, 6)), 5),
     "a stride": Large(_spec((16, 17), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3)), 8),
