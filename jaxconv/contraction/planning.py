@@ -19,6 +19,7 @@ from jaxconv.arguments import Layout
 from jaxconv.contraction import empty, plain
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
+from jaxconv.contraction.mapped import mappable
 from jaxconv.contraction.registry import FORMS, forms_of
 from jaxconv.contraction.roles import Roles, simplest
 
@@ -135,10 +136,22 @@ def contract(
     sharding: Any = None,
 ) -> Array:
     """One of the three contractions, on whichever platform the program is lowered for."""
-    calls = {p: Call(p, precision, layout) for p in (*PLATFORMS, None)}
     # How an array lies on a mesh of Explicit axes is for the plain form to say.
     if any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right)):
         return Call(None, precision, layout, sharding).plain(asked, spec, left, right)
+    return mappable(partial(_on_any_platform, precision), asked, spec, left, right, layout)
+
+
+def _on_any_platform(
+    precision: Any,
+    asked: Contraction,
+    spec: ConvSpec,
+    left: Array,
+    right: Array,
+    *,
+    layout: Layout,
+) -> Array:
+    calls = {p: Call(p, precision, layout) for p in (*PLATFORMS, None)}
     roles = simplest(asked, spec)
     batch = (right if asked == "input_gradient" else left).shape[0]
     forms = {p: choose(roles.contraction, roles.spec, batch, left.dtype, p)[0] for p in calls}

@@ -1,0 +1,135 @@
+"""A contraction under `vmap`: one contraction of more examples, channels or groups.
+
+What `jax.vmap` maps over is an axis v that some of the three factors of T(x, w, dy) have. It joins
+another axis that the same factors have:
+
+    x and dy    the examples, so that nothing changes but their number
+    w and dy    the output channels, of which each group gets V times as many
+    x and w     the input channels, likewise
+    all three   the groups, of which there are V times as many
+
+and so the forms are chosen for what is really computed. JAX's own rules would map each step of a
+form, and make a convolution with V groups of one, for which its CPU backend is slow.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_batching import custom_vmap
+
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.arguments import Layout
+from jaxconv.contraction.form import Contraction
+from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
+
+Compute = Callable[..., Array]
+
+# The left factor, the right factor and the result of each contraction.
+_FACTORS: dict[Contraction, tuple[str, str, str]] = {
+    "correlate": ("x", "w", "y"),
+    "input_gradient": ("w", "y", "x"),
+    "kernel_gradient": ("x", "y", "w"),
+}
+_ROLES: dict[str, Role] = {"x": "image", "w": "kernel", "y": "image"}
+
+
+def mappable(
+    compute: Compute,
+    asked: Contraction,
+    spec: ConvSpec,
+    left: Array,
+    right: Array,
+    layout: Layout = "channels_last",
+) -> Array:
+    """compute(asked, spec, left, right, layout=layout), which under `vmap` is one contraction."""
+
+    @custom_vmap
+    def contraction(left: Array, right: Array) -> Array:
+        return compute(asked, spec, left, right, layout=layout)
+
+    @contraction.def_vmap
+    def _(size: int, mapped: list[bool], left: Array, right: Array) -> tuple[Array, bool]:
+        return _together(compute, asked, spec, size, mapped, (left, right), layout), True
+
+    # A `custom_vmap` has no derivative. This one is bilinear, and its derivatives are made of what
+    # it stands for.
+    with_derivative = jax.custom_jvp(contraction)
+
+    @with_derivative.defjvp
+    def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+        # The value from `with_derivative`, too: JAX expects the mapped axis of both at one place.
+        (left, right), (d_left, d_right) = primals, tangents
+        of = partial(compute, asked, spec, layout=layout)
+        return with_derivative(left, right), of(d_left, right) + of(left, d_right)
+
+    return with_derivative(left, right)
+
+
+def _together(
+    compute: Compute,
+    asked: Contraction,
+    spec: ConvSpec,
+    size: int,
+    mapped: list[bool],
+    factors: tuple[Array, Array],
+    layout: Layout,
+) -> Array:
+    """The contraction for all v, which comes first in what is mapped."""
+    *names, result = _FACTORS[asked]
+    having = {result} | {name for name, has in zip(names, mapped, strict=True) if has}
+    folded = []
+    for name, array in zip(names, factors, strict=True):
+        order = partial(as_channels_last, role=_ROLES[name], layout=layout)
+        if name in having:
+            folded.append(_fold(jax.vmap(order)(array), name, spec.groups, having))
+        else:
+            folded.append(order(array))
+    left, right = folded
+    joined = mappable(compute, asked, _joined(spec, size, having), left, right)
+    each = _unfold(joined, result, size, spec.groups, having)
+    return jax.vmap(partial(from_channels_last, role=_ROLES[result], layout=layout))(each)
+
+
+def _joined(spec: ConvSpec, size: int, having: set[str]) -> ConvSpec:
+    """The spec of all v together."""
+    more_in = size if {"x", "w"} <= having else 1
+    more_out = size if {"w", "y"} <= having else 1
+    return replace(
+        spec,
+        groups=spec.groups * (size if len(having) == 3 else 1),
+        channels_in=spec.channels_in * more_in,
+        channels_out=spec.channels_out * more_out,
+    )
+
+
+def _fold(array: Array, factor: str, groups: int, having: set[str]) -> Array:
+    """v from the front to where it joins: (v, …) to examples or channels."""
+    if factor != "w" and "w" not in having:
+        return array.reshape(-1, *array.shape[2:])
+    if factor == "w" and "y" not in having:
+        *window, count, c_in, c_out = jnp.moveaxis(array, 0, -3).shape
+        return jnp.moveaxis(array, 0, -3).reshape(*window, count * c_in, c_out)
+    # Each v has groups of its own where all three have it, else each group has channels of all v.
+    array = jnp.moveaxis(array, 0, -2)
+    *others, count, channels = array.shape
+    if len(having) < 3:
+        array = array.reshape(*others, count, groups, channels // groups).swapaxes(-3, -2)
+    return array.reshape(*others, count * channels)
+
+
+def _unfold(result: Array, factor: str, size: int, groups: int, having: set[str]) -> Array:
+    """v back to the front."""
+    if factor != "w" and "w" not in having:
+        return result.reshape(size, -1, *result.shape[1:])
+    if factor == "w" and "y" not in having:
+        *others, c_in, c_out = result.shape
+        return jnp.moveaxis(result.reshape(*others, size, c_in // size, c_out), -3, 0)
+    *others, channels = result.shape
+    if len(having) == 3:
+        return jnp.moveaxis(result.reshape(*others, size, channels // size), -2, 0)
+    each = result.reshape(*others, groups, size, channels // groups // size)
+    return jnp.moveaxis(each, -2, 0).reshape(size, *others, channels // size)
