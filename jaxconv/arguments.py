@@ -115,13 +115,18 @@ def at_least(size: Any, least: int) -> bool:
     """
     try:
         return bool(size >= least)
-    except jax.core.InconclusiveDimensionOperation:
+    except jax.errors.InconclusiveDimensionOperation:
         return True
 
 
 def as_number(size: Any, dtype: Any) -> Any:
     """A size to count with: an int, or a 0-d array in this dtype of what is not known yet."""
     return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
+
+
+def of_rank(array: Array, ndim: int) -> Array:
+    """The array with as many axes of size 1 before its own as give it this rank."""
+    return lax.expand_dims(array, range(ndim - array.ndim))
 
 
 def check_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:

@@ -82,7 +82,7 @@ def calls():
                 yield pytest.param(record, sample, id=f"{record.name}-{seed}")
 
 
-@pytest.mark.parametrize(("record", "sample"), calls())
+@pytest.mark.parametrize(("record", "sample"), list(calls()))
 def test_any_batch(record, sample):
     try:
         exported(record.twin, record, sample)
