@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, aligned, as_array, as_precision, check_floating
+from jaxconv.arguments import accumulator, aligned, as_array, as_precision, check_floating, of_rank
 from jaxconv.residuals import Factors, factors_for_each_other, is_kept
 
 
@@ -54,7 +54,7 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
 def _value(precision: Any, x: Array, w: Array, b: Array | None) -> Array:
     y = _product(precision, x, w, (x.ndim - 1,), (0,))
     if b is not None:
-        y = y + b.astype(y.dtype)
+        y = y + of_rank(b.astype(y.dtype), y.ndim)
     return y.astype(x.dtype)
 
 

@@ -15,6 +15,7 @@ from jaxconv.arguments import (
     as_float,
     check_floating,
     check_option,
+    of_rank,
 )
 from jaxconv.loss.reduction import (
     broadcasts,
@@ -258,7 +259,10 @@ def _widened(
     t = labels.astype(dtype)
     if jnp.issubdtype(labels.dtype, jnp.integer):
         t = jnp.where((labels == 0) | (labels == 1), t, jnp.nan)
-    w, p = (jnp.ones((), dtype) if f is None else f.astype(dtype) for f in (weights, pos))
+    w, p = (
+        jnp.ones((), dtype) if f is None else of_rank(f.astype(dtype), z.ndim)
+        for f in (weights, pos)
+    )
     return z.astype(dtype), t, w, p
 
 

@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import Reduction, accumulator, aligned, as_array, as_float, check_option
+from jaxconv.arguments import (
+    Reduction,
+    accumulator,
+    aligned,
+    as_array,
+    as_float,
+    check_option,
+    of_rank,
+)
 from jaxconv.loss.labels import as_classes, as_labels, check_scores, one_hot
 from jaxconv.loss.reduction import reduce_terms, spread
 
@@ -103,7 +111,8 @@ def _hinge_backward(
         d_each = d_each[..., None]
     rival = rival[..., None]
     t = one_hot(labels, classes, wide)
-    r = (rival == jnp.arange(classes, dtype=rival.dtype)).astype(wide)
+    own = of_rank(jnp.arange(classes, dtype=rival.dtype), rival.ndim)
+    r = (rival == own).astype(wide)
     return (d_each * (r - jnp.where(rival >= 0, t, 0 * t))).astype(dy.dtype), None
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxconv.arguments import accumulator, as_array, as_int, check_floating
+from jaxconv.arguments import accumulator, as_array, as_int, check_floating, of_rank
 from jaxconv.loss.reduction import broadcasts
 
 
@@ -82,7 +82,7 @@ def widened(
     """Scores, t and w in the dtype of the sums, and whether each example counts (1 or 0)."""
     dtype = accumulator(scores.dtype)
     scores = scores.astype(dtype)
-    w = jnp.ones((), dtype) if weights is None else weights.astype(dtype)
+    w = jnp.ones((), dtype) if weights is None else of_rank(weights.astype(dtype), scores.ndim)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         t = labels.astype(dtype)
         return scores, t, w, jnp.ones_like(t[..., :1])
@@ -97,7 +97,7 @@ def widened(
 def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
     """1 for the label and 0 for other classes; NaN if the label is none of the classes."""
     label, valid = (array[..., None] for array in as_classes(labels, classes))
-    t = (label == jnp.arange(classes, dtype=label.dtype)).astype(dtype)
+    t = (label == of_rank(jnp.arange(classes, dtype=label.dtype), label.ndim)).astype(dtype)
     return jnp.where(valid, t, jnp.nan)
 
 

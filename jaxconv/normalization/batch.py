@@ -54,9 +54,10 @@ def batch_norm(
     every device is its part of what one device would compute from the whole batch. dscale and
     dbias stay sums over the device's own examples, as the gradient of any other parameter.
 
-    A constant channel gives y = bias, dx = 0 up to rounding. Without numbers (N = 0) mean,
-    variance and all gradients are 0, not NaN. A single number per channel gives y = bias,
-    where PyTorch raises. NaN spoils its whole channel, forward and backward.
+    A constant channel gives y = bias and dx = scale·r·(dy − mean dy) with r = 1/√ε, both up to
+    rounding. Without numbers (N = 0) mean, variance and all gradients are 0, not NaN. A single
+    number per channel gives y = bias and dx = 0, where PyTorch raises. NaN spoils its whole
+    channel, forward and backward.
 
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.

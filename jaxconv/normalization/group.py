@@ -43,8 +43,9 @@ def group_norm(
     each group's r.
 
     groups = 1 is layer norm over all but the batch (with scale and bias per channel),
-    groups = C is instance norm. A group of equal numbers, or of one, gives y = bias and
-    dx = 0 up to rounding. NaN spoils its group, dscale of its channels, and nothing else.
+    groups = C is instance norm. A group of equal numbers gives y = bias and
+    dx = r·(s·dy − mean(s·dy)) with r = 1/√ε and s the scale, both up to rounding; so a group of
+    one number gives dx = 0. NaN spoils its group, dscale of its channels, and nothing else.
     An empty batch gives dscale = dbias = 0.
 
     Args:
@@ -101,9 +102,9 @@ def instance_norm(
     Saved for the backward pass: x − mean (of 16-bit floats x, and the mean of each image of one
     channel), scale, and r of each.
 
-    A channel of equal numbers gives y = bias and dx = 0 up to rounding; so does one of a single
-    number, where PyTorch raises. NaN spoils its channel of its example, and dscale. An empty
-    batch gives dscale = dbias = 0.
+    A channel of equal numbers gives y = bias and dx = scale·r·(dy − mean dy) with r = 1/√ε, both
+    up to rounding; so one of a single number gives dx = 0, where PyTorch raises. NaN spoils its
+    channel of its example, and dscale. An empty batch gives dscale = dbias = 0.
 
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.

@@ -38,8 +38,9 @@ def layer_norm(
 
     Saved for the backward pass: x, scale, and for each group its mean and r.
 
-    A group of equal numbers, or of one, gives y = bias and dx = 0 up to rounding. NaN spoils
-    its group and dscale. Where nothing is summed, dscale and dbias are 0.
+    A group of equal numbers gives y = bias and dx = r·(s·dy − mean(s·dy)) with r = 1/√ε and s the
+    scale, both up to rounding; so a group of one number gives dx = 0. NaN spoils its group and
+    dscale. Where nothing is summed, dscale and dbias are 0.
 
     Args:
         x: input, any shape but ().
