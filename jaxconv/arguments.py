@@ -121,6 +121,11 @@ def as_number(size: Any, dtype: Any) -> Any:
     return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
 
 
+def of_rank(array: Array, ndim: int) -> Array:
+    """The array with as many axes of size 1 before its own as give it this rank."""
+    return lax.expand_dims(array, range(ndim - array.ndim))
+
+
 def check_shape(op: str, name: str, array: Array | None, expected: tuple[int, ...]) -> None:
     """Raise unless the array (None is skipped) has exactly this shape."""
     if array is not None and array.shape != expected:

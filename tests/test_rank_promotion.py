@@ -6,17 +6,14 @@ from rules import float_leaves
 
 from jaxconv.check.catalogue import CATALOGUE
 
-CONVOLUTIONS = {"conv", "conv_transpose", "conv_general_dilated"}
-"""Ops that still promote ranks."""
-
 each_record = pytest.mark.parametrize(
-    "record", [pytest.param(r, id=r.name) for r in CATALOGUE.values() if r.name not in CONVOLUTIONS]
+    "record", [pytest.param(r, id=r.name) for r in CATALOGUE.values()]
 )
 
 
 @each_record
 def test_no_rank_is_promoted(record):
-    for sample in map(record.sample, range(16)):
+    for sample in map(record.sample, (*range(16), *record.each_form)):
 
         def program(*arrays, sample=sample):
             y, pull = jax.vjp(lambda *a: float_leaves(sample.bind(record.op)(*a)), *arrays)

@@ -12,7 +12,7 @@ from typing import Any
 from jax import Array, lax
 
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator
+from jaxconv.arguments import accumulator, of_rank
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered, shifts
 
@@ -31,7 +31,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     strides = (1, *spec.stride, 1)
     terms = (
         lax.slice(image, (0, *start, c), (x.shape[0], *stop, c + 1), strides)
-        * w[(*a, c)].astype(total)
+        * of_rank(w[(*a, c)].astype(total), x.ndim)
         for a, start, stop in shifts(spec)
         for c in range(x.shape[-1])
     )

@@ -9,7 +9,7 @@ from jaxconv.arguments import accumulator
 
 def along_channels(call: ConvCall, b: Array) -> Array:
     """b, shaped to be added at every sample and position."""
-    return jnp.expand_dims(b, tuple(range(1, call.spec.dims + 1))) if call.channel_axis == 1 else b
+    return jnp.expand_dims(b, (0, *call.spatial_axes))
 
 
 def over_positions(call: ConvCall, dy: Array) -> Array:
