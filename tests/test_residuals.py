@@ -10,6 +10,7 @@ from rules import assert_trees_close, jit, normal
 import jaxconv
 import jaxconv.reference
 from jaxconv.check.catalogue import CATALOGUE
+from jaxconv.check.costs import residual_bytes
 from jaxconv.check.residuals import compared, row, table
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +25,15 @@ def test_no_more_bytes_than_autodiff_and_as_many_as_the_docs_say(record):
     if jax.__version__ not in PAGE:
         pytest.skip("the page is of another JAX, whose autodiff may keep other arrays")
     assert row(record.name, ours, autodiff) in LINES
+
+
+@pytest.mark.parametrize("record", [r for r in CATALOGUE.values() if r.ways], ids=lambda r: r.name)
+def test_no_form_keeps_anything_but_x_and_w(record):
+    """Whatever a form copies for itself, nothing of it is left for the backward pass."""
+    for number in record.each_form:
+        sample = record.sample(number)
+        arrays = tuple(jnp.asarray(a) for a in sample.arrays.values())
+        assert residual_bytes(sample.bind(record.op), arrays) == sum(a.nbytes for a in arrays)
 
 
 def test_the_table_of_the_docs_has_every_op_once():

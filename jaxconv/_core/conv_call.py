@@ -62,6 +62,13 @@ class ConvCall:
         size = tuple(n + low + high for n, (low, high) in sizes)
         return replace(self.spec, size=size, padding=((0, 0),) * self.spec.dims)
 
+    def how(self, sharding: Any = None) -> dict[str, Any]:
+        """What a contraction is told beside its spec and its factors.
+
+        `sharding` says how its result is to lie on a mesh with Explicit axes.
+        """
+        return {"layout": self.layout, "precision": self.precision, "sharding": sharding}
+
 
 def conv_call(
     op: str,

@@ -14,6 +14,7 @@ from jaxconv.check.bench import Bench
 from jaxconv.check.case import TRANSFORMS, Case
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.cases import case_of
+from jaxconv.check.catalogue.large import LARGE
 from jaxconv.check.jobs import ops_among
 from jaxconv.check.judge import ask
 from jaxconv.check.leaves import Leaves
@@ -28,6 +29,9 @@ REPEATED = 4
 
 TRANSFORMED = 0.1
 """So many of the calls go through a transformation: what is compiled there serves no other."""
+
+LARGE_ONES = 0.1
+"""So many of the calls of an op that has large samples are large: they take some seconds each."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,11 @@ def try_share(share: Share) -> Tally:
 
 
 def _drawn(source: str, rng: np.random.Generator) -> Case:
-    """Most of them not empty."""
+    """Most of them not empty; of convolutions, some large enough for the fast forms."""
     if source not in CATALOGUE:
         return strangers()[source](rng)
+    if CATALOGUE[source].ways and rng.random() < LARGE_ONES:
+        return case_of(CATALOGUE[source], LARGE + int(rng.integers(1 << 16)))
     numbers = [int(n) for n in rng.integers(1 << 20, size=2)]
     cases = [case_of(CATALOGUE[source], number) for number in numbers]
     return cases[0] if all(map(np.size, cases[0].args)) else cases[1]

@@ -66,7 +66,8 @@ def _parser() -> Parser:
     instead.add_argument(
         "--mutants",
         action="store_true",
-        help="break every rule in many ways, and count which breaks are caught and named",
+        help="break every rule in many ways, and count which breaks are caught and named; of the"
+        " target `forms`, every fast form of a convolution",
     )
     instead.add_argument(
         "--random",
@@ -171,6 +172,8 @@ def _mutants(options: argparse.Namespace) -> int:
     from jaxconv.check.mutants import Matrix, try_op
     from jaxconv.check.mutants.matrix import line
 
+    if options.targets == ["forms"]:
+        return _mutants_of_forms(options)
     try:
         names = ops_among(options.targets)
     except UsageError as error:
@@ -185,6 +188,21 @@ def _mutants(options: argparse.Namespace) -> int:
     if options.json is not None:
         write_json(options.json, verdict.to_dict())
     return 0 if verdict.ok else 1
+
+
+def _mutants_of_forms(options: argparse.Namespace) -> int:
+    from jaxconv.check.console import Progress
+    from jaxconv.check.mutants.forms import fast_forms, try_form
+
+    numbers = range(len(fast_forms()))
+    trials = []
+    with Progress(len(numbers)) as progress:
+        for trial in spread(try_form, numbers, options.jobs):
+            trials.append(trial)
+            progress.step(trial.line)
+    if options.json is not None:
+        write_json(options.json, {"forms": [trial.to_dict() for trial in trials]})
+    return 1 if any(trial.survived for trial in trials) else 0
 
 
 def spread(do: Callable[[T], R], jobs: Sequence[T], processes: int) -> Iterator[R]:

@@ -82,12 +82,20 @@ def jobs_for(
         if target not in CATALOGUE:
             raise UsageError(_unknown(target))
         if seed is None and samples is None:
-            numbers = telling(CATALOGUE[target], SAMPLES)
+            numbers = [*telling(CATALOGUE[target], SAMPLES), *_forms(target)]
         else:
             numbers = range(seed or 0, (seed or 0) + (samples or SAMPLES))
         chosen = DTYPES if dtypes is None else dtypes
         jobs += [Job(target, number, dtypes=chosen, costs=costs) for number in numbers]
     return jobs
+
+
+def _forms(target: str) -> tuple[int, ...]:
+    """Large samples of an op; between them, the ops that have some reach every fast form once."""
+    sharing = [name for name, record in CATALOGUE.items() if record.ways]
+    if target not in sharing:
+        return ()
+    return CATALOGUE[target].each_form[sharing.index(target) :: len(sharing)]
 
 
 def ops_among(targets: Sequence[str]) -> list[str]:

@@ -106,9 +106,7 @@ def conv(
 def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
     if call.flip_kernel:
         w = rot180(w, call.layout)
-    y = correlate(
-        call.bordered, _with_border(call, x), w, layout=call.layout, precision=call.precision
-    )
+    y = correlate(call.bordered, _with_border(call, x), w, **call.how())
     if b is not None:
         y = y + along_channels(call, b).astype(y.dtype)
     return y.astype(call.dtype or x.dtype)
@@ -131,19 +129,14 @@ def _conv_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, 
     dx = dw = db = None
     if is_kept(w):
         kernel = rot180(w, call.layout) if call.flip_kernel else w
-        dx = input_gradient(
-            call.bordered, kernel.astype(dy.dtype), dy, layout=call.layout,
-            precision=call.precision, sharding=kept.x_sharding,
-        )  # fmt: skip
+        dx = input_gradient(call.bordered, kernel.astype(dy.dtype), dy, **call.how(kept.x_sharding))
         if call.padding_mode != "zeros":
             dx = retract(dx, call.spec.padding, call.spatial_axes, call.padding_mode)
         dx = dx.astype(w.dtype)
     if is_kept(x):
         bordered = _with_border(call, x).astype(dy.dtype)
-        dw = kernel_gradient(
-            call.bordered, bordered, dy, layout=call.layout, precision=call.precision,
-            sharding=kept.w_sharding,
-        ).astype(x.dtype)  # fmt: skip
+        dw = kernel_gradient(call.bordered, bordered, dy, **call.how(kept.w_sharding))
+        dw = dw.astype(x.dtype)
         if call.flip_kernel:
             dw = rot180(dw, call.layout)
     if kept.biased:

@@ -88,7 +88,7 @@ def conv_transpose(
 
 
 def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
-    y = input_gradient(call.spec, w, x, layout=call.layout, precision=call.precision)
+    y = input_gradient(call.spec, w, x, **call.how())
     if b is not None:
         y = y + along_channels(call, b).astype(y.dtype)
     return y.astype(x.dtype)
@@ -108,15 +108,9 @@ def _conv_transpose_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[
     x, w = kept.x, kept.w
     dx = dw = db = None
     if is_kept(w):
-        dx = correlate(
-            call.spec, dy, w, layout=call.layout, precision=call.precision,
-            sharding=kept.x_sharding,
-        ).astype(dy.dtype)  # fmt: skip
+        dx = correlate(call.spec, dy, w, **call.how(kept.x_sharding)).astype(dy.dtype)
     if is_kept(x):
-        dw = kernel_gradient(
-            call.spec, dy, x, layout=call.layout, precision=call.precision,
-            sharding=kept.w_sharding,
-        ).astype(dy.dtype)  # fmt: skip
+        dw = kernel_gradient(call.spec, dy, x, **call.how(kept.w_sharding)).astype(dy.dtype)
     if kept.biased:
         db = over_positions(call, dy)
     return dx, dw, db

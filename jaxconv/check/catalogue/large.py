@@ -76,16 +76,35 @@ EVERY_FORM = {
     "windows side by side": Large(
         _spec((24, 27), (4, 3), ((1, 0), (0, 2)), (3, 20), stride=(4, 3)), 8
     ),
+    "more windows side by side": Large(
+        _spec((21, 14), (3, 2), ((2, 0), (1, 1)), (5, 12), stride=(3, 2)), 12
+    ),
     "windows side by side, in groups": Large(
         _spec((12, 15), (4, 3), ((1, 0), (0, 2)), (6, 10), groups=2, stride=(4, 3)), 3
     ),
     "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
     "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (5, 6)), 5),
     "a stride": Large(_spec((16, 17), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3)), 8),
+    "a stride and holes": Large(
+        _spec((16, 17), (4, 5), ((4, 2), (0, 3)), (16, 20), stride=(3, 2), dilation=(2, 3)),
+        8,
+    ),
     "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
     "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 40),
     "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
     "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
+    "a stride, an input dilation and holes": Large(
+        _spec(
+            (14, 15),
+            (5, 4),
+            ((3, 2), (0, 1)),
+            (16, 20),
+            stride=(3, 2),
+            dilation=(2, 3),
+            input_dilation=(2, 4),
+        ),
+        6,
+    ),
     "a stride and an input dilation": Large(
         _spec((14, 15), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3), input_dilation=(3, 2)),
         6,

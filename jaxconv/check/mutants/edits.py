@@ -120,7 +120,7 @@ def _tree(module: str) -> ast.Module:
 def _node(module: str, line: int) -> ast.FunctionDef | None:
     """The function whose code begins there (its decorators count)."""
     for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.FunctionDef) and _first_line(node) == line:
+        if isinstance(node, ast.FunctionDef) and first_line(node) == line:
             return node
     return None
 
@@ -174,13 +174,14 @@ def _watched(tree: ast.Module, name: str) -> ast.Module:
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            here: list[ast.expr] = [ast.Constant(name), ast.Constant(_first_line(node))]
+            here: list[ast.expr] = [ast.Constant(name), ast.Constant(first_line(node))]
             call = ast.Expr(ast.Call(ast.Name(WATCH, ast.Load()), here, []))
             node.body.insert(0, call)
     return ast.fix_missing_locations(tree)
 
 
-def _first_line(node: ast.FunctionDef) -> int:
+def first_line(node: ast.FunctionDef) -> int:
+    """Where the code of a function begins: at its decorators."""
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
@@ -210,8 +211,12 @@ def spread(every: Iterable[Edit]) -> list[Edit]:
 
 def _edits_of(where: Where, kept: bool) -> Iterator[Edit]:
     node = _node(*where)
-    if node is None:
-        return
+    if node is not None:
+        yield from edits_in(where, node, kept)
+
+
+def edits_in(where: Where, node: ast.FunctionDef, kept: bool = False) -> Iterator[Edit]:
+    """All edits of one function."""
     for number, (line, kind, what, _) in enumerate(sites(node, kept)):
         yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}", kind)
 
@@ -220,7 +225,7 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
     """A copy of the module with one site of one function changed."""
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef) or _first_line(node) != edit.where[1]:
+        if not isinstance(node, ast.FunctionDef) or first_line(node) != edit.where[1]:
             continue
         for kept in (False, True):
             found = list(sites(node, kept))
