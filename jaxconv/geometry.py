@@ -70,6 +70,11 @@ class Windows:
         return len(self.size)
 
     @property
+    def known(self) -> bool:
+        """Whether all sizes are numbers; `jax.export` traces with symbols, too."""
+        return all(isinstance(n, int) for n in self.size)
+
+    @property
     def extent(self) -> Ints:
         """What a window spans, its holes included: d·(K−1) + 1."""
         return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.window, strict=True))
@@ -197,8 +202,23 @@ def windows_over(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
+    _check_ceil_mode(op, windows)
     check_output(op, windows, name)
     return windows
+
+
+def _check_ceil_mode(op: str, windows: Windows) -> None:
+    """Raise if how many windows there are depends on a size that is not known."""
+    if not windows.ceil_mode or windows.known:
+        return
+    for axis, (n, pair, span, s) in enumerate(
+        zip(windows.size, windows.padding, windows.extent, windows.stride, strict=True)
+    ):
+        if (n + sum(pair) - span) % s != 0:
+            raise ValueError(
+                f"{op}: ceil_mode needs to know spatial dimension {axis} while tracing, or that"
+                f" stride {s} leaves no rest, but the size is {n}"
+            )
 
 
 def make_conv_geometry(
