@@ -132,7 +132,7 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
     """
     if not g.known and side_by_side(g):
         beside = (jnp.expand_dims(array, window_axes(g)) for array in arrays)
-        return _without_padding(g, _in_a_row(g, term(_offsets_beside(g), *beside)), g.reach)
+        return _without_padding(g, _in_a_row(g, term(offsets_of_tiles(g), *beside)), g.reach)
     holes = any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True))
     if holes or not g.known:
         # With a stride and a dilation the offsets that see a position are no longer s apart.
@@ -171,11 +171,12 @@ def add_back(g: Windows, term: Callable[..., Array], *arrays: Array) -> Array:
     return lax.slice(dx, starts, limits)
 
 
-def _offsets_beside(g: Windows) -> Array:
-    """The offsets of windows side by side, on the axes of `tiles`."""
-    flat = jnp.arange(math.prod(g.window), dtype=np.int32).reshape(g.window)
-    own = window_axes(g)
-    return jnp.expand_dims(flat, [axis for axis in range(2 * g.dims + 2) if axis not in own])
+def offsets_of_tiles(g: Windows) -> Any:
+    """Every offset, flat in row-major order, on the axes of `tiles`."""
+    count, own = math.prod(g.window), window_axes(g)
+    xp: Any = np if isinstance(count, int) else jnp
+    flat = xp.arange(count, dtype=np.int32).reshape(g.window)
+    return xp.expand_dims(flat, [axis for axis in range(2 * g.dims + 2) if axis not in own])
 
 
 def turns(g: Windows) -> Ints:

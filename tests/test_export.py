@@ -109,6 +109,7 @@ IMAGES = {
     "max, large": lambda ops, x: ops.max_pool(x, 9, stride=2, padding=4),
     "max, long": lambda ops, x: ops.max_pool(x, (40, 1), stride=(3, 1), padding=((20, 20), (0, 0))),
     "all": lambda ops, x: ops.max_pool(x, 3, stride=2, ties="all"),
+    "split": lambda ops, x: ops.max_pool(x, 2, ties="split"),
     "min": lambda ops, x: ops.min_pool(x, 2, stride=3),
     "indices": lambda ops, x: ops.max_pool_with_indices(x, 3, stride=2, padding=1),
     "mean": lambda ops, x: ops.avg_pool(x, 3, stride=2, padding=1),

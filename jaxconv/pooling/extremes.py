@@ -14,7 +14,7 @@ from jax import Array, lax
 from jaxconv.arguments import as_number, at_least
 from jaxconv.geometry import Ints, Windows
 from jaxconv.memory import in_a_call
-from jaxconv.windows import add_back, first_and_count, landing, window_axes
+from jaxconv.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
 
 LEAST_MATCHED = 2**16
 """In an x of fewer elements the extremes are searched in one way on all platforms (caution, not a
@@ -114,19 +114,16 @@ def _first_of_jvp(
 
 def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
     """Every offset, shaped like tiles; with `seen` those of padding are one too large."""
-    count = math.prod(g.window)
-    xp: Any = np if isinstance(count, int) else jnp
-    flat = xp.arange(count, dtype=np.int32).reshape(g.window)
-    flat = xp.expand_dims(flat, _other_axes(g, window_axes(g)))
+    flat = offsets_of_tiles(g)
     if not seen or not any(map(any, g.covering)):
         return flat
     tables = landing(g, ((0, 0),) * g.dims)
     if g.known and all(table.all() for table in tables):
         return flat
-    xp = np if g.known else jnp
+    xp: Any = np if g.known else jnp
     each = zip(tables, window_axes(g), strict=True)
     inside = (xp.expand_dims(t, _other_axes(g, (axis - 1, axis))) for t, axis in each)
-    return xp.where(reduce(operator.and_, inside), flat, np.int32(count))
+    return xp.where(reduce(operator.and_, inside), flat, np.int32(math.prod(g.window)))
 
 
 def _other_axes(g: Windows, axes: Sequence[int]) -> list[int]:
