@@ -35,6 +35,7 @@ from jaxconv.arguments import (
     is_sequence,
     per_dimension,
 )
+from jaxconv.unknown import check_ceil_mode
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -202,23 +203,10 @@ def windows_over(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
-    _check_ceil_mode(op, windows)
+    if windows.ceil_mode:
+        check_ceil_mode(op, size, windows.padding, windows.extent, s)
     check_output(op, windows, name)
     return windows
-
-
-def _check_ceil_mode(op: str, windows: Windows) -> None:
-    """Raise if how many windows there are depends on a size that is not known."""
-    if not windows.ceil_mode or windows.known:
-        return
-    for axis, (n, pair, span, s) in enumerate(
-        zip(windows.size, windows.padding, windows.extent, windows.stride, strict=True)
-    ):
-        if (n + sum(pair) - span) % s != 0:
-            raise ValueError(
-                f"{op}: ceil_mode needs to know spatial dimension {axis} while tracing, or that"
-                f" stride {s} leaves no rest, but the size is {n}"
-            )
 
 
 def make_conv_geometry(

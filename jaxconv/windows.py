@@ -21,11 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import as_number, at_least
 from jaxconv.doubling import LONG_SUM, running_sum
 from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
 from jaxconv.sharding import explicit_sharding
+from jaxconv.unknown import as_number, at_least
 
 FEW_OFFSETS = 16
 """In windows of so many offsets, what each of them sees is padded by itself, which takes no memory.

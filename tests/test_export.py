@@ -164,3 +164,15 @@ def test_ceil_mode_needs_a_size_that_is_known():
     export.export(pool)(jax.ShapeDtypeStruct((1, even, 3), np.float32))
     with pytest.raises(ValueError, match="max_pool: ceil_mode needs to know spatial dimension 0"):
         export.export(pool)(jax.ShapeDtypeStruct((1, h, 3), np.float32))
+
+
+def test_reflection_needs_positions_that_are_known_to_be_there():
+    pad = jax.jit(lambda x: jaxconv.pad(x, [(3, 0)], mode="reflect"))
+    for constraint in ("n >= 4", "n <= 3"):
+        (n,) = export.symbolic_shape("n", constraints=[constraint])
+        x = jax.ShapeDtypeStruct((n,), np.float32)
+        if constraint == "n >= 4":
+            export.export(pad)(x)
+        else:
+            with pytest.raises(ValueError, match="pad: mode 'reflect' must have 4 positions"):
+                export.export(pad)(x)

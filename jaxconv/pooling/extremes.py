@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import as_number, at_least
 from jaxconv.geometry import Ints, Windows
 from jaxconv.memory import in_a_call
+from jaxconv.unknown import as_number, at_least
 from jaxconv.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
 
 LEAST_MATCHED = 2**16

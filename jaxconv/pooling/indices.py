@@ -18,7 +18,6 @@ from jaxconv.arguments import (
     accumulator,
     aligned,
     as_array,
-    as_number,
     check_floating,
     per_dimension,
 )
@@ -26,6 +25,7 @@ from jaxconv.geometry import Ints, Windows, image_axes
 from jaxconv.pooling.extremes import LARGEST, outer
 from jaxconv.pooling.largest import extreme_windows, first_backward
 from jaxconv.pooling.selection import find, pick, stages
+from jaxconv.unknown import as_number
 from jaxconv.windows import first_and_count
 
 

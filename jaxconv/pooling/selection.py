@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import at_least
 from jaxconv.doubling import LONG
 from jaxconv.geometry import Windows
 from jaxconv.pooling import long
@@ -33,6 +32,7 @@ from jaxconv.pooling.extremes import (
     index_dtype,
     tile_offsets,
 )
+from jaxconv.unknown import at_least
 from jaxconv.windows import along, side_by_side, tiles, turns, views, views_of_copy
 
 UNROLLED = 64
@@ -84,7 +84,8 @@ def _by_doubling(g: Windows) -> bool:
     """Whether the extremes of a stage that is not reduced at once are found by doubling."""
     if not all(isinstance(k, int) for k in g.window):
         return False  # one window that is all of x
-    return max(g.window) > (LONG if max(turns(g)) > 2 else LONG_ALMOST_BESIDE)
+    almost_beside = max(turns(g)) <= 2 and max(g.dilation) == 1
+    return max(g.window) > (LONG_ALMOST_BESIDE if almost_beside else LONG)
 
 
 def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
