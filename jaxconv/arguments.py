@@ -107,20 +107,6 @@ def _varying_axes(array: Array) -> frozenset[Any]:
     return frozenset() if kind is None else kind.varying
 
 
-def at_least(size: Any, least: int) -> bool:
-    """Whether a size is at least this; one that is not known yet counts as large.
-
-    `jax.export` traces with sizes that are symbols, and a comparison of these may have no answer.
-    What is done for large arrays is right for small ones, too, and only costs more there.
-    """
-    return size >= least if isinstance(size, int) else True
-
-
-def as_number(size: Any, dtype: Any) -> Any:
-    """A size to count with: an int, or a 0-d array in this dtype of what is not known yet."""
-    return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
-
-
 def of_rank(array: Array, ndim: int) -> Array:
     """The array with as many axes of size 1 before its own as give it this rank."""
     return lax.expand_dims(array, range(ndim - array.ndim))

@@ -30,6 +30,7 @@ from jaxconv.arguments import (
     is_sequence,
     per_dimension,
 )
+from jaxconv.unknown import check_ceil_mode
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -63,6 +64,11 @@ class Windows:
     def dims(self) -> int:
         """How many spatial dimensions there are."""
         return len(self.size)
+
+    @property
+    def known(self) -> bool:
+        """Whether all sizes are numbers; `jax.export` traces with symbols, too."""
+        return all(isinstance(n, int) for n in self.size)
 
     @property
     def extent(self) -> Ints:
@@ -170,6 +176,8 @@ def windows_over(
         layout=layout,
         ceil_mode=as_bool(op, "ceil_mode", ceil_mode),
     )
+    if windows.ceil_mode:
+        check_ceil_mode(op, size, windows.padding, windows.extent, s)
     check_output(op, windows, name)
     return windows
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import at_least
 from jaxconv.sharding import explicit_sharding
+from jaxconv.unknown import at_least
 
 try:
     from jax.experimental import xla_metadata

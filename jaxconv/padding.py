@@ -34,6 +34,7 @@ from jaxconv.arguments import (
     check_option,
     is_sequence,
 )
+from jaxconv.unknown import check_enough
 
 CopyMode = Literal["reflect", "replicate", "circular"]
 
@@ -191,9 +192,8 @@ def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
 
     The comparison raises JAX's error, with its advice, if that is not known.
     """
-    reach = max(low, high) + (mode == "reflect")
-    if mode != "replicate" and n < reach:
-        raise ValueError(f"pad: mode {mode!r} needs {reach} positions to copy, but x has {n}")
+    if mode != "replicate":
+        check_enough("pad", mode, n, max(low, high) + (mode == "reflect"))
     first: dict[str, _Run] = {
         "reflect": _Run(low, -1, low),
         "replicate": _Run(0, 0, low),

@@ -21,11 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import at_least
 from jaxconv.doubling import LONG_SUM, running_sum
 from jaxconv.geometry import Ints, Pairs, Windows
 from jaxconv.memory import LEAST_BYTES, padded
 from jaxconv.sharding import explicit_sharding
+from jaxconv.unknown import as_number, at_least
 
 FEW_OFFSETS = 16
 """In windows of so many offsets, what each of them sees is padded by itself, which takes no memory.
@@ -41,7 +41,7 @@ def offsets(g: Windows) -> Iterator[Ints]:
 
 def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
     """What all windows see at each offset; padding is `fill`."""
-    if math.prod(g.window) > FEW_OFFSETS:
+    if math.prod(g.window) > FEW_OFFSETS or not g.known:
         return views_of_copy(g, x, fill)
     nothing = jnp.asarray(fill, x.dtype)
     return (view_of_x(g, a, x, nothing) for a in offsets(g))
@@ -49,7 +49,9 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
 
 def views_of_copy(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
     """The same, of one padded copy of x."""
-    widths = [(low, max(high, 0), 0) for low, high in g.covering]
+    # Of a size that is not known it is not known either how much of the padding no window reaches.
+    around = [(low, max(high, 0)) for low, high in g.covering] if g.known else g.padding
+    widths = [(*edge, 0) for edge in around]
     padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
     return (_view_of_padded(g, a, padded) for a in offsets(g))
 
@@ -59,6 +61,9 @@ def _view_of_padded(g: Windows, a: Ints, padded: Array) -> Array:
     limits = list(padded.shape)
     for axis, first, s, o in zip(g.spatial_axes, start, g.stride, g.output, strict=True):
         limits[axis] = first + s * (o - 1) + 1
+    if not g.known:  # nor where the last window starts, but that it does so in time
+        for axis, first, span in zip(g.spatial_axes, start, g.extent, strict=True):
+            limits[axis] = first + padded.shape[axis] - span + 1
     return lax.slice(padded, g.on_axes(start, 0), limits, g.on_axes(g.stride, 1))
 
 
@@ -132,8 +137,13 @@ def add_back(
 
     `pad` puts zeros around an array: `padded`, or `padded_copy` where the platform is known.
     """
-    if any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True)):
+    if not g.known and side_by_side(g):
+        beside = (jnp.expand_dims(array, window_axes(g)) for array in arrays)
+        return _without_padding(g, _in_a_row(g, term(offsets_of_tiles(g), *beside)), g.reach)
+    holes = any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True))
+    if holes or not g.known:
         # With a stride and a dilation the offsets that see a position are no longer s apart.
+        # Nor can symbols tell which windows see the first and the last positions.
         count = math.prod(g.window)
         return overlap_add(g, (term(np.asarray(a), *arrays) for a in range(count)))
     steps = [d if s == 1 else 1 for d, s in zip(g.dilation, g.stride, strict=True)]
@@ -166,6 +176,14 @@ def add_back(
         starts[axis] = low - s * m
         limits[axis] = starts[axis] + n
     return lax.slice(dx, starts, limits)
+
+
+def offsets_of_tiles(g: Windows) -> Any:
+    """Every offset, flat in row-major order, on the axes of `tiles`."""
+    count, own = math.prod(g.window), window_axes(g)
+    xp: Any = np if isinstance(count, int) else jnp
+    flat = xp.arange(count, dtype=np.int32).reshape(g.window)
+    return xp.expand_dims(flat, [axis for axis in range(2 * g.dims + 2) if axis not in own])
 
 
 def turns(g: Windows) -> Ints:
@@ -324,11 +342,12 @@ def _sum_long(g: Windows, dim: int, x: Array) -> Array:
 def _sum_all(g: Windows, x: Array) -> Array:
     # What ends before the padding does is cut, which lax.pad can and reduce_window cannot. Less
     # than a stride beyond the last window reaches no window, and needs no copy.
+    around = g.covering if g.known else g.padding
     cuts = [
         (min(low, 0), high if high <= -s else 0, 0)
-        for (low, high), s in zip(g.covering, g.stride, strict=True)
+        for (low, high), s in zip(around, g.stride, strict=True)
     ]
-    border = [(max(low, 0), max(high, 0)) for low, high in g.covering]
+    border = [(max(low, 0), max(high, 0)) for low, high in around]
     return lax.reduce_window(
         lax.pad(x, jnp.zeros((), x.dtype), g.on_axes(cuts, (0, 0, 0))),
         np.zeros((), x.dtype),
@@ -373,9 +392,7 @@ def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int)
     )
 
 
-def first_and_count(
-    g: Windows, border: Sequence[tuple[int, int]]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple[Any, Any]]:
     """Per dimension and window the first offset within n and this border, and how many there are.
 
     Where there is none the first is 0.
@@ -384,20 +401,24 @@ def first_and_count(
     for n, k, s, d, o, (before, _), (low, high) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
     ):
-        start = s * np.arange(o) - before
-        first = np.clip(-((start + low) // d), 0, k)
-        stop = np.clip((n + high - 1 - start) // d + 1, 0, k)
-        count = np.maximum(stop - first, 0)
-        spans.append((np.where(count > 0, first, 0), count))
+        xp: Any = np if all(isinstance(size, int) for size in (n, k, o)) else jnp
+        n, k = as_number(n, int), as_number(k, int)
+        start = s * xp.arange(o) - before
+        first = xp.clip(-((start + low) // d), 0, k)
+        stop = xp.clip((n + high - 1 - start) // d + 1, 0, k)
+        count = xp.maximum(stop - first, 0)
+        spans.append((xp.where(count > 0, first, 0), count))
     return spans
 
 
-def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[Any]:
     """Per dimension a table [window i, offset a]: does it land within n and this border?"""
     tables = []
     for n, k, s, d, o, (before, _), (low, high) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
     ):
-        p = s * np.arange(o)[:, None] + d * np.arange(k) - before
+        xp: Any = np if all(isinstance(size, int) for size in (o, k)) else jnp
+        n = as_number(n, int)
+        p = s * xp.arange(o)[:, None] + d * xp.arange(k) - before
         tables.append((p >= -low) & (p < n + high))
     return tables

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, aligned, as_number, at_least
+from jaxconv.arguments import accumulator, aligned
 from jaxconv.memory import materialized
+from jaxconv.unknown import as_number, at_least
 
 
 @dataclass(frozen=True)

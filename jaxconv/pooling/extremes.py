@@ -1,7 +1,8 @@
 """What every way of finding an extreme shares: which of two values it is, and where it stands."""
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import at_least
 from jaxconv.geometry import Ints, Windows
 from jaxconv.memory import in_a_call
-from jaxconv.windows import add_back, first_and_count, landing
+from jaxconv.unknown import as_number, at_least
+from jaxconv.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
 
 LEAST_MATCHED = 2**16
 """In an x of fewer elements the extremes are searched in one way on all platforms (caution, not a
@@ -50,13 +51,17 @@ SMALLEST = Extreme(lax.lt, lax.min, jnp.min, jnp.max, 1)
 
 def index_dtype(g: Windows) -> Any:
     """The smallest unsigned integer that holds every offset of the window."""
-    return np.min_scalar_type(math.prod(g.window) - 1)
+    return _unsigned(math.prod(g.window) - 1)
+
+
+def _unsigned(largest: Any) -> Any:
+    return np.min_scalar_type(largest) if isinstance(largest, int) else np.dtype(np.uint32)
 
 
 def give_at(g: Windows, index: Array, dy: Array) -> Array:
     """Each window's dy at its offset `index`, turn by turn; at none if that is Π K."""
     # One more offset than there are: that of no window.
-    index = index.astype(np.min_scalar_type(math.prod(g.window)))
+    index = index.astype(_unsigned(math.prod(g.window)))
 
     def at_index(a: np.ndarray, index: Array, dy: Array) -> Array:
         return jnp.where(index == a.astype(index.dtype), dy, 0)
@@ -90,7 +95,8 @@ def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
 
 def _first_place(axes: Ints, count: int, values: Array, y: Array, offsets: Array) -> Array:
     found = (values == y) | jnp.isnan(values)
-    return jnp.minimum(jnp.min(jnp.where(found, offsets, count), axes), count - 1)
+    none = as_number(count, offsets.dtype)
+    return jnp.minimum(jnp.min(jnp.where(found, offsets, none), axes), none - 1)
 
 
 @first_of.defjvp
@@ -106,37 +112,35 @@ def _first_of_jvp(
     return (y, index), (y_dot, np.zeros(index.shape, jax.dtypes.float0))
 
 
-def tile_offsets(g: Windows, *, seen: bool = False) -> np.ndarray:
+def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
     """Every offset, shaped like tiles; with `seen` those of padding are one too large."""
-    count = math.prod(g.window)
-    flat = np.arange(count, dtype=np.int32).reshape(g.window)
+    flat = offsets_of_tiles(g)
+    if not seen or not any(map(any, g.covering)):
+        return flat
     tables = landing(g, ((0, 0),) * g.dims)
-    everywhere = all(table.all() for table in tables)
-    shape: list[int] = []
-    for axis in range(g.dims + 2):
-        if axis not in g.spatial_axes:
-            shape.append(1)
-            continue
-        dim = g.spatial_axes.index(axis)
-        shape += [1 if everywhere or not seen else g.output[dim], g.window[dim]]
-    if everywhere or not seen:
-        return flat.reshape(shape)
-    # From (i0, a0, i1, a1, …), where every offset a stands beside its window i.
-    inside = reduce(np.logical_and.outer, tables)
-    beside = [size for k in g.window for size in (1, k)]
-    return np.where(inside, flat.reshape(beside), np.int32(count)).reshape(shape)
+    if g.known and all(table.all() for table in tables):
+        return flat
+    xp: Any = np if g.known else jnp
+    each = zip(tables, window_axes(g), strict=True)
+    inside = (xp.expand_dims(t, _other_axes(g, (axis - 1, axis))) for t, axis in each)
+    return xp.where(reduce(operator.and_, inside), flat, np.int32(math.prod(g.window)))
 
 
-def first_inside(g: Windows) -> np.ndarray:
+def _other_axes(g: Windows, axes: Sequence[int]) -> list[int]:
+    return [axis for axis in range(2 * g.dims + 2) if axis not in axes]
+
+
+def first_inside(g: Windows) -> Any:
     """Per window the first offset that sees x (0 where none does), flat in row-major order."""
     rest = math.prod(g.window)
     flat = []
     for (first, _), k in zip(first_and_count(g, ((0, 0),) * g.dims), g.window, strict=True):
         rest //= k
         flat.append(first * rest)
-    return outer(g, flat, np.add)
+    return outer(g, flat, operator.add)
 
 
-def outer(g: Windows, vectors: list[np.ndarray], combine: np.ufunc) -> np.ndarray:
+def outer(g: Windows, vectors: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
     """One value per window from one vector per dimension, shaped to broadcast against y."""
-    return reduce(combine.outer, vectors).reshape(g.on_axes(g.output, 1))
+    shapes = ([-1 if axis == own else 1 for axis in range(g.dims + 2)] for own in g.spatial_axes)
+    return reduce(combine, (v.reshape(shape) for v, shape in zip(vectors, shapes, strict=True)))

@@ -1,6 +1,7 @@
 """Pooling that says where it found its maximum, and its way back."""
 
 import math
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from jaxconv.geometry import Ints, Windows, image_axes
 from jaxconv.pooling.extremes import LARGEST, outer
 from jaxconv.pooling.largest import extreme_windows, first_backward
 from jaxconv.pooling.selection import find, pick, stages
+from jaxconv.unknown import as_number
 from jaxconv.windows import first_and_count
 
 
@@ -103,8 +105,8 @@ def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Ar
         position = here if position is None else here + pick(stage, index, position)
         found.append(index)
     counts = [count > 0 for _, count in first_and_count(g, ((0, 0),) * g.dims)]
-    sees_x = outer(g, counts, np.logical_and)
-    return (x, position if sees_x.all() else jnp.where(sees_x, position, -1)), found
+    sees_x = outer(g, counts, operator.and_)
+    return (x, position if g.known and sees_x.all() else jnp.where(sees_x, position, -1)), found
 
 
 def _located_backward(
@@ -123,12 +125,13 @@ def _positions(g: Windows, stage: Windows, dims: Ints, index: Array) -> Array:
     index = index.astype(np.int32)
     position = jnp.zeros_like(index)
     for dim in dims:
-        start = stage.stride[dim] * np.arange(stage.output[dim]) - stage.padding[dim][0]
+        xp: Any = np if isinstance(stage.output[dim], int) else jnp
+        start = stage.stride[dim] * xp.arange(stage.output[dim]) - stage.padding[dim][0]
         shape = [1] * index.ndim
         shape[g.spatial_axes[dim]] = -1
         a = index // math.prod(stage.window[dim + 1 :]) % stage.window[dim]
         p = start.astype(np.int32).reshape(shape) + stage.dilation[dim] * a
-        position = position + p * math.prod(g.size[dim + 1 :])
+        position = position + p * as_number(math.prod(g.size[dim + 1 :]), p.dtype)
     return position
 
 

@@ -1,5 +1,6 @@
 """Mean pooling: every value of a window gets the same share of its cotangent."""
 
+import operator
 from functools import partial
 from typing import Any
 
@@ -116,10 +117,11 @@ _mean.defvjp(_mean_forward, _mean_backward)
 mean_compiled = jax.jit(_mean, static_argnums=(0, 1, 2), inline=True)
 
 
-def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> np.ndarray:
+def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> Any:
     """What each window's sum is divided by, shaped to broadcast against y."""
     if divisor is not None:
         return np.asarray(divisor, dtype)
     border = g.padding if include_pad else ((0, 0),) * g.dims
-    counts = [count for _, count in first_and_count(g, border)]
-    return np.maximum(outer(g, counts, np.multiply), 1).astype(dtype)
+    # Where a window sees nothing its sum is 0, whatever that is divided by.
+    counts = [count.clip(1) for _, count in first_and_count(g, border)]
+    return outer(g, counts, operator.mul).astype(dtype)

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import at_least
 from jaxconv.doubling import LONG
 from jaxconv.geometry import Windows
 from jaxconv.pooling import long
@@ -33,6 +32,7 @@ from jaxconv.pooling.extremes import (
     index_dtype,
     tile_offsets,
 )
+from jaxconv.unknown import at_least
 from jaxconv.windows import along, side_by_side, tiles, turns, views, views_of_copy
 
 UNROLLED = 64
@@ -48,7 +48,8 @@ would save: 4 × 8192 × 64, window 64, stride 33, 2.5 ms offset by offset and 4
 
 def stages(g: Windows, *, reduced: bool = True) -> tuple[Windows, ...]:
     """The windows to go through one after the other; `reduced` if tiles may be one reduction."""
-    few = math.prod(g.window) <= UNROLLED and not (_by_doubling(g) if reduced else is_long(g))
+    doubled = _by_doubling(g) if reduced else is_long(g)
+    few = not doubled and not at_least(math.prod(g.window), UNROLLED + 1)
     if few or (reduced and side_by_side(g)):
         return (g,)
     return tuple(along(g, dim) for dim in reversed(range(g.dims)))
@@ -71,17 +72,20 @@ def best_of(e: Extreme, g: Windows, x: Array) -> Array:
 
 
 def _is_reduced(g: Windows) -> bool:
-    return math.prod(g.window) > REDUCED and side_by_side(g)
+    return at_least(math.prod(g.window), REDUCED + 1) and side_by_side(g)
 
 
 def is_long(g: Windows) -> bool:
     """Whether the windows of a stage have more elements along a dimension than to go through."""
-    return max(g.window) > LONG
+    return any(at_least(k, LONG + 1) for k in g.window)
 
 
 def _by_doubling(g: Windows) -> bool:
     """Whether the extremes of a stage that is not reduced at once are found by doubling."""
-    return max(g.window) > (LONG if max(turns(g)) > 2 else LONG_ALMOST_BESIDE)
+    if not all(isinstance(k, int) for k in g.window):
+        return False  # one window that is all of x
+    almost_beside = max(turns(g)) <= 2 and max(g.dilation) == 1
+    return max(g.window) > (LONG_ALMOST_BESIDE if almost_beside else LONG)
 
 
 def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:

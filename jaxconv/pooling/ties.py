@@ -7,6 +7,7 @@ the values, so the values are kept and compared again (`long.py`).
 """
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Any
@@ -99,7 +100,8 @@ def _inside(g: Windows) -> Iterator[Any]:
     tables = landing(g, ((0, 0),) * g.dims)
     for a in offsets(g):
         columns = [table[:, i] for table, i in zip(tables, a, strict=True)]
-        yield True if all(c.all() for c in columns) else outer(g, columns, np.logical_and)
+        everywhere = g.known and all(c.all() for c in columns)
+        yield True if everywhere else outer(g, columns, operator.and_)
 
 
 _WORD = 32

@@ -174,11 +174,20 @@ def _resize_forward(g: _Grid, x: Array) -> tuple[Array, None]:
 
 def _resize_backward(g: _Grid, residuals: None, dy: Array) -> tuple[Array]:
     dx = dy.astype(accumulator(dy.dtype))
+    if not all(isinstance(n, int) for n in g.size):
+        # The tables of A are made of symbols (`jax.export`), and Aᵀ cannot be read off them.
+        like = jnp.zeros([_before(g, axis, n) for axis, n in enumerate(dx.shape)], dx.dtype)
+        return (jax.vjp(partial(_resized, g), like)[1](dx)[0].astype(dy.dtype),)
     if _copies_equally(g):
         return (_sum_of_copies(g, dx).astype(dy.dtype),)
     for axis, rows, n in reversed(list(zip(g.axes, _weights(g), g.size, strict=True))):
         dx = product(transposed(rows, n), dx, axis)
     return (dx.astype(dy.dtype),)
+
+
+def _before(g: _Grid, axis: int, n: int) -> int:
+    """The size of this axis of x, where it is n of y."""
+    return g.size[g.axes.index(axis)] if axis in g.axes else n
 
 
 def _copies_equally(g: _Grid) -> bool:
