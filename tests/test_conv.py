@@ -170,3 +170,38 @@ def test_conv_transpose_same_gives_size_times_stride(padding, n, k, s, d):
     x, w = np.ones((1, n, 1)), np.ones((k, 1, 1))
     got = jaxconv.conv_transpose(x, w, stride=s, dilation=d, padding=padding)
     assert got.shape == (1, n * s, 1)
+
+
+EMPTY = {  # lhs, rhs, padding and what else
+    "no positions": ((1, 2, 0), (3, 2, 1), "VALID", {}),
+    "nothing but padding": ((1, 2, 0), (3, 2, 1), [(1, 1)], {}),
+    "a window that fits nowhere": ((1, 2, 3), (3, 2, 5), "VALID", {}),
+    "edges cut away": ((1, 2, 3), (3, 2, 2), [(-1, -1)], {}),
+    "all cut away": ((1, 2, 3), (3, 2, 2), [(-1, -2)], {}),
+    "no output channels": ((1, 2, 3), (0, 2, 2), "VALID", {}),
+    "no input channels": ((1, 0, 3), (3, 0, 2), "VALID", {}),
+    "no examples": ((0, 2, 3), (3, 2, 2), "VALID", {}),
+    "no examples of two groups": ((0, 2, 3), (4, 2, 2), "VALID", {"batch_group_count": 2}),
+    "one of two dimensions": ((1, 2, 0, 4), (3, 2, 1, 2), "SAME", {}),
+    "holes, and no positions": ((1, 2, 0), (3, 2, 1), [(2, 1)], {"lhs_dilation": (2,)}),
+    "no output channels of two groups": ((1, 2, 3), (0, 1, 2), "VALID", {"feature_group_count": 2}),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_sizes_of_zero_are_what_they_are_in_lax(name):
+    """An empty array, or zeros: the shapes and values of lax, and of its gradients."""
+    lhs, rhs, padding, options = EMPTY[name]
+    x, w = np.ones(lhs), np.ones(rhs)
+    stride = (1,) * (len(lhs) - 2)
+
+    def both(module):
+        def call(x, w):
+            return module.conv_general_dilated(x, w, stride, padding, **options)
+
+        y, pull = jax.vjp(call, x, w)
+        return y, *pull(jnp.ones_like(y))
+
+    for got, want in zip(both(jaxconv), both(jax.lax), strict=True):
+        np.testing.assert_array_equal(got, want)
+        assert got.dtype == want.dtype

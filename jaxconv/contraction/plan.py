@@ -16,6 +16,11 @@ from jaxconv.contraction.planning import Call, choose
 from jaxconv.contraction.roles import Roles, simplest
 
 GIVES: dict[Contraction, str] = {"correlate": "y", "input_gradient": "dx", "kernel_gradient": "dw"}
+_SAID: dict[Contraction, str] = {
+    "correlate": "correlation",
+    "input_gradient": "input gradient",
+    "kernel_gradient": "kernel gradient",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Planned:
         """For people: what is taken and why, and what it is made of."""
         role = ""
         if self.roles.exchanged:
-            role = f", as the {self.roles.contraction.replace('_', ' ')} of the transposed spec"
+            role = f", as the {_SAID[self.roles.contraction]} of the transposed spec"
         yield f"{indent}{GIVES[self.roles.asked]}: {self.form.name}{role}: {self.form.when}"
         told = Counter("\n".join(part.lines(indent + "    ")) for part in self.inner)
         for text, times in told.items():

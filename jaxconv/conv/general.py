@@ -129,6 +129,13 @@ def conv_general_dilated(
         precision=as_precision(_OP, precision),
         dtype=wide,
     )
+    for axis, (n, (low, high)) in enumerate(
+        zip(call.spec.dilated_size, call.spec.padding, strict=True)
+    ):
+        if isinstance(n, int) and n + low + high < 0:
+            raise ValueError(
+                f"{_OP}: padding[{axis}] cuts {-low - high} positions, but lhs has {n} of them"
+            )
     y = conv_compiled(call, *aligned(x, w, None))
     if not first:
         y = y.transpose(np.argsort((out[0], *out[2:], out[1])))

@@ -161,6 +161,8 @@ def _general_refusals() -> Iterator[Refusal]:
     for pair in (1, (1,)):
         message = f"{op}: padding[1] must be a (low, high) pair, but {pair!r} came"
         yield value_error(message, x, w, (1, 1), ((1, 1), pair))
+    message = f"{op}: padding[0] cuts 6 positions, but lhs has 5 of them"
+    yield value_error(message, x, w, (1, 1), ((-3, -3), (0, 0)))
     for name in ("window_strides", "rhs_dilation", "lhs_dilation"):
         rest = {"window_strides": (1, 1), "padding": "VALID"}
         must = f"{op}: {name} must be an int or 2 ints, one per spatial dimension"
