@@ -60,7 +60,7 @@ def test_padded(edges):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA decides")
 def test_a_normalized_layer_keeps_two_arrays():
     """x − mean for batch norm, y for ReLU and the next layer; what x was, a convolution's, goes."""
-    layers, shape = 6, (32, 16, 16, 16)
+    layers, shape = 6, (64, 16, 16, 16)
     array = 4 * np.prod(shape)
     x = normal(0, shape, np.float32)
     w = normal(1, (layers, 3, 3, 16, 16), np.float32)

@@ -8,6 +8,7 @@ import jaxconv
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.mutants import Matrix, OpTrial, Verdict, try_op
 from jaxconv.check.mutants.edits import edited, edits, modules_of, rerun, spread, steps_of
+from jaxconv.check.mutants.forms import fast_forms, try_form
 
 # op: mutants whose mistake has a name, which are all named right; there must not be fewer.
 NAMED = {
@@ -28,11 +29,21 @@ def test_no_mutant_survives(op):
 
 def test_modules_that_import_each_other_are_run_again_in_order():
     every = modules_of("jaxconv.conv.correlation")
-    order = [every.index(f"jaxconv.contraction{part}") for part in (".plain", ".choice", "")]
+    parts = (".plain", ".registry", ".planning", "")
+    order = [every.index(f"jaxconv.contraction{part}") for part in parts]
     assert order == sorted(order)
     fresh = rerun(every, None)
-    choice = fresh["jaxconv.contraction.choice"]
-    assert choice.plain is fresh["jaxconv.contraction.plain"]
+    planning = fresh["jaxconv.contraction.planning"]
+    assert planning.plain is fresh["jaxconv.contraction.plain"]
+
+
+def test_a_broken_form_is_seen_by_the_large_samples():
+    """Of one form all mutants, and none that only other convolutions see."""
+    names = [form.name for form in fast_forms()]
+    trial = try_form(names.index("outer products"))
+    assert trial.survived == ()
+    assert trial.caught >= 5
+    assert trial.line.startswith("correlate, outer products: ")
 
 
 def differentiate_relu(op):

@@ -131,13 +131,16 @@ def assert_is_plain(form, spec, batch, dtype):
     got, want = both(left, right)
     assert got.dtype == want.dtype
     np.testing.assert_array_equal(got, want)
-    # The plain form multiplies zeros by ∞ where it makes some up; no other may. So what an element
-    # is seen by is found with finite numbers.
-    middle = left.size // 2
-    spoilt, alone = left.copy(), np.zeros_like(left)
-    spoilt.flat[middle], alone.flat[middle] = np.inf, 1
-    _, seen = both(alone, np.ones_like(right))
-    got, _ = both(spoilt, right)
+    # One element of an image, x or dy, is ∞. (Of a kernel each element meets the padding, which the
+    # plain form multiplies, and so do forms that are made of it.) The plain form multiplies zeros
+    # that it puts between the elements, too; so what sees the element is found with finite numbers.
+    image = form.contraction == "input_gradient"
+    factors_of = [left, right]
+    spoilt, alone = factors_of[image].copy(), np.zeros_like(factors_of[image])
+    spoilt.flat[spoilt.size // 2], alone.flat[spoilt.size // 2] = np.inf, 1
+    ones = np.ones_like(factors_of[not image])
+    _, seen = both(*((ones, alone) if image else (alone, ones)))
+    got, _ = both(*((left, spoilt) if image else (spoilt, right)))
     np.testing.assert_array_equal(np.isfinite(got), seen == 0)
 
 

@@ -208,8 +208,9 @@ def _transposed_refusals() -> Iterator[Refusal]:
 # On the way back of a stride autodiff's convolution is a slow loop on a CPU, whose vectors add in
 # parts. Ours adds one term after the other (docs/lab/exactness.md).
 _IN_A_CHAIN: dict[str, Any] = {
-    "slack": {"float32": 1.5},
-    "reason": "one chain of additions, where XLA's slow loop has some: 1.43 with AVX2",
+    "slack": {"float32": 2.0},
+    "reason": "one chain of additions, where XLA's slow loops for groups and strides have several:"
+    " 1.8 for dw of 4 groups, 1.6 for dx of 33 groups, with AVX-512",
 }
 
 RECORDS = (
@@ -217,6 +218,7 @@ RECORDS = (
         name="conv",
         sample=_conv,
         ways=len(LAYOUTS),
+        **_IN_A_CHAIN,
         large=_large_conv,
         transformed=(0, 4, 5, 7),  # 1-D to 3-D, both layouts, borders that copy
         refusals=_conv_refusals,

@@ -69,7 +69,7 @@ EVERY_FORM = {
     ),
     "few groups": Large(_spec((16, 17), (3, 3), ((1, 1), (0, 1)), (48, 40), groups=2), 4),
     "many groups of many channels": Large(
-        _spec((10, 11), (3, 3), ((1, 1), (0, 1)), (429, 429), groups=33), 4
+        _spec((9, 10), (3, 3), ((1, 1), (0, 1)), (429, 429), groups=33), 2
     ),
     "few input channels": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (3, 40)), 16),
     "few output channels": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (20, 3)), 5),
@@ -90,7 +90,7 @@ EVERY_FORM = {
         8,
     ),
     "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
-    "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 40),
+    "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 56),
     "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
     "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
     "a stride, an input dilation and holes": Large(
@@ -127,16 +127,19 @@ def _drawn(number: int) -> Large:
         window = tuple(int(rng.integers(max(1, k - 1), k + 2)) if k > 1 else 1 for k in spec.window)
         sideways = spec.stride == spec.window
         dilation = (1,) * dims if sideways else tuple(int(d) for d in rng.integers(1, 3, dims))
+        stride = window if sideways else tuple(int(rng.integers(1, s + 2)) for s in spec.stride)
+        # XLA ends the process in a gradient of autodiff's if such windows meet padding (0.10.2).
+        apart = any(s >= k > 1 for s, k in zip(stride, window, strict=True))
         drawn = ConvSpec(
             size=tuple(int(rng.integers(max(1, n - 3), n + 4)) for n in spec.size),
             window=window,
-            stride=window if sideways else tuple(int(rng.integers(1, s + 2)) for s in spec.stride),
+            stride=stride,
             dilation=dilation,
             input_dilation=tuple(
                 int(rng.integers(2, e + 2)) if e > 1 else 1 for e in spec.input_dilation
             ),
             padding=tuple(
-                (int(low), int(high))
+                (0, 0) if apart else (int(low), int(high))
                 for low, high in (
                     rng.integers(0, d * (k - 1) + 2, 2)
                     for d, k in zip(dilation, window, strict=True)
