@@ -13,42 +13,40 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import jax
 from jax import Array
 
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import plain
 from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.library import SLOW_LIBRARY
 from jaxconv.geometry import Ints
 
 APART = 2
-# The library of this version is slow for all convolutions, that of others (0.10.0, 0.10.1, 0.11.0
-# to 0.12.0 were measured) only for kernels as large as an image, which kernel gradients have. 3×3
-# 64→64, 64×32×32, y takes 37 ms in the plain form and 21 ms so.
-SLOW_LIBRARY = (0, 10, 2) <= jax.__version_info__ < (0, 11)
 # Convolutions of no more channels, in and out, the library does not take.
 TOO_FEW = 16
 # For wider numbers, in bytes, there is no other code: float64 takes 127 ms so and 9.8 ms plain.
 WIDEST = 4
 
-# y and dx: with fewer channels, fewer pairs of them or less work the library is not slow enough.
-# 3×3, 64×16×16, takes, 20→20, 1.6 ms so and 1.2 ms in the plain form.
+# y and dx, of a kernel of so many numbers: 3×3 128→128, 2×14×14, takes 0.57 ms so and 0.62 ms in the
+# plain form (JAX 0.12.0), 3×3 512→512, 8×7×7, 6.2 ms and 15.9 ms.
+LARGE_KERNEL = 2**17
+# Where the library is slow also of smaller ones, but not with fewer channels, fewer pairs of them
+# or less work: 3×3, 64×16×16, takes, 20→20, 1.6 ms so and 1.2 ms in the plain form.
 LEAST_CHANNELS = 16
 LEAST_PAIRS = 512
 MUCH_WORK = 2**25
 
-# dw reads dy as a kernel as large as an image. Numbers of dy with which that leaves the cache: 3×3
+# dw of so many numbers: 3×3 256→384, 4×13×13, takes 4.6 ms so and 6.9 ms in the plain form.
+LARGE_KERNEL_GRADIENT = 2**19
+# It reads dy as a kernel as large as an image. Numbers of dy with which that leaves the cache: 3×3
 # 64→64, 14×14, takes 1.4 ms for 16 images and in the plain form 2.1 ms, for 64 5.8 ms and 24 ms.
 MANY_NUMBERS = 2**18
-# Where the library is slow fewer will do.
+# Where the library is slow fewer will do, of so many channels.
 MANY_NUMBERS_FOR_SLOW_LIBRARY = 2**17
+CHANNELS_FOR_SLOW_LIBRARY = 64
 # dw of so many input channels is computed at once, and not in blocks of images (`blocks.py`): 3×3
 # 256→256, 16×14×14, takes 13.2 ms so and 14.1 ms in blocks.
 AT_ONCE = 256
-# So, too, of so few: 3×3 3→32, 32×32×32, takes 0.67 ms so, 0.88 ms in blocks.
-FEW_CHANNELS = 8
-# And of so many at least, where the library is slow and dy too small for blocks.
-LEAST_CHANNELS_OF_SMALL = 16
 # Examples below which that kernel has too few channels for the library: 3×3 256→256, 4×14×14, takes
 # 4.4 ms so and 4.3 ms in the plain form.
 LEAST_EXAMPLES = 8
@@ -86,30 +84,38 @@ def times(e: Ints, numbers: Ints) -> Ints:
     return tuple(n * number for n, number in zip(e, numbers, strict=True))
 
 
+def reaches_beyond(spec: ConvSpec) -> bool:
+    """Whether dy, read as a kernel with its elements s apart, is larger than x somewhere."""
+    pairs = zip(spec.output, spec.stride, spec.size, strict=True)
+    return any(s * (o - 1) + 1 > n for o, s, n in pairs)
+
+
 def numbers_of_dy(spec: ConvSpec, batch: int) -> int:
     """How many numbers the cotangent of y holds."""
     return batch * math.prod(spec.output) * spec.channels_out
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1:
+        return False
+    if math.prod(spec.kernel_shape) >= LARGE_KERNEL:
+        return True
     fewest = min(spec.channels_in, spec.channels_out)
     many = fewest >= LEAST_CHANNELS and spec.channels_in * spec.channels_out >= LEAST_PAIRS
-    much = many and spec.multiply_adds(batch) >= MUCH_WORK
-    return much and spec.groups == 1 and max(distances(spec.dims, dtype)) > 1
+    return SLOW_LIBRARY and many and spec.multiply_adds(batch) >= MUCH_WORK
 
 
 def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    numbers, channels = numbers_of_dy(spec, batch), spec.channels_in
-    if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1:
+    if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1 or reaches_beyond(spec):
         return False
-    if channels <= FEW_CHANNELS:
-        return numbers >= MANY_NUMBERS
+    if math.prod(spec.kernel_shape) >= LARGE_KERNEL_GRADIENT:
+        return True
+    numbers, fewest = numbers_of_dy(spec, batch), min(spec.channels_in, spec.channels_out)
     if batch < LEAST_EXAMPLES:
         return False
-    small = SLOW_LIBRARY and MANY_NUMBERS_FOR_SLOW_LIBRARY <= numbers < MANY_NUMBERS
-    if small and channels >= LEAST_CHANNELS_OF_SMALL:
-        return True
-    return channels >= AT_ONCE and numbers >= MANY_NUMBERS
+    if SLOW_LIBRARY and fewest >= CHANNELS_FOR_SLOW_LIBRARY and numbers < MANY_NUMBERS:
+        return numbers >= MANY_NUMBERS_FOR_SLOW_LIBRARY
+    return spec.channels_in >= AT_ONCE and numbers >= MANY_NUMBERS
 
 
 FORMS = (
@@ -117,17 +123,17 @@ FORMS = (
         name="apart",
         contraction="correlate",
         platforms=("cpu",),
-        when="two dimensions of many channels, much work, and a version of JAX with a slow library",
+        when=f"two dimensions, and a kernel of at least {LARGE_KERNEL} numbers; where XLA's library"
+        " is slow, also of many channels and much work",
         applies=_applies,
         run=correlate,
-        available=SLOW_LIBRARY,
     ),
     Form(
         name="apart",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"two dimensions of at least {AT_ONCE} or at most {FEW_CHANNELS} input channels, and a"
-        " dy that leaves the cache",
+        when=f"two dimensions, and a kernel of at least {LARGE_KERNEL_GRADIENT} numbers, or at least"
+        f" {AT_ONCE} input channels and a dy that leaves the cache",
         applies=_applies_to_kernel_gradient,
         run=kernel_gradient,
         needs_batch=True,

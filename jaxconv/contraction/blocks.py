@@ -23,17 +23,33 @@ from jax import Array, lax
 
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
-from jaxconv.contraction.apart import LEAST_EXAMPLES, TOO_FEW, distances, numbers_of_dy, times
+from jaxconv.contraction.apart import (
+    LEAST_EXAMPLES,
+    TOO_FEW,
+    distances,
+    numbers_of_dy,
+    reaches_beyond,
+    times,
+)
 from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.library import SLOW_LIBRARY
 
-# Numbers of dy below which the plain form's kernel as large as an image fits the cache, in one
-# dimension and in more: 5 64→64, 4×1024, takes 1.39 ms in blocks and 1.34 ms in the plain form; 3×3
-# 16→16, 16×32×32, 0.88 ms and 1.24 ms.
-MANY_NUMBERS_OF_LINE = 2**21
+# Numbers of dy below which the plain form's kernel as large as an image fits the cache: of FEW input
+# channels or in a slow library, and else. 3×3 64→64, 8×28×28, has 2**18.6 of them and takes 4.3 ms in
+# blocks and 3.1 ms in the plain form (JAX 0.12.0); 3×3 16→16, 16×32×32, with JAX 0.10.2, 0.88 ms and
+# 1.24 ms.
 MANY_NUMBERS = 2**18
-# In one dimension the plain form is faster for so few channels: 9 1→32, 4×16000, takes 0.96 ms in
-# blocks and 0.85 ms in the plain form.
-FEW_CHANNELS = 4
+MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
+FEW = 8
+# But XLA has slow code where dy reaches beyond x, as with much padding: 5×5 1→32, 64×21×21, padding
+# 4, takes 1.0 ms in blocks and 36 ms in the plain form. Multiply-adds from which that is avoided.
+LEAST_WORK_BEYOND = 2**17
+# In one dimension the plain form is faster with fewer numbers or examples, with fewer or more
+# channels, and for windows that reach far: 2 64→128, dilated by 512, 8×4512, takes 9.3 ms in blocks
+# and 6.2 ms in the plain form; 3 64→64, 8×2000, 2.9 ms and 3.5 ms.
+MANY_NUMBERS_OF_LINE = 2**20
+LEAST_CHANNELS_OF_LINE, MOST_CHANNELS_OF_LINE = 17, 64
+FARTHEST_OF_LINE = 49
 # A block holds so many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
 IMAGES = 16
 # Or more, up to a row of so many numbers of one channel; the second is for MANY channels. 32→32,
@@ -141,10 +157,17 @@ def _block_at(array: Array, images: int, i: Array) -> Array:
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     numbers = numbers_of_dy(spec, batch)
+    if spec.groups > 1:
+        return False
     if spec.dims == 1:
         fewest = min(spec.channels_in, spec.channels_out)
-        return spec.groups == 1 and fewest > FEW_CHANNELS and numbers >= MANY_NUMBERS_OF_LINE
-    return spec.groups == 1 and numbers >= MANY_NUMBERS
+        fits = LEAST_CHANNELS_OF_LINE <= fewest <= MOST_CHANNELS_OF_LINE
+        near = spec.extent[0] <= FARTHEST_OF_LINE and batch >= LEAST_EXAMPLES
+        return fits and near and numbers >= MANY_NUMBERS_OF_LINE
+    if reaches_beyond(spec):
+        return spec.multiply_adds(batch) >= LEAST_WORK_BEYOND
+    easy = SLOW_LIBRARY or spec.channels_in <= FEW
+    return numbers >= (MANY_NUMBERS if easy else MANY_NUMBERS_FOR_FAST_LIBRARY)
 
 
 FORMS = (
@@ -152,7 +175,7 @@ FORMS = (
         name="blocks of images",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when="a dy that leaves the cache, without groups",
+        when="a dy that leaves the cache or reaches beyond x, without groups",
         applies=_applies,
         run=kernel_gradient,
         needs_batch=True,

@@ -6,6 +6,9 @@ A matrix product that sums over a and c has hardly a column, and copies each x f
 The sum over c alone is a product with a row for each a and k, for which nothing is copied, and the
 sum over a is additions, all in one loop over the output. Where a window sees padding nothing is
 added, so w is not multiplied with zeros there.
+
+So is the input gradient of few input channels, of any stride: all products of dy with the kernel
+first, and then each phase of dx (`phases.py`) adds up those that it meets.
 """
 
 import math
@@ -18,42 +21,72 @@ from jax import Array, lax
 
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator
+from jaxconv.contraction import phases
 from jaxconv.contraction.form import Form, Inner
+from jaxconv.contraction.kernels import transposed
 from jaxconv.windows import offsets, view_of_x
 
 # Multiply-adds below which the plain form is taken: 3×3 64→3, 14×14, one image, takes 0.020 ms and
 # in the plain form 0.023 ms.
 LEAST_WORK = 2**17
-# To so many channels at most: 3×3, 32×32×32, 64→4 takes 2.9 ms, and in the plain form 5.2 ms.
-FEW_CHANNELS = 4
-# Of so many elements of the window at most: 7×7 64→3 takes 21 ms, and in the plain form 16 ms.
-MOST_TAPS = 25
+# To so many channels at most: 3×3 64→9, 16×28×28, takes 0.94 ms so and 1.2 ms in the plain form.
+MOST_CHANNELS = 9
+# So many products for each position of x at most, and of MANY input channels: 7×7 32→3, 16×28×28, takes
+# 1.6 ms so and 1.1 ms in the plain form, 5×5 64→6 1.8 ms and 2.0 ms.
+MOST_PRODUCTS, MOST_PRODUCTS_OF_MANY, MANY = 81, 150, 64
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     """y, all products first."""
-    total = accumulator(x.dtype)
+    return _added(spec, _products(x, w, inner.precision))
+
+
+def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
+    """dx, all products first, and then phase by phase."""
+    products = _products(dy, transposed(w, 1), inner.precision)
+    return phases.correlate(
+        spec.transposed, dy, products, lambda phase, _, some: _added(phase, some)
+    )
+
+
+def _products(x: Array, w: Array, precision: Any) -> Array:
+    """z[a, k, n, p], with an axis for each dimension of the window and of x."""
     c_in, c_out = w.shape[-2:]
     rows = jnp.swapaxes(w, -2, -1).reshape(-1, c_in)
     # The factors of the product are the other way round.
-    precision = inner.precision[::-1] if isinstance(inner.precision, tuple) else inner.precision
+    precision = precision[::-1] if isinstance(precision, tuple) else precision
     products = lax.dot_general(
         rows, x.reshape(-1, c_in), (((1,), (1,)), ((), ())), precision=precision,
-        preferred_element_type=total,
+        preferred_element_type=accumulator(x.dtype),
     )  # fmt: skip
-    z = products.reshape(math.prod(spec.window), c_out, *x.shape[:-1])
-    # Of its axes k is where images have the batch, and n where channels are that come first.
+    return products.reshape(*w.shape[:-2], c_out, *x.shape[:-1])
+
+
+def _added(spec: ConvSpec, z: Array) -> Array:
+    """Σ_a z[a, k, n, s·i + d·a − low], with the channels k last."""
+    # Where images have the batch z has k, and where channels are that come first it has n.
     first = replace(spec.windows(), layout="channels_first")
-    nothing = jnp.zeros((), total)
-    seen = (view_of_x(first, a, part, nothing) for a, part in zip(offsets(first), z, strict=True))
+    nothing = jnp.zeros((), z.dtype)
+    each = z.reshape(spec.taps, *z.shape[spec.dims :])
+    seen = (view_of_x(first, a, part, nothing) for a, part in zip(offsets(first), each, strict=True))
     return jnp.moveaxis(reduce(lax.add, seen), 0, -1)
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    few = spec.channels_out <= FEW_CHANNELS and spec.taps <= MOST_TAPS
     # With a stride most of the products are not asked for.
-    dense = spec.groups == 1 == math.prod(spec.stride)
-    return few and dense and spec.multiply_adds(batch) >= LEAST_WORK
+    dense = math.prod(spec.stride) == 1
+    return dense and _are_few(spec, batch, spec.channels_in, spec.channels_out)
+
+
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+    return _are_few(spec, batch, spec.channels_out, spec.channels_in)
+
+
+def _are_few(spec: ConvSpec, batch: int, summed: int, left: int) -> bool:
+    """Whether the products are few, of so many channels that are summed and so many that are left."""
+    most = MOST_PRODUCTS if summed < MANY else MOST_PRODUCTS_OF_MANY
+    few = left <= MOST_CHANNELS and spec.taps * left <= most
+    return few and spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
 
 
 FORMS = (
@@ -61,8 +94,18 @@ FORMS = (
         name="inner products",
         contraction="correlate",
         platforms=("cpu",),
-        when=f"at most {FEW_CHANNELS} output channels and {MOST_TAPS} elements, without a stride",
+        when=f"at most {MOST_CHANNELS} output channels and {MOST_PRODUCTS} products for a position,"
+        f" or {MOST_PRODUCTS_OF_MANY} of {MANY} input channels, without a stride",
         applies=_applies,
         run=correlate,
+    ),
+    Form(
+        name="inner products",
+        contraction="input_gradient",
+        platforms=("cpu",),
+        when=f"at most {MOST_CHANNELS} input channels and {MOST_PRODUCTS} products for a position,"
+        f" or {MOST_PRODUCTS_OF_MANY} of {MANY} output channels",
+        applies=_applies_to_input_gradient,
+        run=input_gradient,
     ),
 )

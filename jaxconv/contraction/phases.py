@@ -25,9 +25,9 @@ from jax import Array, lax
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.form import Form, Inner
-from jaxconv.contraction.inner_products import FEW_CHANNELS
 from jaxconv.contraction.interleaved import is_interleaved
 from jaxconv.contraction.kernels import transposed
+from jaxconv.contraction.outer_products import MOST_CHANNELS
 from jaxconv.geometry import Ints
 
 # Multiply-adds below which the plain form is taken: 2×2, stride 2, 64→32, 16×16, one image, takes
@@ -186,7 +186,7 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 
 def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     loops = is_interleaved(spec.window, spec.groups, spec.out_a_group) or (
-        spec.groups == 1 and spec.out_a_group <= FEW_CHANNELS
+        spec.groups == 1 and spec.out_a_group <= MOST_CHANNELS
     )
     most = MOST_PHASES_IN_LOOPS if loops else MOST_PHASES
     return math.prod(spec.stride) <= most and spec.multiply_adds(batch) >= LEAST_WORK

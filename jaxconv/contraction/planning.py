@@ -98,7 +98,7 @@ class Call:
 
         Of the other contractions lax makes the same program, whichever way it is said.
         """
-        if roles.asked != "kernel_gradient" or not roles.exchanged:
+        if roles.asked != "kernel_gradient" or max(spec.input_dilation, default=1) == 1:
             return self.plain(roles.asked, spec, left, right)
         dw = self.with_factors_exchanged().plain(
             roles.contraction, roles.spec, *roles.factors(left, right)

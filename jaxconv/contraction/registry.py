@@ -8,6 +8,7 @@ from jaxconv.contraction import (
     apart,
     blocks,
     depth,
+    depth_alone,
     depthwise,
     depthwise_back,
     depthwise_kernel,
@@ -38,9 +39,10 @@ FORMS: tuple[Form, ...] = (
     *matrix.FORMS,
     *tiles.FORMS[:-1],
     *outer_products.FORMS,
-    # Three dimensions before two: what follows is measured in one and two.
-    *depth.FORMS,
     *inner_products.FORMS,
+    # Three dimensions before two: what follows is measured in one and two.
+    *depth_alone.FORMS,
+    *depth.FORMS,
     *turned.FORMS,
     *phases.FORMS,
     # Few and small groups, whose phases are not worth compiling.

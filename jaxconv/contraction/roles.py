@@ -11,7 +11,7 @@ and whoever asks for a transposed convolution, `conv_transpose`, `lhs_dilation` 
 of a convolution with a stride, gets the same forms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jax import Array
 
@@ -63,11 +63,26 @@ class Roles:
         return self.exchanged and self.asked == "kernel_gradient"
 
 
+def _as_tile(spec: ConvSpec) -> ConvSpec | None:
+    """The spec with windows that lie side by side, if there is but one."""
+    if not spec.is_static or spec.groups > 1 or spec.taps == 1:
+        return None
+    solid = max(*spec.dilation, *spec.input_dilation) == 1 == max(spec.output)
+    return replace(spec, stride=spec.window) if solid and not spec.is_empty else None
+
+
 def simplest(asked: Contraction, spec: ConvSpec) -> Roles:
     """Without an input dilation if that can be, and a correlation rather than an input gradient.
 
-    Both a stride and an input dilation stay where there are both.
+    Both a stride and an input dilation stay where there are both. Where an image has one window the
+    stride is that of a tile, which makes three matrix products of the contractions.
     """
+    if (tile := _as_tile(spec)) is not None:
+        return Roles(asked, asked, tile, exchanged=False)
+    if spec.is_static and max(spec.size, default=0) == 1:
+        tile = _as_tile(spec.transposed)
+        if tile is not None:
+            return Roles(asked, _EXCHANGED[asked], tile, exchanged=True)
     strided, dilated = (max(e, default=1) > 1 for e in (spec.stride, spec.input_dilation))
     simpler = {"input_gradient": dilated or not strided}
     exchanged = simpler.get(asked, dilated and not strided)

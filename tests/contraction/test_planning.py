@@ -13,7 +13,8 @@ import jaxconv
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.large import EVERY_FORM, LARGE, large
-from jaxconv.contraction import apart, plan, registry
+from jaxconv.contraction import plan, registry
+from jaxconv.contraction.library import SLOW_LIBRARY
 
 # Of each convolution that reaches a form one way to ask for it; the ways take turns. Many channels
 # alone take as long as all others together, and meet no other code than few images of them do.
@@ -197,11 +198,10 @@ def test_where_the_library_is_slow_or_the_kernel_large(monkeypatch):
         planned = plan(spec, batch, dtype, platform="cpu")
         return planned.y.form.name, planned.dx.form.name, planned.dw.form.name
 
-    slow = apart.SLOW_LIBRARY
-    forward, small = ("apart", "apart") if slow else ("plain", "plain")
+    forward, small = ("apart", "apart") if SLOW_LIBRARY else ("plain", "plain")
     assert forms(64, 32, 64) == (forward, forward, "blocks of images")
     assert forms(64, 32, 64, "float64") == ("plain", "plain", "blocks of images")
-    assert forms(16, 14, 256) == (forward, forward, "apart")
+    assert forms(16, 14, 256) == ("apart", "apart", "apart")
     assert forms(16, 14, 64) == (forward, forward, small)
     assert forms(2, 14, 64) == ("plain", "plain", "plain")
     assert forms(64, 32, 20) == ("plain", "plain", "blocks of images")

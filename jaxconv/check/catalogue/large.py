@@ -72,6 +72,9 @@ EVERY_FORM = {
         _spec((9, 10), (3, 3), ((1, 1), (0, 1)), (429, 429), groups=33), 2
     ),
     "few input channels": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (3, 40)), 16),
+    "few input channels with a stride": Large(
+        _spec((14, 15), (3, 4), ((1, 1), (2, 1)), (3, 16), stride=(2, 3)), 8
+    ),
     "few output channels": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (20, 3)), 5),
     "windows side by side": Large(
         _spec((24, 27), (4, 3), ((1, 0), (0, 2)), (3, 20), stride=(4, 3)), 8
@@ -82,8 +85,14 @@ EVERY_FORM = {
     "windows side by side, in groups": Large(
         _spec((12, 15), (4, 3), ((1, 0), (0, 2)), (6, 10), groups=2, stride=(4, 3)), 3
     ),
+    "one window": Large(_spec((6, 4), (7, 5), ((1, 0), (0, 1)), (12, 9)), 36),
     "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
-    "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (5, 6)), 5),
+    "three dimensions": Large(
+        _spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11)), 3
+    ),
+    "along the depth": Large(
+        _spec((7, 5, 6), (4, 1, 1), ((2, 1), (0, 0), (0, 0)), (9, 10), stride=(2, 1, 1)), 5
+    ),
     "a stride": Large(_spec((16, 17), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3)), 8),
     "a stride and holes": Large(
         _spec((16, 17), (4, 5), ((4, 2), (0, 3)), (16, 20), stride=(3, 2), dilation=(2, 3)),
@@ -91,6 +100,8 @@ EVERY_FORM = {
     ),
     "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
     "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 56),
+    "much padding": Large(_spec((9, 10), (3, 4), ((2, 2), (3, 3)), (10, 12)), 8),
+    "a large kernel": Large(_spec((4, 5), (3, 4), ((1, 1), (2, 1)), (201, 220)), 2),
     "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
     "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
     "a stride, an input dilation and holes": Large(
