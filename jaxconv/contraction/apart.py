@@ -4,9 +4,9 @@
 
 Between the numbers of x↑ lie zeros, and the windows never see them. XLA's CPU backend hands
 convolutions in two dimensions to a library (YNNPACK), but not those of an x that has an input
-dilation: its own code (Eigen) takes these, and steps over the zeros. Where the library is slow this
-is up to twice as fast; where it is not, it is a little slower than the plain form. It is enough to
-spread the first dimension. Channels last.
+dilation: its own code (Eigen) takes these, and steps over the zeros. For large kernels this is up
+to three times as fast, and for small ones a little slower than the library. It is enough to spread
+the first dimension. Channels last.
 """
 
 import math
@@ -27,11 +27,11 @@ TOO_FEW = 16
 # For wider numbers, in bytes, there is no other code: float64 takes 127 ms so and 9.8 ms plain.
 WIDEST = 4
 
-# y and dx, of a kernel of so many numbers: 3×3 128→128, 2×14×14, takes 0.57 ms so and 0.62 ms in the
-# plain form (JAX 0.12.0), 3×3 512→512, 8×7×7, 6.2 ms and 15.9 ms.
+# A kernel of so many numbers is read faster so, for y and dx: 3×3 512→512, 8×7×7, takes 6.2 ms, and
+# 15.9 ms in the plain form.
 LARGE_KERNEL = 2**17
-# Where the library is slow also of smaller ones, but not with fewer channels, fewer pairs of them
-# or less work: 3×3, 64×16×16, takes, 20→20, 1.6 ms so and 1.2 ms in the plain form.
+# Where the library is slow, smaller kernels are, too. With fewer channels, fewer pairs of channels
+# or less work they are not: 3×3 20→20, 64×16×16, takes 1.6 ms so and 1.2 ms in the plain form.
 LEAST_CHANNELS = 16
 LEAST_PAIRS = 512
 MUCH_WORK = 2**25
@@ -123,8 +123,8 @@ FORMS = (
         name="apart",
         contraction="correlate",
         platforms=("cpu",),
-        when=f"two dimensions, and a kernel of at least {LARGE_KERNEL} numbers; where XLA's library"
-        " is slow, also of many channels and much work",
+        when=f"two dimensions and a kernel of at least {LARGE_KERNEL} numbers; where XLA's library"
+        " is slow, also many channels and much work",
         applies=_applies,
         run=correlate,
     ),
@@ -132,8 +132,8 @@ FORMS = (
         name="apart",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"two dimensions, and a kernel of at least {LARGE_KERNEL_GRADIENT} numbers, or at least"
-        f" {AT_ONCE} input channels and a dy that leaves the cache",
+        when=f"two dimensions and a kernel of at least {LARGE_KERNEL_GRADIENT} numbers, or at"
+        f" least {AT_ONCE} input channels and a dy that leaves the cache",
         applies=_applies_to_kernel_gradient,
         run=kernel_gradient,
         needs_batch=True,

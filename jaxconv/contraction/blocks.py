@@ -34,21 +34,23 @@ from jaxconv.contraction.apart import (
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 
-# Numbers of dy below which the plain form's kernel as large as an image fits the cache: of FEW input
-# channels or in a slow library, and else. 3×3 64→64, 8×28×28, has 2**18.6 of them and takes 4.3 ms in
-# blocks and 3.1 ms in the plain form (JAX 0.12.0); 3×3 16→16, 16×32×32, with JAX 0.10.2, 0.88 ms and
-# 1.24 ms.
-MANY_NUMBERS = 2**18
+# A dy of fewer numbers fits the cache in the plain form, too, if x has FEW channels or the library
+# is slow: 3×3 16→16, 16×32×32, takes 0.88 ms in blocks and 1.24 ms in the plain form.
+MANY_NUMBERS, FEW = 2**18, 8
+# Otherwise blocks need more: 3×3 64→64, 8×28×28, takes 4.3 ms in blocks and 3.1 ms in the plain
+# form.
 MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
-FEW = 8
-# But XLA has slow code where dy reaches beyond x, as with much padding: 5×5 1→32, 64×21×21, padding
-# 4, takes 1.0 ms in blocks and 36 ms in the plain form. Multiply-adds from which that is avoided.
+# Where dy reaches beyond x, as it does with much padding, XLA's code is slow, and blocks are taken
+# from so many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in blocks and 36 ms in
+# the plain form.
 LEAST_WORK_BEYOND = 2**17
-# In one dimension the plain form is faster with fewer numbers or examples, with fewer or more
-# channels, and for windows that reach far: 2 64→128, dilated by 512, 8×4512, takes 9.3 ms in blocks
-# and 6.2 ms in the plain form; 3 64→64, 8×2000, 2.9 ms and 3.5 ms.
+# In one dimension blocks are faster for dy of so many numbers and more, and
 MANY_NUMBERS_OF_LINE = 2**20
+# for channels, in or out, of which the fewer are so many: 3 64→64, 8×2000, takes 2.9 ms in blocks
+# and 3.5 ms in the plain form. And
 LEAST_CHANNELS_OF_LINE, MOST_CHANNELS_OF_LINE = 17, 64
+# windows may reach so far: 2 64→128, dilated by 512, 8×4512, takes 9.3 ms in blocks and 6.2 ms in
+# the plain form.
 FARTHEST_OF_LINE = 49
 # A block holds so many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
 IMAGES = 16

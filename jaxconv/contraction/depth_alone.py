@@ -3,10 +3,10 @@
     y[n, i, q, k]  = Σ_{a,c} x[n, s·i + d·a − low, q, c] · w[a, c, k]
     dw[a, c, k]    = Σ_{n,i,q} x[n, s·i + d·a − low, q, c] · dy[n, i, q, k]
 
-With all positions q of a plane on one axis y is a correlation in two dimensions, for which nothing is
-copied. And for each a, dw is the kernel gradient of a window of one element (`matrix.py`) between
-the planes of x and of dy that meet there. Networks that take a window apart, into one on each plane
-and one along the depth, have such layers: Tran et al., "A closer look at spatiotemporal
+With all positions q of a plane on one axis, y is a correlation in two dimensions, for which nothing
+is copied. And for each a, dw is the kernel gradient of a window of one element (`matrix.py`), of
+those planes of x and of dy that meet there. Networks that take a window apart, into one on each
+plane and one along the depth, have such layers: Tran et al., "A closer look at spatiotemporal
 convolutions" (2018).
 """
 
@@ -21,7 +21,8 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.form import Form, Inner
 
-# Multiply-adds below which the plain form is taken.
+# Multiply-adds below which the plain form is taken. Above, y of 3×1×1 144→64, 8×56×56, takes 4.9 ms
+# and in the plain form 18 ms.
 LEAST_WORK = 2**17
 
 

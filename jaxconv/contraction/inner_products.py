@@ -31,9 +31,12 @@ from jaxconv.windows import offsets, view_of_x
 LEAST_WORK = 2**17
 # To so many channels at most: 3×3 64→9, 16×28×28, takes 0.94 ms so and 1.2 ms in the plain form.
 MOST_CHANNELS = 9
-# So many products for each position of x at most, and of MANY input channels: 7×7 32→3, 16×28×28, takes
-# 1.6 ms so and 1.1 ms in the plain form, 5×5 64→6 1.8 ms and 2.0 ms.
+# So many products for each position of the result at most, and of MANY channels that are summed:
+# 7×7 32→3, 16×28×28, takes 1.6 ms so and 1.1 ms in the plain form.
 MOST_PRODUCTS, MOST_PRODUCTS_OF_MANY, MANY = 81, 150, 64
+# Each phase of dx is a loop to compile, so that there are so many at most: the 16 of 11×11 3→96
+# with stride 4 take 0.3 s.
+MOST_PHASES = 16
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
@@ -68,24 +71,32 @@ def _added(spec: ConvSpec, z: Array) -> Array:
     first = replace(spec.windows(), layout="channels_first")
     nothing = jnp.zeros((), z.dtype)
     each = z.reshape(spec.taps, *z.shape[spec.dims :])
-    seen = (view_of_x(first, a, part, nothing) for a, part in zip(offsets(first), each, strict=True))
+    seen = (
+        view_of_x(first, a, part, nothing) for a, part in zip(offsets(first), each, strict=True)
+    )
     return jnp.moveaxis(reduce(lax.add, seen), 0, -1)
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     # With a stride most of the products are not asked for.
     dense = math.prod(spec.stride) == 1
-    return dense and _are_few(spec, batch, spec.channels_in, spec.channels_out)
+    positions = math.prod(spec.size), math.prod(spec.output)
+    return dense and _are_few(spec, batch, (spec.channels_in, spec.channels_out), positions)
 
 
 def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    return _are_few(spec, batch, spec.channels_out, spec.channels_in)
+    positions = math.prod(spec.output), math.prod(spec.size)
+    few = _are_few(spec, batch, (spec.channels_out, spec.channels_in), positions)
+    return few and math.prod(spec.stride) <= MOST_PHASES
 
 
-def _are_few(spec: ConvSpec, batch: int, summed: int, left: int) -> bool:
-    """Whether the products are few, of so many channels that are summed and so many that are left."""
+def _are_few(
+    spec: ConvSpec, batch: int, channels: tuple[int, int], positions: tuple[int, int]
+) -> bool:
+    """Whether the products are few, between so many channels and positions and so many."""
+    (summed, left), (seen, asked) = channels, positions
     most = MOST_PRODUCTS if summed < MANY else MOST_PRODUCTS_OF_MANY
-    few = left <= MOST_CHANNELS and spec.taps * left <= most
+    few = left <= MOST_CHANNELS and spec.taps * left * seen <= most * asked
     return few and spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
 
 
@@ -103,8 +114,8 @@ FORMS = (
         name="inner products",
         contraction="input_gradient",
         platforms=("cpu",),
-        when=f"at most {MOST_CHANNELS} input channels and {MOST_PRODUCTS} products for a position,"
-        f" or {MOST_PRODUCTS_OF_MANY} of {MANY} output channels",
+        when=f"at most {MOST_CHANNELS} input channels, {MOST_PHASES} phases and {MOST_PRODUCTS}"
+        f" products for a position, or {MOST_PRODUCTS_OF_MANY} of {MANY} output channels",
         applies=_applies_to_input_gradient,
         run=input_gradient,
     ),

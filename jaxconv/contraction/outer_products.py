@@ -20,20 +20,20 @@ from jaxconv.contraction.shifts import covered, shifts
 # Multiply-adds below which the plain form is taken, which is compiled in a sixth of the time: 3×3
 # 1→32, 4×28×28, takes 0.07 ms so and 0.13 ms in the plain form.
 LEAST_WORK = 2**19
-# So many input channels at most: 3×3 6→16, 16×28×28, takes 0.39 ms so and 0.58 ms in the plain form,
-# 8→16 0.61 ms and 0.45 ms.
+# So many input channels at most: 3×3 8→16, 16×28×28, takes 0.61 ms so and 0.45 ms in the plain
+# form.
 MOST_CHANNELS = 6
-# So many products for each position of y at most, elements of the window times channels: 5×5 3→12
-# takes 0.70 ms so and 0.71 ms in the plain form, 4→12 0.89 ms and 0.73 ms.
+# So many products for each position of y at most, elements of the window times channels: 5×5 4→12,
+# 16×28×28, takes 0.89 ms so and 0.73 ms in the plain form.
 MOST_PRODUCTS = 2**10
-# To more than FEW output channels the sum has so many terms at most: 3×3 3→32 takes 0.32 ms so and
-# 0.35 ms in the plain form, 4→24 0.36 ms and 0.33 ms.
+# To more than FEW output channels the sum has so many terms at most: 3×3 4→24, 16×28×28, takes
+# 0.36 ms so and 0.33 ms in the plain form.
 FEW, MOST_TERMS = 16, 27
-# So does that of a window in one dimension, to any number of them: 10 1→512, stride 5, takes 0.36 ms so
-# and 0.46 ms in the plain form.
+# In one dimension so many terms are few for any number of channels: 10 1→512, stride 5, takes
+# 0.36 ms so and 0.46 ms in the plain form.
 MOST_TERMS_OF_LINE = 16
-# Where the library is slow, it is slower still for an odd number of channels to a few more: 3×3 3→24
-# takes 0.20 ms so and 2.3 ms in the plain form, 9→24 0.94 ms and 1.4 ms, 7×7 3→32 0.60 ms and 1.0 ms.
+# A slow library is slower still for an odd number of channels to a few more, and so many terms are
+# fewer: 3×3 3→24, 16×28×28, takes 0.20 ms so and 2.3 ms in the plain form.
 MOST_ODD_CHANNELS, MOST_OF_ODD, MOST_TERMS_OF_ODD = 9, 32, 147
 
 
@@ -56,7 +56,8 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
         return False
     c_in, c_out = spec.channels_in, spec.channels_out
     terms = spec.taps * c_in
-    if SLOW_LIBRARY and 1 < c_in <= MOST_ODD_CHANNELS and c_in % 2 and FEW < c_out <= MOST_OF_ODD:
+    odd = c_in in range(3, MOST_ODD_CHANNELS + 1, 2) and FEW < c_out <= MOST_OF_ODD
+    if SLOW_LIBRARY and odd:
         return terms <= MOST_TERMS_OF_ODD
     few = terms * c_out <= MOST_PRODUCTS and (c_out <= FEW or terms <= MOST_TERMS)
     line = spec.dims == 1 and terms <= MOST_TERMS_OF_LINE
@@ -68,8 +69,9 @@ FORMS = (
         name="outer products",
         contraction="correlate",
         platforms=("cpu",),
-        when=f"at most {MOST_CHANNELS} input channels, {MOST_PRODUCTS} products for a position, and"
-        f" {MOST_TERMS} terms or {FEW} output channels; in one dimension, {MOST_TERMS_OF_LINE} terms",
+        when=f"at most {MOST_CHANNELS} input channels, {MOST_PRODUCTS} products for a position,"
+        f" and {MOST_TERMS} terms or {FEW} output channels; or {MOST_TERMS_OF_LINE} terms in one"
+        " dimension",
         applies=_applies,
         run=correlate,
     ),

@@ -27,9 +27,9 @@ from jaxconv.contraction.shifts import covered
 # Multiply-adds below which the plain form is taken: dx of 2×2 8→16, 16×16, two images, takes
 # 0.014 ms and in the plain form 0.016 ms.
 LEAST_WORK = 2**16
-# Laid out as tiles, x is copied. That pays for y where the library is slow, of so many input channels
-# and terms at most (4×4 3→96, stride 4, 8×224×224, takes 1.1 ms so and 2.1 ms in the plain form with
-# JAX 0.10.2, 2.8 ms and 1.2 ms with 0.12.0), and where there is but one window, and x is as it is.
+# Laid out as tiles, x is copied. For y that pays where the library is slow, of so many input
+# channels and terms at most: 4×4 3→96, stride 4, 8×224×224, takes 1.1 ms so and 2.1 ms in the plain
+# form.
 MOST_CHANNELS, MOST_TERMS = 4, 49
 
 
@@ -120,8 +120,8 @@ FORMS = (
         name="tiles",
         contraction="correlate",
         platforms=("cpu",),
-        when="an image has one window; where XLA's library is slow, also windows that lie side by side,"
-        f" of 2 to {MOST_CHANNELS} input channels and at most {MOST_TERMS} terms",
+        when="an image has one window; where XLA's library is slow, also where windows lie side by"
+        f" side, of 2 to {MOST_CHANNELS} input channels and at most {MOST_TERMS} terms",
         applies=_applies,
         run=correlate,
     ),

@@ -87,9 +87,7 @@ EVERY_FORM = {
     ),
     "one window": Large(_spec((6, 4), (7, 5), ((1, 0), (0, 1)), (12, 9)), 36),
     "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
-    "three dimensions": Large(
-        _spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11)), 3
-    ),
+    "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11)), 3),
     "along the depth": Large(
         _spec((7, 5, 6), (4, 1, 1), ((2, 1), (0, 0), (0, 0)), (9, 10), stride=(2, 1, 1)), 5
     ),
