@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
+from rules import assert_close, assert_trees_close, integers, jit, normal, value_and_pullback
 
 import jaxconv
 import jaxconv.reference
@@ -147,6 +147,25 @@ def test_saves_only_what_the_wanted_gradients_need(perturbed, op):
     saved = {leaf.shape for leaf in jax.tree.leaves(pull) if leaf.size}
     needed = {"x": {arrays["w"].shape}, "w": {arrays["x"].shape}, "b": set()}
     assert saved == needed[perturbed]
+
+
+@pytest.mark.parametrize(("c_in", "c_out"), [(8, 16), (3, 8), (16, 1)])
+def test_float32_where_low_padding_reaches_beyond_the_window(c_in, c_out):
+    """Whole numbers are exact in float32, and XLA is wrong here up to JAX 0.10.2."""
+    rng = np.random.default_rng(0)
+    x, w, dy = (
+        rng.integers(-3, 4, shape)
+        for shape in ((4, 12, 12, c_in), (3, 3, c_in, c_out), (4, 14, 14, c_out))
+    )
+
+    @jit
+    def run(x, w, dy):
+        y, pull = jax.vjp(lambda x, w: jaxconv.conv(x, w, padding=((3, 1), (3, 1))), x, w)
+        return y, *pull(dy)
+
+    single, double = (run(*(a.astype(t) for a in (x, w, dy))) for t in (np.float32, np.float64))
+    for got, want in zip(single, double, strict=True):
+        np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "VALID", 1, ((2, 0), (0, 1))])
