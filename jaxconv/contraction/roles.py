@@ -68,7 +68,10 @@ def _as_tile(spec: ConvSpec) -> ConvSpec | None:
     if not spec.is_static or spec.groups > 1 or spec.taps == 1:
         return None
     solid = max(*spec.dilation, *spec.input_dilation) == 1 == max(spec.output)
-    return replace(spec, stride=spec.window) if solid and not spec.is_empty else None
+    if not solid or spec.is_empty:
+        return None
+    # Of what the window leaves over there might be tiles, too.
+    return replace(spec, stride=spec.window, padding=spec.covering)
 
 
 def simplest(asked: Contraction, spec: ConvSpec) -> Roles:
