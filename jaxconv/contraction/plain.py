@@ -148,7 +148,8 @@ def _cut(
     """
     cut, kept = [(0, 0, 0)] * lhs.ndim, []
     for axis, (low, high), e in zip(axes, padding, dilation, strict=True):
-        if e == 1 and low < 0 < high:
+        cuts = isinstance(low, int) and low < 0
+        if e == 1 and cuts and not (isinstance(high, int) and high <= 0):
             size = lhs.shape[axis]
             most = max(low, -size) if isinstance(size, int) else low
             cut[axis] = (most, 0, 0)
