@@ -27,8 +27,8 @@ TOO_FEW = 16
 # For wider numbers, in bytes, there is no other code: float64 takes 127 ms so and 9.8 ms plain.
 WIDEST = 4
 
-# A kernel of so many numbers is read faster so, for y and dx: 3×3 512→512, 8×7×7, takes 6.2 ms, and
-# 15.9 ms in the plain form.
+# This form computes y and dx faster from this many numbers in the kernel on: 3×3 512→512, 8×7×7,
+# takes 6.2 ms in it and 15.9 ms in the plain form.
 LARGE_KERNEL = 2**17
 # Where the library is slow, smaller kernels are, too. With fewer channels, fewer pairs of channels
 # or less work they are not: 3×3 20→20, 64×16×16, takes 1.6 ms so and 1.2 ms in the plain form.
@@ -36,12 +36,13 @@ LEAST_CHANNELS = 16
 LEAST_PAIRS = 512
 MUCH_WORK = 2**25
 
-# dw of so many numbers: 3×3 256→384, 4×13×13, takes 4.6 ms so and 6.9 ms in the plain form.
+# This form computes dw faster from this many numbers in the kernel on: 3×3 256→384, 4×13×13, takes
+# 4.6 ms in it and 6.9 ms in the plain form.
 LARGE_KERNEL_GRADIENT = 2**19
-# It reads dy as a kernel as large as an image. Numbers of dy with which that leaves the cache: 3×3
-# 64→64, 14×14, takes 1.4 ms for 16 images and in the plain form 2.1 ms, for 64 5.8 ms and 24 ms.
+# The plain form of dw reads dy as a kernel as large as an image. From this many numbers on, dy
+# leaves the cache: 3×3 64→64, 64×14×14, takes 5.8 ms in this form and 24 ms in the plain one.
 MANY_NUMBERS = 2**18
-# Where the library is slow fewer will do, of so many channels.
+# Where the library is slow, fewer numbers of dy are enough if both channel counts are this large.
 MANY_NUMBERS_FOR_SLOW_LIBRARY = 2**17
 CHANNELS_FOR_SLOW_LIBRARY = 64
 # dw of so many input channels is computed at once, and not in blocks of images (`blocks.py`): 3×3

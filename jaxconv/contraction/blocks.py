@@ -40,17 +40,17 @@ MANY_NUMBERS, FEW = 2**18, 8
 # Otherwise blocks need more: 3×3 64→64, 8×28×28, takes 4.3 ms in blocks and 3.1 ms in the plain
 # form.
 MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
-# Where dy reaches beyond x, as it does with much padding, XLA's code is slow, and blocks are taken
-# from so many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in blocks and 36 ms in
+# Where dy reaches beyond x, as it does with much padding, XLA's code is slow. Blocks are taken then,
+# from this many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in them and 36 ms in
 # the plain form.
 LEAST_WORK_BEYOND = 2**17
-# In one dimension blocks are faster for dy of so many numbers and more, and
+# In one dimension, a dy of fewer numbers than this fits the cache in the plain form, too.
 MANY_NUMBERS_OF_LINE = 2**20
-# for channels, in or out, of which the fewer are so many: 3 64→64, 8×2000, takes 2.9 ms in blocks
-# and 3.5 ms in the plain form. And
+# In one dimension, the smaller of the two channel counts has to lie between these two: 3 64→64,
+# 8×2000, takes 2.9 ms in blocks and 3.5 ms in the plain form.
 LEAST_CHANNELS_OF_LINE, MOST_CHANNELS_OF_LINE = 17, 64
-# windows may reach so far: 2 64→128, dilated by 512, 8×4512, takes 9.3 ms in blocks and 6.2 ms in
-# the plain form.
+# In one dimension, a window may span at most this many positions: 2 64→128, dilated by 512, 8×4512,
+# takes 9.3 ms in blocks and 6.2 ms in the plain form.
 FARTHEST_OF_LINE = 49
 # A block holds so many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
 IMAGES = 16

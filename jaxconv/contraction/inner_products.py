@@ -29,13 +29,14 @@ from jaxconv.windows import offsets, view_of_x
 # Multiply-adds below which the plain form is taken: 3×3 64→3, 14×14, one image, takes 0.020 ms and
 # in the plain form 0.023 ms.
 LEAST_WORK = 2**17
-# To so many channels at most: 3×3 64→9, 16×28×28, takes 0.94 ms so and 1.2 ms in the plain form.
+# The result has at most this many channels: 3×3 64→9, 16×28×28, takes 0.94 ms in this form and
+# 1.2 ms in the plain one.
 MOST_CHANNELS = 9
 # So many products for each position of the result at most, and of MANY channels that are summed:
 # 7×7 32→3, 16×28×28, takes 1.6 ms so and 1.1 ms in the plain form.
 MOST_PRODUCTS, MOST_PRODUCTS_OF_MANY, MANY = 81, 150, 64
-# Each phase of dx is a loop to compile, so that there are so many at most: the 16 of 11×11 3→96
-# with stride 4 take 0.3 s.
+# Each phase of dx is a loop, and each loop takes time to compile: the 16 of 11×11 3→96 with stride
+# 4 take 0.3 s together. More phases than this are left to other forms.
 MOST_PHASES = 16
 
 
@@ -93,7 +94,11 @@ def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 def _are_few(
     spec: ConvSpec, batch: int, channels: tuple[int, int], positions: tuple[int, int]
 ) -> bool:
-    """Whether the products are few, between so many channels and positions and so many."""
+    """Whether there are few products for each position of the result, and enough work.
+
+    `channels` are how many are summed and how many the result has; `positions` are how many the
+    factor has and how many the result has.
+    """
     (summed, left), (seen, asked) = channels, positions
     most = MOST_PRODUCTS if summed < MANY else MOST_PRODUCTS_OF_MANY
     few = left <= MOST_CHANNELS and spec.taps * left * seen <= most * asked

@@ -26,14 +26,15 @@ MOST_CHANNELS = 6
 # So many products for each position of y at most, elements of the window times channels: 5×5 4→12,
 # 16×28×28, takes 0.89 ms so and 0.73 ms in the plain form.
 MOST_PRODUCTS = 2**10
-# To more than FEW output channels the sum has so many terms at most: 3×3 4→24, 16×28×28, takes
-# 0.36 ms so and 0.33 ms in the plain form.
+# With more than FEW output channels, the sum has at most this many terms: 3×3 4→24, 16×28×28, takes
+# 0.36 ms in this form and 0.33 ms in the plain one.
 FEW, MOST_TERMS = 16, 27
-# In one dimension so many terms are few for any number of channels: 10 1→512, stride 5, takes
-# 0.36 ms so and 0.46 ms in the plain form.
+# In one dimension, a sum of at most this many terms may have any number of output channels: 10
+# 1→512, 4×4000, stride 5, takes 0.36 ms in this form and 0.46 ms in the plain one.
 MOST_TERMS_OF_LINE = 16
-# A slow library is slower still for an odd number of channels to a few more, and so many terms are
-# fewer: 3×3 3→24, 16×28×28, takes 0.20 ms so and 2.3 ms in the plain form.
+# A slow library is slower still where an odd number of input channels, up to the first of these,
+# goes to more than FEW output channels, up to the second. There the sum may have as many terms as
+# the third says: 3×3 3→24, 16×28×28, takes 0.20 ms in this form and 2.3 ms in the plain one.
 MOST_ODD_CHANNELS, MOST_OF_ODD, MOST_TERMS_OF_ODD = 9, 32, 147
 
 

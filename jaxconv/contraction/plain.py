@@ -143,7 +143,7 @@ def _cut(
     """Negative low padding cut off beforehand, in dimensions that are padded at their high end.
 
     XLA's CPU backend reads beside the array there, and the result is wrong without a word (float32,
-    JAX 0.10.0 to 0.10.2; 0.12.0 is right). Autodiff meets it in dx where the low padding is larger
+    JAX 0.10.0 and 0.10.2; 0.12.0 is right). Autodiff meets it in dx where the low padding is larger
     than the window reaches and the high one smaller: 3 elements, padding (3, 1).
     """
     cut, kept = [(0, 0, 0)] * lhs.ndim, []
