@@ -41,8 +41,8 @@ MANY_NUMBERS, FEW = 2**18, 8
 # form.
 MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
 # Where dy reaches beyond x, as it does with much padding, XLA's code is slow. Blocks are taken
-# then, from this many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in them and 36 ms
-# in the plain form.
+# there from this many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in blocks and
+# 36 ms in the plain form.
 LEAST_WORK_BEYOND = 2**17
 # In one dimension, a dy of fewer numbers than this fits the cache in the plain form, too.
 MANY_NUMBERS_OF_LINE = 2**20
