@@ -1,7 +1,6 @@
 """Records of the convolutions."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -205,20 +204,11 @@ def _transposed_refusals() -> Iterator[Refusal]:
     yield value_error(message, np.zeros((1, 5, 0, 4)), w, padding="VALID")
 
 
-# On the way back of a stride autodiff's convolution is a slow loop on a CPU, whose vectors add in
-# parts. Ours adds one term after the other (docs/lab/exactness.md).
-_IN_A_CHAIN: dict[str, Any] = {
-    "slack": {"float32": 2.0},
-    "reason": "one chain of additions, where XLA's slow loops for groups and strides have several:"
-    " 1.8 for dw of 4 groups, 1.6 for dx of 33 groups, with AVX-512",
-}
-
 RECORDS = (
     Record(
         name="conv",
         sample=_conv,
         ways=len(LAYOUTS),
-        **_IN_A_CHAIN,
         large=_large_conv,
         transformed=(0, 4, 5, 7),  # 1-D to 3-D, both layouts, borders that copy
         refusals=_conv_refusals,
@@ -230,7 +220,6 @@ RECORDS = (
         large=_large_general,
         transformed=(1, 2, 4),  # spread or not, batch and feature groups, axes in any order
         refusals=_general_refusals,
-        **_IN_A_CHAIN,
         by_example=("lhs",),
     ),
     Record(
@@ -240,6 +229,5 @@ RECORDS = (
         large=_large_transposed,
         transformed=(2, 3),
         refusals=_transposed_refusals,
-        **_IN_A_CHAIN,
     ),
 )

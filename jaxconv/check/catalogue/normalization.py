@@ -303,8 +303,6 @@ RECORDS = (
         ),
         refusals=lambda: _along_refusals("layer_norm", ("scale", "bias")),
         by_example=(),
-        slack={"float32": 1.2},
-        reason="dscale is a sum in another order: 1.11 on one CPU with AVX-512, 1.0 on others",
     ),
     Record(
         name="rms_norm",

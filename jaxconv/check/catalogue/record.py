@@ -109,8 +109,7 @@ class Record:
         by_example: arrays whose leading axis is the batch, if the op of a part of the batch is
             that part of the op; () where examples meet each other.
         tolerance: relative, of value and gradients in float64; with `reason` if not 1e-10.
-        slack: how many times autodiff's error ours may be, per dtype; with `reason` if given.
-        reason: why a number above is what it is.
+        reason: why the tolerance is what it is.
     """
 
     name: str
@@ -122,7 +121,6 @@ class Record:
     refusals: Callable[[], Any] = tuple
     by_example: tuple[str, ...] = ("x",)
     tolerance: float = 1e-10
-    slack: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
 
     @property
