@@ -151,7 +151,7 @@ def test_saves_only_what_the_wanted_gradients_need(perturbed, op):
 
 @pytest.mark.parametrize(("c_in", "c_out"), [(8, 16), (3, 8), (16, 1)])
 def test_float32_where_low_padding_reaches_beyond_the_window(c_in, c_out):
-    """Whole numbers are exact in float32, and XLA is wrong here up to JAX 0.10.2."""
+    """Whole numbers are exact in float32, and XLA is wrong here on JAX 0.10.0 and 0.10.2."""
     rng = np.random.default_rng(0)
     x, w, dy = (
         rng.integers(-3, 4, shape)

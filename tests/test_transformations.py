@@ -79,6 +79,15 @@ def test_scan(name):
 
 
 @each_call
+def test_vmap_over_nothing(name):
+    """Over an axis of size 0 there is nothing to compute, and the shapes are those of the rest."""
+    call = call_of(name)
+    stacks = tuple(jnp.zeros((0, *a.shape)) for a in call.arrays)
+    got, want = (jax.vmap(jax.value_and_grad(loss))(stacks) for loss in (call.hand, call.twin))
+    assert_trees_close(got, want)
+
+
+@each_call
 def test_vmap_of_each_argument_and_of_all(name):
     call = call_of(name)
     arrays = tuple(map(np.asarray, call.arrays))

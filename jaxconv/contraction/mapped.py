@@ -79,6 +79,11 @@ def _together(
     layout: Layout,
 ) -> Array:
     """The contraction for all v, which comes first in what is mapped."""
+    if size == 0:
+        pairs = zip(factors, mapped, strict=True)
+        one = [jax.ShapeDtypeStruct(a.shape[1:] if has else a.shape, a.dtype) for a, has in pairs]
+        of_one = jax.eval_shape(partial(compute, asked, spec, layout=layout), *one)
+        return jnp.zeros((0, *of_one.shape), of_one.dtype)
     *names, result = _FACTORS[asked]
     having = {result} | {name for name, has in zip(names, mapped, strict=True) if has}
     folded = []
@@ -109,7 +114,7 @@ def _joined(spec: ConvSpec, size: int, having: set[str]) -> ConvSpec:
 def _fold(array: Array, factor: str, groups: int, having: set[str]) -> Array:
     """v from the front to where it joins: (v, …) to examples or channels."""
     if factor != "w" and "w" not in having:
-        return array.reshape(-1, *array.shape[2:])
+        return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
     if factor == "w" and "y" not in having:
         *window, count, c_in, c_out = jnp.moveaxis(array, 0, -3).shape
         return jnp.moveaxis(array, 0, -3).reshape(*window, count * c_in, c_out)
@@ -124,7 +129,7 @@ def _fold(array: Array, factor: str, groups: int, having: set[str]) -> Array:
 def _unfold(result: Array, factor: str, size: int, groups: int, having: set[str]) -> Array:
     """v back to the front."""
     if factor != "w" and "w" not in having:
-        return result.reshape(size, -1, *result.shape[1:])
+        return result.reshape(size, result.shape[0] // size, *result.shape[1:])
     if factor == "w" and "y" not in having:
         *others, c_in, c_out = result.shape
         return jnp.moveaxis(result.reshape(*others, size, c_in // size, c_out), -3, 0)

@@ -60,7 +60,7 @@ def test_a_pair_of_precisions_goes_to_its_factors():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_padding_that_cuts_at_one_end_and_adds_at_the_other(seed):
-    """In float32, of which XLA's own code is wrong there (JAX 0.10.0 to 0.10.2)."""
+    """In float32, of which XLA's own code is wrong there (JAX 0.10.0 and 0.10.2)."""
     rng = np.random.default_rng(seed)
     spec, batch = drawn(seed, groups=1, channels=(24, 9), input_dilation=1)
     cut = tuple((-int(rng.integers(1, 7)), int(rng.integers(1, 7))) for _ in spec.size)

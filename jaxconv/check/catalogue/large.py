@@ -50,7 +50,7 @@ def _spec(
 EVERY_FORM = {
     "depthwise": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (12, 24), groups=12), 2),
     "depthwise, many elements": Large(
-        _spec((29,), (53,), ((26, 30),), (12, 12), groups=12, dilation=(1,)), 3
+        _spec((39,), (53,), ((50, 56),), (12, 12), groups=12, dilation=(2,)), 3
     ),
     "depthwise with a stride": Large(
         _spec((9, 10), (3, 4), ((1, 1), (0, 1)), (20, 20), groups=20, stride=(2, 3)), 2
@@ -88,7 +88,9 @@ EVERY_FORM = {
     "one window": Large(_spec((8, 6), (7, 1), ((1, 0), (0, 0)), (24, 36), stride=(3, 8)), 36),
     "one window of all": Large(_spec((6, 4), (7, 5), ((1, 0), (0, 1)), (12, 9)), 36),
     "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
-    "three dimensions": Large(_spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11)), 3),
+    "three dimensions": Large(
+        _spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11), dilation=(2, 1, 1)), 3
+    ),
     "along the depth": Large(
         _spec((7, 5, 6), (4, 1, 1), ((2, 1), (0, 0), (0, 0)), (9, 10), stride=(2, 1, 1)), 5
     ),
@@ -99,8 +101,15 @@ EVERY_FORM = {
     ),
     "holes": Large(_spec((20, 21), (3, 3), ((2, 1), (0, 1)), (12, 16), dilation=(2, 1)), 16),
     "many images": Large(_spec((20, 21), (3, 2), ((1, 1), (0, 1)), (12, 16)), 56),
-    "much padding": Large(_spec((9, 10), (3, 4), ((2, 2), (3, 3)), (10, 12)), 8),
-    "a large kernel": Large(_spec((4, 5), (3, 4), ((1, 1), (2, 1)), (201, 220)), 2),
+    "holes across": Large(
+        _spec((14, 15), (3, 3), ((2, 1), (2, 3)), (12, 16), stride=(2, 1), dilation=(1, 3)), 16
+    ),
+    "much padding": Large(_spec((9, 10), (3, 4), ((2, 2), (3, 3)), (10, 12)), 17),
+    "much padding, one image": Large(_spec((19, 20), (3, 4), ((2, 2), (3, 3)), (10, 12)), 1),
+    "a line": Large(_spec((1500,), (2,), ((1, 0),), (17, 25)), 31),
+    "a large kernel": Large(
+        _spec((8, 5), (3, 4), ((1, 2), (2, 1)), (201, 220), stride=(2, 1), dilation=(3, 1)), 2
+    ),
     "many channels": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 32),
     "many channels, few images": Large(_spec((14, 15), (3, 3), ((1, 1), (0, 1)), (20, 28)), 8),
     "a stride, an input dilation and holes": Large(
