@@ -7,8 +7,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import accumulator, aligned, as_array, as_precision, check_floating, of_rank
-from jaxconv.residuals import Factors, factors_for_each_other, is_kept
+from jaxconv._core.arguments import (
+    accumulator,
+    aligned,
+    as_array,
+    as_precision,
+    check_floating,
+    of_rank,
+)
+from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:

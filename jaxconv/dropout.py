@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import (
+from jaxconv._core.arguments import (
     IntOrInts,
     accumulator,
     aligned,

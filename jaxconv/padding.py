@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import (
+from jaxconv._core.arguments import (
     PadMode,
     Pairs,
     accumulator,
@@ -34,7 +34,7 @@ from jaxconv.arguments import (
     check_option,
     is_sequence,
 )
-from jaxconv.unknown import check_enough
+from jaxconv._core.symbolic import check_enough
 
 CopyMode = Literal["reflect", "replicate", "circular"]
 

@@ -73,12 +73,7 @@ def test_twins_have_no_rules_and_call_no_ops(path):
             name = node.id if isinstance(node, ast.Name) else node.attr
             assert name not in ("custom_vjp", "custom_jvp", "defvjp", "defjvp")
         if isinstance(node, ast.ImportFrom) and node.module.startswith("jaxconv"):
-            shared = (
-                "jaxconv.reference", "jaxconv.arguments", "jaxconv.geometry", "jaxconv._core",
-            )  # fmt: skip
-            if node.module == "jaxconv" and [a.name for a in node.names] == ["compiler"]:
-                continue  # no op: what the compiler is told
-            assert node.module.startswith(shared), node.module
+            assert node.module.startswith(("jaxconv.reference", "jaxconv._core")), node.module
 
 
 @pytest.mark.parametrize("module", [jaxconv, jaxconv.reference], ids=lambda m: m.__name__)

@@ -5,8 +5,7 @@ from typing import Any
 
 from jax import Array
 
-from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import (
+from jaxconv._core.arguments import (
     IntOrInts,
     Layout,
     Padding,
@@ -20,7 +19,8 @@ from jaxconv.arguments import (
     check_option,
     per_dimension,
 )
-from jaxconv.geometry import Ints, check_output, image_axes, resolve_padding, spatial_axes
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Ints, check_output, image_axes, resolve_padding, spatial_axes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
-from jaxconv.geometry import Ints, Pairs, Windows
+from jaxconv._core.geometry import Ints, Pairs, Windows
 
 _PER_DIMENSION = ("size", "window", "stride", "dilation", "input_dilation", "padding")
 

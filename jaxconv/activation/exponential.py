@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.activation.rule import as_floats, from_input, from_output
-from jaxconv.activation.saturation import one_minus_exp
-from jaxconv.arguments import as_float
+from jaxconv._core.arguments import as_float
+from jaxconv.activation._rule import as_floats, from_input, from_output
+from jaxconv.activation._saturation import one_minus_exp
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:

@@ -5,8 +5,8 @@ import math
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.activation.rule import as_floats, from_input
-from jaxconv.arguments import as_axis, as_bool
+from jaxconv._core.arguments import as_axis, as_bool
+from jaxconv.activation._rule import as_floats, from_input
 
 
 def silu(x: Array) -> Array:

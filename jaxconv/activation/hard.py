@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.activation.rule import as_floats, from_input, from_mask, from_output
+from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
 
 def hard_sigmoid(x: Array) -> Array:

@@ -4,8 +4,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.activation.rule import as_floats, from_mask, from_output
-from jaxconv.arguments import accumulator, aligned, as_array, as_float, check_floating, check_number
+from jaxconv._core.arguments import (
+    accumulator,
+    aligned,
+    as_array,
+    as_float,
+    check_floating,
+    check_number,
+)
+from jaxconv.activation._rule import as_floats, from_mask, from_output
 
 
 def relu(x: Array) -> Array:

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.activation.rule import as_floats, from_input, from_mask, from_output
-from jaxconv.arguments import as_float
+from jaxconv._core.arguments import as_float
+from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
 
 def softshrink(x: Array, lambd: float = 0.5) -> Array:

@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.activation.rule import as_floats, from_input, from_output
-from jaxconv.activation.saturation import one_minus_exp
+from jaxconv.activation._rule import as_floats, from_input, from_output
+from jaxconv.activation._saturation import one_minus_exp
 
 
 def sigmoid(x: Array) -> Array:

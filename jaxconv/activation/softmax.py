@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.activation.rule import as_floats, from_output
-from jaxconv.arguments import as_axes
+from jaxconv._core.arguments import as_axes
+from jaxconv.activation._rule import as_floats, from_output
 
 
 def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:

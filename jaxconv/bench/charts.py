@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxconv._core.extras import needs
+from jaxconv._core.files import replacing
 from jaxconv.bench.convolution import KINDS
 from jaxconv.bench.geometries import GEOMETRIES
 from jaxconv.bench.growth import AXES, inversions, measured_series
 from jaxconv.bench.saved import Saved
 from jaxconv.bench.summary import compared
-from jaxconv.extras import needs
-from jaxconv.files import replacing
 
 # The rows of the page and of the chart: what a training step waits for, and four steps.
 ROWS = (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxconv.command import Parser, count, new_file
-from jaxconv.extras import MissingExtraError, needs
-from jaxconv.files import write_text
+from jaxconv._core.command import Parser, count, new_file
+from jaxconv._core.extras import MissingExtraError, needs
+from jaxconv._core.files import write_text
 
 SAVED = Path("benchmarks")
 DOCS = Path("docs")

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.jaxprs import equations
+from jaxconv._core.jaxprs import equations
 
 
 class Work(NamedTuple):

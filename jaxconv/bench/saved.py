@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxconv._core.files import write_text
 from jaxconv.bench.contestants import Result, Timing
 from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.machine import Machine, Run
-from jaxconv.files import write_text
 
 
 class Measured(NamedTuple):

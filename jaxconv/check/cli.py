@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from jaxconv.command import Parser, count, new_file
-from jaxconv.files import write_json
+from jaxconv._core.command import Parser, count, new_file
+from jaxconv._core.files import write_json
 
 FLOATS = ("float64", "float32", "bfloat16", "float16")
 T = TypeVar("T")

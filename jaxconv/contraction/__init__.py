@@ -22,8 +22,8 @@ from typing import Any
 
 from jax import Array
 
+from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import Layout
 from jaxconv.contraction.kernels import rot180
 from jaxconv.contraction.plan import Plan, plan
 from jaxconv.contraction.planning import contract

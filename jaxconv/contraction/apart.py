@@ -16,10 +16,10 @@ from typing import Any
 from jax import Array
 
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Ints
 from jaxconv.contraction import plain
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
-from jaxconv.geometry import Ints
 
 APART = 2
 # Convolutions of no more channels, in and out, the library does not take.

@@ -21,8 +21,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.apart import (
     LEAST_EXAMPLES,
     TOO_FEW,

@@ -17,8 +17,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.form import Form, Inner
 
 # Multiply-adds below which the plain form is taken. Above, y of 3×1×1 144→64, 8×56×56, takes 4.9 ms

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered_copy, shifts
 

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator
+from jaxconv._core.barriers import call_unfused, pad_zeros_unfused
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator
+from jaxconv._core.windows import add_back, turns
 from jaxconv.contraction import depthwise, phases
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import transposed
 from jaxconv.contraction.shifts import covered
-from jaxconv.memory import padded_copy, unfused
-from jaxconv.windows import add_back, turns
 
 # Multiply-adds below which the plain form is taken. Those with the zeros between the elements of dy
 # count, because the plain form makes them: 3×3, stride 2, 7×7×16, one image, takes 0.010 ms and in
@@ -76,7 +76,7 @@ def _phases_on_axes(spec: ConvSpec, w: Array, dy: Array) -> Array:
         return taps.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2), 2 * dims)
 
     # Fused, they would be looked up for each number: 7×7, 16×56×56×96, takes 5 ms so, else 24 ms.
-    taps = unfused(in_turns, w)
+    taps = call_unfused(in_turns, w)
 
     def times_tap(a: np.ndarray, dy: Array) -> Array:
         first = np.unravel_index(a.flat[0], spec.window)
@@ -85,7 +85,7 @@ def _phases_on_axes(spec: ConvSpec, w: Array, dy: Array) -> Array:
         # Not by the zeros among them: 0 · ∞ is NaN.
         return product if (a < count).all() else jnp.where(a < count, product, 0)
 
-    return add_back(windows, times_tap, dy.astype(total), pad=padded_copy)
+    return add_back(windows, times_tap, dy.astype(total), pad=pad_zeros_unfused)
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:

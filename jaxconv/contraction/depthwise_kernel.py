@@ -10,10 +10,10 @@ A reduction that keeps only the channels is slow: it goes through memory once fo
 partial sums do not fill a vector. Here whole rows are added, image by image, into one accumulator
 of rows for each a, all of them in one loop; only those are reduced at the end.
 
-The images of a turn are taken out of x and dy first, in a call (`memory.unfused`). Fused into
-the sums, as what is cheap to take is, each number would be looked up where it is used: XLA's code
-reads the loop's counter again for each of them and is not vectorized. 3×3, 32×7×7×512, ms: 2.0
-fused, 0.8 taken first; 5×5, 16×14×14×256: 4.0 and 2.0.
+The images of a turn are first taken out of x and dy, in a call that is not fused
+(`barriers.call_unfused`). Fused into the sums, each number would be looked up where it is used: XLA
+would read the loop's counter again for each of them, and its code would not be vectorized. 3×3 on
+32×7×7×512 takes 2.0 ms fused and 0.8 ms with the images taken first.
 """
 
 import math
@@ -27,14 +27,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.barriers import call_unfused
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, aligned
+from jaxconv._core.geometry import Ints
 from jaxconv.contraction.depthwise import MOST_TAPS
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.interleaved import LEAST_GROUPS, groups_last
 from jaxconv.contraction.shifts import covered, shifts
-from jaxconv.geometry import Ints
-from jaxconv.memory import unfused
 
 # Multiply-adds of the plain form, which multiplies every group with every other, below which it is
 # taken: 3×3, 14×14×16, one image, takes 0.021 ms and in the plain form 0.133 ms.
@@ -105,7 +105,7 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
 
     def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         n = images * number
-        seen, some = unfused(take_x, all_x, n, first), unfused(take_dy, all_dy, n)
+        seen, some = call_unfused(take_x, all_x, n, first), call_unfused(take_dy, all_dy, n)
         parts = [_parts(image, height) for image in some]
         return tuple(
             reduce(lax.add, _products(spec, seen, parts, start, stop), so_far)

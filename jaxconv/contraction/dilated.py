@@ -19,9 +19,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Ints
 from jaxconv.contraction import plain
 from jaxconv.contraction.form import Form, Inner
-from jaxconv.geometry import Ints
 
 # Multiply-adds below which the plain form is taken.
 LEAST_WORK = 2**21

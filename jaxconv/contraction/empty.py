@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
+from jaxconv._core.arguments import accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, aligned
 from jaxconv.contraction.form import Contraction, Form, Inner
 
 

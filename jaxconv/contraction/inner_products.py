@@ -19,12 +19,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator
+from jaxconv._core.windows import offsets, view_of_x
 from jaxconv.contraction import phases
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import transposed
-from jaxconv.windows import offsets, view_of_x
 
 # Multiply-adds below which the plain form is taken: 3×3 64→3, 14×14, one image, takes 0.020 ms and
 # in the plain form 0.023 ms.

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv.arguments import Layout
+from jaxconv._core.arguments import Layout
 
 
 def rot180(w: Array, layout: Layout = "channels_last") -> Array:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from jax import Array
 
-from jaxconv.arguments import Layout
+from jaxconv._core.arguments import Layout
 
 Role = Literal["image", "kernel"]
 

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_batching import custom_vmap
 
+from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import Layout
 from jaxconv.contraction.form import Contraction
 from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
 

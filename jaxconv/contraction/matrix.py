@@ -11,8 +11,9 @@ The parts of a batched one are computed beside each other, and then added:
 
     dw[c, k] = Σ_q Σ_{(n,i) in part q} x[n, s·i − low, c] · dy[n, i, k]
 
-They are made in a call of their own (`memory.unfused`). Else XLA, which computes what is cheap
-where it is read, would compute x and dy twice: for dw in parts, and as they are for y and dx.
+They are made in a call that is not fused (`barriers.call_unfused`). Otherwise XLA, which computes
+what is cheap where it is read, would compute x and dy twice: in parts for dw, and whole for y and
+dx.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator
+from jaxconv._core.barriers import call_unfused
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator
 from jaxconv.contraction.form import Contraction, Form, Inner
 from jaxconv.contraction.shifts import covered
-from jaxconv.memory import unfused
 
 # Multiply-adds below which the plain form is taken: 32→32, 14×14, one image, takes 0.015 ms and in
 # the plain form 0.016 ms.
@@ -62,7 +63,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """dw as xᵀ · dy, over all examples and positions."""
     rows = _picked(spec, x).reshape(-1, x.shape[-1])
     outer = partial(_sum_of_outer, precision=inner.precision)
-    dw = unfused(outer, rows, dy.reshape(-1, dy.shape[-1]))
+    dw = call_unfused(outer, rows, dy.reshape(-1, dy.shape[-1]))
     return dw.reshape(*spec.window, *dw.shape)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from jax import Array, lax
 
+from jaxconv._core.arguments import accumulator, of_rank
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import accumulator, of_rank
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 from jaxconv.contraction.shifts import covered, shifts

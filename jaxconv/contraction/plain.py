@@ -12,11 +12,11 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import Layout, accumulator
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import Layout, accumulator
+from jaxconv._core.geometry import Ints, spatial_axes
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import rot180, swap_channels
-from jaxconv.geometry import Ints, spatial_axes
 
 
 def correlate(

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 from jax import Array, lax
 
+from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import Layout
 from jaxconv.contraction import empty, plain
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last

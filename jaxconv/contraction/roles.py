@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 from jax import Array
 
+from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.arguments import Layout
 from jaxconv.contraction.form import Contraction
 from jaxconv.contraction.kernels import transposed
 

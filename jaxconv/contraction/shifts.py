@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.barriers import pad_zeros_unfused
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv.geometry import Ints
-from jaxconv.memory import padded_copy
+from jaxconv._core.geometry import Ints
 
 
 def covered(spec: ConvSpec, x: Array) -> Array:
@@ -19,7 +19,7 @@ def covered(spec: ConvSpec, x: Array) -> Array:
 
 def covered_copy(spec: ConvSpec, x: Array) -> Array:
     """The result of `covered`, as an array of its own where that is faster."""
-    return padded_copy(x, ((0, 0), *spec.covering, (0, 0)))
+    return pad_zeros_unfused(x, ((0, 0), *spec.covering, (0, 0)))
 
 
 def shifts(spec: ConvSpec) -> Iterator[tuple[Ints, Ints, Ints]]:

@@ -1,7 +1,7 @@
 """The convolutions."""
 
-from jaxconv.conv.correlation import conv
-from jaxconv.conv.general import conv_general_dilated
-from jaxconv.conv.transposed import conv_transpose
+from jaxconv.conv.conv import conv
+from jaxconv.conv.conv_general_dilated import conv_general_dilated
+from jaxconv.conv.conv_transpose import conv_transpose
 
 __all__ = ["conv", "conv_general_dilated", "conv_transpose"]

@@ -1,16 +1,16 @@
 """Losses: from scores and labels to one number, and its gradient."""
 
-from jaxconv.loss.binary import focal_loss, sigmoid_binary_cross_entropy
-from jaxconv.loss.cross_entropy import softmax_cross_entropy
-from jaxconv.loss.divergence import kl_divergence
-from jaxconv.loss.hinge import multiclass_hinge_loss
-from jaxconv.loss.likelihood import nll_loss
+from jaxconv.loss.kl_divergence import kl_divergence
+from jaxconv.loss.multiclass_hinge_loss import multiclass_hinge_loss
+from jaxconv.loss.nll_loss import nll_loss
 from jaxconv.loss.regression import (
     huber_loss,
     l2_loss,
     mean_absolute_error,
     mean_squared_error,
 )
+from jaxconv.loss.sigmoid_binary_cross_entropy import focal_loss, sigmoid_binary_cross_entropy
+from jaxconv.loss.softmax_cross_entropy import softmax_cross_entropy
 
 __all__ = [
     "focal_loss",

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import Reduction, accumulator, aligned, as_float
-from jaxconv.loss.reduction import check_pair, reduce_terms, spread
+from jaxconv._core.arguments import Reduction, accumulator, aligned, as_float
+from jaxconv.loss._reduction import check_pair, reduce_terms, spread
 
 # One rule serves them all. Each is a curve f over r = x − t that comes with its slope f′:
 # ∂f/∂x = f′(r) and ∂f/∂t = −f′(r), so the slope is all that the backward pass needs to keep.

@@ -8,7 +8,7 @@ import jax
 from jax import Array
 
 import jaxconv
-from jaxconv.arguments import Ties
+from jaxconv._core.arguments import Ties
 from jaxconv.models.model import Model, Observer, Params, ignore, layer
 
 Round = tuple[tuple[int, int], ...]  # (window, channels) of each convolution

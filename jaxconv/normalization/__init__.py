@@ -4,10 +4,10 @@
 standardization; what differs is along which axes the numbers of a group lie.
 """
 
-from jaxconv.normalization.batch import batch_norm, batch_norm_inference
-from jaxconv.normalization.group import group_norm, instance_norm, weight_standardize
-from jaxconv.normalization.layer import layer_norm, rms_norm
-from jaxconv.normalization.response import local_response_norm
+from jaxconv.normalization.batch_norm import batch_norm, batch_norm_inference
+from jaxconv.normalization.group_norm import group_norm, instance_norm, weight_standardize
+from jaxconv.normalization.layer_norm import layer_norm, rms_norm
+from jaxconv.normalization.local_response_norm import local_response_norm
 
 __all__ = [
     "batch_norm",

@@ -1,12 +1,12 @@
 """Pooling: one number for each window of each channel."""
 
-from jaxconv.pooling.adaptive import adaptive_avg_pool, adaptive_max_pool
-from jaxconv.pooling.indices import max_pool_with_indices, max_unpool
-from jaxconv.pooling.largest import max_pool, min_pool
-from jaxconv.pooling.mean import avg_pool
-from jaxconv.pooling.power import lp_pool
-from jaxconv.pooling.subsampling import subsample
-from jaxconv.pooling.whole import global_avg_pool, global_max_pool
+from jaxconv.pooling.adaptive_pool import adaptive_avg_pool, adaptive_max_pool
+from jaxconv.pooling.avg_pool import avg_pool
+from jaxconv.pooling.global_pool import global_avg_pool, global_max_pool
+from jaxconv.pooling.lp_pool import lp_pool
+from jaxconv.pooling.max_pool import max_pool, min_pool
+from jaxconv.pooling.max_pool_with_indices import max_pool_with_indices, max_unpool
+from jaxconv.pooling.subsample import subsample
 
 __all__ = [
     "adaptive_avg_pool",

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import accumulator
+from jaxconv._core.arguments import accumulator
 
 
 def relu(x: Array) -> Array:

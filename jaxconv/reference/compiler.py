@@ -1,6 +1,6 @@
 """What to tell the compiler about the twins: the same, so that one seam switches all."""
 
-from jaxconv import compiler
+from jaxconv._core import compiler
 
 
 def compiler_options(

@@ -6,8 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.conv_call import conv_call, transposed_call
-from jaxconv.arguments import (
+from jaxconv._core.arguments import (
     IntOrInts,
     Layout,
     Padding,
@@ -17,6 +16,7 @@ from jaxconv.arguments import (
     accumulator,
     as_precision,
 )
+from jaxconv._core.conv_call import conv_call, transposed_call
 from jaxconv.reference.padding import JNP_MODES
 
 

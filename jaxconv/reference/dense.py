@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import accumulator
+from jaxconv._core.arguments import accumulator
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:

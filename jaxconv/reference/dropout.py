@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import IntOrInts, accumulator
+from jaxconv._core.arguments import IntOrInts, accumulator
 
 
 def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.arguments import Reduction, accumulator
+from jaxconv._core.arguments import Reduction, accumulator
 
 
 def softmax_cross_entropy(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import Layout, accumulator
+from jaxconv._core.arguments import Layout, accumulator
 
 AxisName = None | str | tuple[str, ...]
 

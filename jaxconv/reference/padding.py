@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxconv.arguments import PadMode, Pairs
+from jaxconv._core.arguments import PadMode, Pairs
 
 JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv.arguments import IntOrInts, Layout, Padding, Ties, accumulator, per_dimension
-from jaxconv.geometry import Windows, make_windows, spatial_axes
+from jaxconv._core.arguments import IntOrInts, Layout, Padding, Ties, accumulator, per_dimension
+from jaxconv._core.geometry import Windows, make_windows, spatial_axes
 
 
 def max_pool(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxconv.arguments import (
+from jaxconv._core.arguments import (
     IntOrInts,
     Layout,
     Padding,
@@ -15,7 +15,7 @@ from jaxconv.arguments import (
     accumulator,
     per_dimension,
 )
-from jaxconv.geometry import Windows, make_windows, spatial_axes, windows_over
+from jaxconv._core.geometry import Windows, make_windows, spatial_axes, windows_over
 
 
 def unfold(

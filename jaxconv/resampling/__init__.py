@@ -5,8 +5,8 @@
 matrix known from the shapes (`rows`); the backward pass is its transpose.
 """
 
-from jaxconv.resampling.patches import fold, unfold
-from jaxconv.resampling.shuffling import pixel_shuffle, pixel_unshuffle
-from jaxconv.resampling.sizes import resize, upsample
+from jaxconv.resampling.pixel_shuffle import pixel_shuffle, pixel_unshuffle
+from jaxconv.resampling.resize import resize, upsample
+from jaxconv.resampling.unfold import fold, unfold
 
 __all__ = ["fold", "pixel_shuffle", "pixel_unshuffle", "resize", "unfold", "upsample"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 
 with needs("train"):
     import orbax.checkpoint as ocp

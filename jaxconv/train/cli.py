@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from jaxconv.extras import MissingExtraError, needs
+from jaxconv._core.extras import MissingExtraError, needs
 from jaxconv.train import devices, record
 from jaxconv.train.config import Config
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.extras import needs
-from jaxconv.files import replacing
+from jaxconv._core.extras import needs
+from jaxconv._core.files import replacing
 from jaxconv.models import MODELS, Model, Params
 from jaxconv.train import data, devices, pictures, record, verify
 from jaxconv.train.checkpoint import Checkpoints

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 from jaxconv.models import Params
 from jaxconv.train.config import Config
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax import Array
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 from jaxconv.models import Model, Params
 from jaxconv.train.config import Config
 from jaxconv.train.record import Epoch

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxconv
-from jaxconv.extras import needs
-from jaxconv.files import replacing, write_json
+from jaxconv._core.extras import needs
+from jaxconv._core.files import replacing, write_json
 from jaxconv.models import Params
 from jaxconv.train.config import Config, flag
 

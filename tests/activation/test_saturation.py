@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rules import assert_close
 
-from jaxconv.activation.saturation import one_minus_exp
+from jaxconv.activation._saturation import one_minus_exp
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,7 @@ from jax.lax import Precision
 from rules import jit
 
 from contraction.calls import drawn, factors
-from jaxconv import memory
+from jaxconv._core import barriers
 from jaxconv.contraction import (
     apart,
     blocks,
@@ -101,7 +101,7 @@ def test_dilated(seed):
 @each_seed
 def test_depthwise(seed, each, turns, monkeypatch):
     if turns == "at once, of a copy":
-        monkeypatch.setattr(memory, "LEAST_BYTES", 0)
+        monkeypatch.setattr(barriers, "LEAST_BYTES", 0)
     if turns == "in turns":
         monkeypatch.setattr(depthwise, "MOST_AT_ONCE", 0)
         monkeypatch.setattr(depthwise, "TAPS", 6)

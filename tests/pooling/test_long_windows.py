@@ -10,8 +10,8 @@ from rules import assert_close, assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.doubling import LONG, LONG_SUM, running_sum
-from jaxconv.jaxprs import equations
+from jaxconv._core.doubling import LONG, LONG_SUM, running_sum
+from jaxconv._core.jaxprs import equations
 
 
 def geometry(seed, *, dilated=True):

@@ -11,11 +11,12 @@ from rules import assert_trees_close, jit, normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv import memory, windows
-from jaxconv.geometry import make_windows
-from jaxconv.pooling import extremes, selection
-from jaxconv.pooling.extremes import LARGEST, SMALLEST
-from jaxconv.sharding import reshape
+from jaxconv._core import barriers, windows
+from jaxconv._core.geometry import make_windows
+from jaxconv._core.sharding import reshape
+from jaxconv.pooling import _extremes as extremes
+from jaxconv.pooling import _selection as selection
+from jaxconv.pooling._extremes import LARGEST, SMALLEST
 
 OPTIONS = {"stride": (1, 2), "padding": ((1, 0), (1, 1)), "dilation": (2, 1), "ceil_mode": True}
 
@@ -25,7 +26,7 @@ def _always(monkeypatch):
     """However small x is."""
     for module in (extremes, selection):
         monkeypatch.setattr(module, "LEAST_MATCHED", 0)
-    for module in (memory, windows):
+    for module in (barriers, windows):
         monkeypatch.setattr(module, "LEAST_BYTES", 0)
     jax.clear_caches()
     yield

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxconv.extras import MissingExtraError
+from jaxconv._core.extras import MissingExtraError
 from jaxconv.train import Config, cli, loop, record
 from jaxconv.train.verify import GradientMismatchError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 from jaxconv.train.data.dataset import Dataset, held_out
 
 

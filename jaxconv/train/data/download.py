@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 from jaxconv.train.data.cifar10 import ARCHIVE
 
 

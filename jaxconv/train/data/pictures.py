@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.extras import needs
+from jaxconv._core.extras import needs
 from jaxconv.train.data.dataset import Dataset, Part, as_images, held_out, together
 
 with needs("train"):

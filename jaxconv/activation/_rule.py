@@ -1,0 +1,84 @@
+"""From the value of an activation and its backward pass to an op with that rule.
+
+An activation is given by two functions: `value(x, *options)`, and `backward(saved, dy, *options)`,
+which returns dx. What is saved is the difference between the three ways to join them:
+
+    from_output    y, which the layer that comes next keeps anyway as its input
+    from_input     x, where y does not tell the derivative
+    from_mask      one byte an element, where the derivative has two values
+
+Options are static: numbers and tuples of Python. Both functions see floats of at least 32 bits;
+16-bit floats are widened before and rounded after.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+from jax import Array
+
+from jaxconv._core.arguments import accumulator, as_array, check_floating
+
+Function = Callable[..., Array]
+
+
+def from_output(value: Function, backward: Function, *, exact: bool = False) -> Function:
+    """The op that saves y.
+
+    A y of 16 bits is rounded, which would tell: in its place x is saved, and y is computed
+    again. With `exact` the backward pass compares y and no more, so y is good enough.
+    """
+
+    def save(x: Array, y: Array, *options: Any) -> Array:
+        return y if exact or x.dtype == accumulator(x.dtype) else x
+
+    def backward_of_saved(saved: Array, dy: Array, *options: Any) -> Array:
+        y = _wide(saved)
+        if not exact and y.dtype != saved.dtype:
+            y = value(y, *options)
+        return backward(y, dy, *options)
+
+    return _joined(value, save, backward_of_saved)
+
+
+def from_input(value: Function, backward: Function) -> Function:
+    """The op that saves x."""
+
+    def backward_of_saved(x: Array, dy: Array, *options: Any) -> Array:
+        return backward(_wide(x), dy, *options)
+
+    return _joined(value, lambda x, y, *options: x, backward_of_saved)
+
+
+def from_mask(value: Function, mask: Function, backward: Function) -> Function:
+    """The op that saves `mask(x, *options)`, an array of booleans."""
+    return _joined(value, lambda x, y, *options: mask(_wide(x), *options), backward)
+
+
+def _joined(value: Function, save: Function, backward: Function) -> Function:
+    @partial(jax.custom_vjp, nondiff_argnums=(0,))
+    def op(options: tuple[Any, ...], x: Array) -> Array:
+        return forward(options, x)[0]
+
+    def forward(options: tuple[Any, ...], x: Array) -> tuple[Array, Array]:
+        y = value(_wide(x), *options).astype(x.dtype)
+        return y, save(x, y, *options)
+
+    def pull(options: tuple[Any, ...], saved: Array, dy: Array) -> tuple[Array]:
+        return (backward(saved, _wide(dy), *options).astype(dy.dtype),)
+
+    op.defvjp(forward, pull)
+    compiled = jax.jit(op, static_argnums=0, inline=True)
+    return lambda x, *options: compiled(options, x)
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(accumulator(x.dtype))
+
+
+def as_floats(op: str, x: Any) -> Array:
+    """The array of floats that came as x."""
+    x = as_array(op, "x", x)
+    check_floating(op, x=x)
+    return x

@@ -1,0 +1,231 @@
+"""The signature of `jax.lax.conv_general_dilated`, the rule of `conv`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxconv._core.arguments import (
+    FLOATS,
+    Layout,
+    Pairs,
+    PrecisionLike,
+    accumulator,
+    aligned,
+    as_array,
+    as_int,
+    as_precision,
+    check_floating,
+    is_sequence,
+    per_dimension,
+)
+from jaxconv._core.conv_call import ConvCall
+from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Ints, named_padding
+from jaxconv.conv.conv import conv_compiled
+
+_OP = "conv_general_dilated"
+
+
+def conv_general_dilated(
+    lhs: Array,
+    rhs: Array,
+    window_strides: Sequence[int],
+    padding: str | Pairs,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: PrecisionLike = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Array:
+    r"""`jax.lax.conv_general_dilated` with gradients derived by hand.
+
+    Put it where a library takes a convolution, `flax.linen.Conv(…, conv_general_dilated=…)` for
+    one. In one dimension, with x = lhs, w = rhs, s = window_strides, e = lhs_dilation and
+    d = rhs_dilation:
+
+        y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k],
+                     x̂[e·p] = x[p], and 0 between and outside
+
+        dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = e·p} dy[n, i, k] · w[a, c, k]
+        dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]
+
+    which is `conv` whose input has been spread. Two things are brought into its form: the axes
+    are put in its order, and B batch groups, each with kernels of its own, become B feature
+    groups, because a sum does not care whether its terms lie side by side in the batch or in the
+    channels. Saved for the backward pass: x and w.
+
+    Args:
+        lhs: x, images, with any number of spatial dimensions, none included.
+        rhs: w, kernels.
+        window_strides: s, one int per spatial dimension.
+        padding: "SAME", "SAME_LOWER", "VALID", or one (low, high) pair per spatial dimension,
+            negative ones cut. A name needs lhs_dilation 1.
+        lhs_dilation: e, one int per spatial dimension; None is 1.
+        rhs_dilation: d, the same.
+        dimension_numbers: three strings or a `ConvDimensionNumbers` that say which axis is which;
+            None is channels first.
+        feature_group_count: number of groups of channels that do not see each other.
+        batch_group_count: number of groups of examples with kernels of their own. One of the two
+            counts must be 1.
+        precision: as in `jaxconv.conv`.
+        preferred_element_type: the dtype of y, if wider than that of x.
+        out_sharding: where y is to lie, on a mesh whose axes are Explicit.
+
+    Returns:
+        y, its axes as dimension_numbers says, in the dtype of x or the preferred one. Sums over
+        16-bit floats are kept in float32. Where a size is 0, or a
+        window fits nowhere, y is empty or 0, as in lax. Unlike there, integers are refused: they
+        have no gradient.
+
+    Raises:
+        TypeError: arrays that are not floating-point, or of two dtypes.
+        ValueError: shapes, numbers or names that do not fit.
+
+    The derivation: docs/derivations/conv.md, section 9.
+    """
+    lhs, rhs = as_array(_OP, "lhs", lhs), as_array(_OP, "rhs", rhs)
+    check_floating(_OP, lhs=lhs, rhs=rhs)
+    images, kernels, out = _axes(lhs, rhs, dimension_numbers)
+    dims = lhs.ndim - 2
+    wide = _output_dtype(lhs.dtype, preferred_element_type)
+    if jnp.finfo(wide).bits > jnp.finfo(accumulator(lhs.dtype)).bits:
+        lhs, rhs = lhs.astype(wide), rhs.astype(wide)
+
+    first = images == tuple(range(dims + 2)) and kernels == images and out == images
+    layout: Layout = "channels_first" if first else "channels_last"
+    x = lhs if first else lhs.transpose(images[0], *images[2:], images[1])
+    w = rhs if first else rhs.transpose(*kernels[2:], kernels[1], kernels[0])
+    channel_axis = 1 if first else dims + 1
+    c_in, c_out = (w.shape[1], w.shape[0]) if first else w.shape[-2:]
+    x, groups = _groups(x, channel_axis, c_in, c_out, feature_group_count, batch_group_count)
+
+    size = tuple(x.shape[2:] if first else x.shape[1:-1])
+    window = tuple(w.shape[2:] if first else w.shape[:-2])
+    if 0 in window:
+        raise ValueError(f"{_OP}: rhs has an empty window, its shape is {rhs.shape}")
+    stride = _numbers("window_strides", window_strides, dims)
+    dilation = _numbers("rhs_dilation", rhs_dilation, dims)
+    input_dilation = _numbers("lhs_dilation", lhs_dilation, dims)
+    call = ConvCall(
+        spec=ConvSpec(
+            size=size,
+            window=window,
+            stride=stride,
+            dilation=dilation,
+            input_dilation=input_dilation,
+            padding=_padding(padding, input_dilation, size, window, stride, dilation),
+            groups=groups,
+            channels_in=x.shape[channel_axis],
+            channels_out=c_out,
+        ),
+        layout=layout,
+        precision=as_precision(_OP, precision),
+        dtype=wide,
+    )
+    for axis, (n, (low, high)) in enumerate(
+        zip(call.spec.dilated_size, call.spec.padding, strict=True)
+    ):
+        if isinstance(n, int) and n + low + high < 0:
+            raise ValueError(
+                f"{_OP}: padding[{axis}] cuts {-low - high} positions, but lhs has {n} of them"
+            )
+    y = conv_compiled(call, *aligned(x, w, None))
+    if not first:
+        y = y.transpose(np.argsort((out[0], *out[2:], out[1])))
+    return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)
+
+
+def _axes(lhs: Array, rhs: Array, numbers: Any) -> tuple[tuple[int, ...], ...]:
+    """The axes (batch, feature, *spatial) of lhs and out, and (out, in, *spatial) of rhs."""
+    if lhs.ndim < 2 or lhs.ndim != rhs.ndim:
+        raise ValueError(
+            f"{_OP}: lhs and rhs must have the same number of dimensions, at least 2,"
+            f" but their shapes are {lhs.shape} and {rhs.shape}"
+        )
+    try:
+        specs = lax.conv_dimension_numbers(lhs.shape, rhs.shape, numbers)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{_OP}: dimension_numbers must be None, a ConvDimensionNumbers or three strings like"
+            f" ('NHWC', 'HWIO', 'NHWC') with a letter for each of {lhs.ndim} axes,"
+            f" but {numbers!r} came"
+        ) from error
+    return tuple(specs.lhs_spec), tuple(specs.rhs_spec), tuple(specs.out_spec)
+
+
+def _output_dtype(dtype: Any, preferred: Any) -> Any:
+    if preferred is None:
+        return dtype
+    preferred = jnp.dtype(preferred)
+    if preferred != dtype and (
+        preferred not in FLOATS or jnp.finfo(preferred).bits <= jnp.finfo(dtype).bits
+    ):
+        raise TypeError(
+            f"{_OP}: preferred_element_type must be {dtype} or a wider float, but {preferred} came"
+        )
+    return preferred
+
+
+def _groups(
+    x: Array, channel_axis: int, c_in: int, c_out: int, feature_groups: Any, batch_groups: Any
+) -> tuple[Array, int]:
+    """x with its batch groups side by side in the channels, and the number of groups there."""
+    groups = as_int(_OP, "feature_group_count", feature_groups, 1)
+    parts = as_int(_OP, "batch_group_count", batch_groups, 1)
+    if groups > 1 and parts > 1:
+        raise ValueError(
+            f"{_OP}: feature_group_count or batch_group_count must be 1,"
+            f" but {groups} and {parts} came"
+        )
+    batch, channels = x.shape[0], x.shape[channel_axis]
+    if channels != c_in * groups:
+        raise ValueError(
+            f"{_OP}: lhs has {channels} channels, but rhs expects {c_in * groups}"
+            f" (feature_group_count={groups})"
+        )
+    for count, name in ((c_out, "channels of rhs"), (batch, "examples of lhs")):
+        shared = groups * parts if count is c_out else parts
+        if count % shared:
+            raise ValueError(f"{_OP}: {count} {name} cannot be shared by {shared} groups")
+    if parts == 1:
+        return x, groups
+    x = x.reshape(parts, batch // parts, *x.shape[1:])
+    x = jnp.moveaxis(x, 0, channel_axis)
+    shape = list(x.shape)
+    shape[channel_axis : channel_axis + 2] = [parts * channels]
+    return x.reshape(shape), parts
+
+
+def _numbers(name: str, value: Any, dims: int) -> tuple[int, ...]:
+    return per_dimension(_OP, name, 1 if value is None else value, dims, 1)
+
+
+def _padding(padding: Any, input_dilation: Ints, *windows: Ints) -> Any:
+    if isinstance(padding, str):
+        if set(input_dilation) - {1}:
+            raise ValueError(
+                f"{_OP}: padding must be (low, high) pairs where lhs_dilation is not 1,"
+                f" but {padding!r} came"
+            )
+        return named_padding(_OP, padding, *windows)
+    if not is_sequence(padding) or len(padding) != len(input_dilation):
+        raise ValueError(
+            f"{_OP}: padding must be a name or {len(input_dilation)} (low, high) pairs, one per"
+            f" spatial dimension, but {padding!r} came"
+        )
+    pairs = []
+    for axis, pair in enumerate(padding):
+        if not is_sequence(pair) or len(pair) != 2:
+            raise ValueError(
+                f"{_OP}: padding[{axis}] must be a (low, high) pair, but {pair!r} came"
+            )
+        low, high = (as_int(_OP, f"padding[{axis}]", v, -(2**31) + 1) for v in pair)
+        pairs.append((low, high))
+    return tuple(pairs)

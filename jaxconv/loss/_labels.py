@@ -1,0 +1,108 @@
+"""Class labels, integers or probabilities, and the weights they are counted with."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv._core.arguments import accumulator, as_array, as_int, check_floating, of_rank
+from jaxconv.loss._reduction import broadcasts
+
+
+def as_labels(op: str, name: str, value: Any) -> Array:
+    """The labels that came as argument `name`, none of them wrapped around.
+
+    Without 64-bit mode JAX would take 2³² + 1 modulo 2³², a label in range. Here it stays out
+    of range.
+    """
+    labels = as_array(op, name, value)
+    came = value.dtype
+    if came != labels.dtype and jnp.issubdtype(came, jnp.integer):
+        held = np.iinfo(labels.dtype)
+        labels = jnp.asarray(np.clip(value, held.min, held.max))
+    return labels
+
+
+def check_scores(op: str, name: str, scores: Array) -> None:
+    """Raise unless the scores are floats over at least one class, on the last axis."""
+    check_floating(op, **{name: scores})
+    if scores.ndim < 1 or scores.shape[-1] < 1:
+        raise ValueError(f"{op}: {name} must be (..., classes), but their shape is {scores.shape}")
+
+
+def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index: Any) -> int | None:
+    """Raise unless the labels fit the scores of that name; ignore_index as an int."""
+    integers = jnp.issubdtype(labels.dtype, jnp.integer)
+    if integers:
+        expected = scores.shape[:-1]
+        if ignore_index is not None:
+            held = jnp.iinfo(labels.dtype)
+            ignore_index = as_int(op, "ignore_index", ignore_index, held.min, held.max)
+    else:
+        if not jnp.issubdtype(labels.dtype, jnp.floating):
+            raise TypeError(
+                f"{op}: labels must be integers or floating-point probabilities,"
+                f" but their dtype is {labels.dtype}"
+            )
+        expected = scores.shape
+        check_floating(op, **{name: scores, "labels": labels})
+        if ignore_index is not None:
+            raise ValueError(
+                f"{op}: ignore_index needs integer labels, but the labels are {labels.dtype}"
+            )
+    if labels.shape != expected:
+        raise ValueError(
+            f"{op}: {'integer' if integers else 'probability'} labels must have shape {expected}"
+            f" for {name} of shape {scores.shape}, but their shape is {labels.shape}"
+        )
+    return ignore_index
+
+
+def fit_weights(op: str, name: str, scores: Array, value: Any) -> Array | None:
+    """The weights, shaped to broadcast against the scores of that name."""
+    if value is None:
+        return None
+    weights = as_array(op, "weights", value)
+    check_floating(op, **{name: scores, "weights": weights})
+    *examples, classes = scores.shape
+    if weights.shape == tuple(examples) != (classes,):
+        weights = weights[..., None]
+    if not broadcasts(weights.shape, scores.shape):
+        raise ValueError(
+            f"{op}: weights must be ({classes},), one per class, or {(*examples, 1)}, one per"
+            f" example, for {name} of shape {scores.shape}, but their shape is {weights.shape}"
+        )
+    return weights
+
+
+def widened(
+    ignore_index: int | None, scores: Array, labels: Array, weights: Array | None
+) -> tuple[Array, Array, Array, Array]:
+    """Scores, t and w in the dtype of the sums, and whether each example counts (1 or 0)."""
+    dtype = accumulator(scores.dtype)
+    scores = scores.astype(dtype)
+    w = jnp.ones((), dtype) if weights is None else of_rank(weights.astype(dtype), scores.ndim)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        t = labels.astype(dtype)
+        return scores, t, w, jnp.ones_like(t[..., :1])
+    t = one_hot(labels, scores.shape[-1], dtype)
+    if ignore_index is None:
+        return scores, t, w, jnp.ones_like(t[..., :1])
+    counts = (labels != ignore_index)[..., None]
+    scores = jnp.where(counts, scores, 0)  # not even a NaN counts
+    return scores, jnp.where(counts, t, 0), w, counts.astype(dtype)
+
+
+def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
+    """1 for the label and 0 for other classes; NaN if the label is none of the classes."""
+    label, valid = (array[..., None] for array in as_classes(labels, classes))
+    t = (label == of_rank(jnp.arange(classes, dtype=label.dtype), label.ndim)).astype(dtype)
+    return jnp.where(valid, t, jnp.nan)
+
+
+def as_classes(labels: Array, classes: int) -> tuple[Array, Array]:
+    """The labels in a dtype that holds all classes, and which of them are one."""
+    # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
+    label = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
+    return label, (label >= 0) & (label < classes)

@@ -1,0 +1,65 @@
+"""Cross-entropy of integer labels where every class counts alike: one log-probability an example.
+
+A label as probabilities would be a row of zeros and a one, and the sum over the classes that row
+times log p. Here log p is picked at the label, and the row is never made.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import Reduction, accumulator
+from jaxconv.loss._labels import as_classes
+from jaxconv.loss._reduction import reduce_weighted, spread_weighted
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _picked(ignore_index: int | None, reduction: Reduction, z: Array, labels: Array) -> Array:
+    return _picked_forward(ignore_index, reduction, z, labels)[0]
+
+
+def _picked_forward(
+    ignore_index: int | None, reduction: Reduction, z: Array, labels: Array
+) -> tuple[Array, Any]:
+    """ℓ = −log p_t = log Σ exp(z − m) − (z_t − m); NaN where z has a +∞, as with all classes."""
+    wide = z.astype(accumulator(z.dtype))
+    # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
+    shift = jax.lax.stop_gradient(jnp.max(wide, axis=-1))
+    log_total = jnp.log(jnp.sum(jnp.exp(wide - shift[..., None]), axis=-1))
+    label, counts, valid = _read(ignore_index, z.shape[-1], labels)
+    found = jnp.take_along_axis(wide, label[..., None], axis=-1, mode="clip")[..., 0]
+    each = jnp.where(valid, log_total - (found - shift), jnp.nan)
+    each = jnp.where(counts, each, 0)  # not even a NaN counts
+    y, weight = reduce_weighted(reduction, each, counts.astype(wide.dtype))
+    return y.astype(z.dtype), (z, labels, shift, log_total, weight)
+
+
+def _picked_backward(
+    ignore_index: int | None, reduction: Reduction, residuals: Any, dy: Array
+) -> tuple[Array, None]:
+    """dz_c = dℓ · (p_c − [c = t])."""
+    z, labels, shift, log_total, weight = residuals
+    wide = z.astype(accumulator(z.dtype))
+    label, counts, valid = _read(ignore_index, z.shape[-1], labels)
+    d_each = spread_weighted(dy.astype(wide.dtype), weight)
+    d_each = jnp.where(valid, d_each, jnp.nan)[..., None]
+    p = jnp.exp(wide - shift[..., None] - log_total[..., None])
+    at_label = label[..., None] == jnp.arange(z.shape[-1], dtype=label.dtype)
+    dz = jnp.where(counts[..., None], d_each * (p - at_label.astype(p.dtype)), 0)
+    return dz.astype(z.dtype), None
+
+
+_picked.defvjp(_picked_forward, _picked_backward)
+picked = jax.jit(_picked, static_argnums=(0, 1), inline=True)
+
+
+def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array, Array, Array]:
+    """The labels, which of them count, and which are one of the classes."""
+    counts = (
+        labels != ignore_index if ignore_index is not None else jnp.full_like(labels, True, bool)
+    )
+    label, valid = as_classes(labels, classes)
+    return label, counts, valid

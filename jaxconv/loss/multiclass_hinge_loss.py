@@ -1,0 +1,125 @@
+"""The hinge loss of several classes: a margin that the label's score must keep."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    Reduction,
+    accumulator,
+    aligned,
+    as_array,
+    as_float,
+    check_option,
+    of_rank,
+)
+from jaxconv.loss._labels import as_classes, as_labels, check_scores, one_hot
+from jaxconv.loss._reduction import reduce_terms, spread
+
+
+def multiclass_hinge_loss(
+    scores: Array, labels: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
+) -> Array:
+    r"""By how much the label's score fails to beat the best other score by the margin.
+
+    With s the scores of one example and t its label (Crammer and Singer's hinge):
+
+        r    = the class j ≠ t with the largest s_j, the rival
+        ℓ    = max(0, margin + s_r − s_t)
+        ds_c = dℓ · ([c = r] − [c = t]) where ℓ > 0, else 0
+
+    with dℓ = dL/n for a mean L over n examples. At the kink margin + s_r = s_t the gradient is
+    0; of tied rivals the first gets it. This is `optax.multiclass_hinge_loss` for margin 1,
+    but for ties, which optax splits. PyTorch's `multi_margin_loss` and CS231n's SVM loss count
+    every rival instead (Weston and Watkins): Σ_{j≠t} max(0, margin + s_j − s_t), which PyTorch
+    divides by the number of classes. With two classes that sum is this loss.
+    Saved for the backward pass: labels, and one int per example, the rival or −1.
+
+    Args:
+        scores: s, (…, C).
+        labels: t, integers (…) in [0, C). A label outside that range gives NaN, loss and
+            gradient: a jitted function cannot raise.
+        margin: what the label's score has to be ahead by.
+        reduction: "mean" over the examples (0 if there are none), "sum", or "none" for ℓ of
+            every example, (…).
+
+    Returns:
+        The loss in the dtype of the scores; 16-bit floats are computed with in float32. NaN
+        among the scores gives NaN, and no gradient. A single class has no rival: 0.
+
+    Raises:
+        TypeError: scores no floats, labels no integers, or margin no number.
+        ValueError: shapes that do not fit, margin not finite, or an unknown reduction.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> loss = lambda s: multiclass_hinge_loss(s, jnp.array([0]))
+        >>> jax.grad(loss)(jnp.array([[1.0, 2.0, 1.5]])).tolist()
+        [[-1.0, 1.0, 0.0]]
+
+    The derivation: docs/derivations/loss.md.
+    """
+    op = "multiclass_hinge_loss"
+    scores, labels = as_array(op, "scores", scores), as_labels(op, "labels", labels)
+    check_scores(op, "scores", scores)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"{op}: labels must be integers, but their dtype is {labels.dtype}")
+    if labels.shape != scores.shape[:-1]:
+        raise ValueError(
+            f"{op}: labels must have shape {scores.shape[:-1]} for scores of shape"
+            f" {scores.shape}, but their shape is {labels.shape}"
+        )
+    margin = as_float(op, "margin", margin)
+    check_option(op, "reduction", reduction, Reduction)
+    terms = (scores.shape[-1], margin, reduction)
+    return _hinge_compiled(terms, *aligned(scores, labels))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _hinge(terms: tuple[int, float, Reduction], s: Array, labels: Array) -> Array:
+    return _hinge_forward(terms, s, labels)[0]
+
+
+def _hinge_forward(
+    terms: tuple[int, float, Reduction], s: Array, labels: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    classes, margin, reduction = terms
+    s_wide = s.astype(accumulator(s.dtype))
+    t = one_hot(labels, classes, s_wide.dtype)
+    # Taken, not the maximum of: where rivals tie its own slope would be split.
+    rival = jnp.argmax(jnp.where(t == 1, -jnp.inf, s_wide), axis=-1)
+    label, _ = as_classes(labels, classes)
+    alone = rival.astype(label.dtype) == label  # no other class, or all others −∞
+    best = jnp.where(alone, -jnp.inf, _at(rival, s_wide))
+    behind = margin + best - _at(label, s_wide)
+    each = jnp.where(behind <= 0, 0, behind) + 0 * t[..., 0]  # NaN for a label out of range
+    rival = jnp.where(behind > 0, rival.astype(jnp.int32), -1)
+    return reduce_terms(reduction, each).astype(s.dtype), (labels, rival)
+
+
+def _hinge_backward(
+    terms: tuple[int, float, Reduction], residuals: tuple[Array, Array], dy: Array
+) -> tuple[Array, Any]:
+    classes, _, reduction = terms
+    labels, rival = residuals
+    wide = accumulator(dy.dtype)
+    d_each = spread(reduction, dy.astype(wide), labels.shape)
+    if reduction == "none":
+        d_each = d_each[..., None]
+    rival = rival[..., None]
+    t = one_hot(labels, classes, wide)
+    own = of_rank(jnp.arange(classes, dtype=rival.dtype), rival.ndim)
+    r = (rival == own).astype(wide)
+    return (d_each * (r - jnp.where(rival >= 0, t, 0 * t))).astype(dy.dtype), None
+
+
+_hinge.defvjp(_hinge_forward, _hinge_backward)
+_hinge_compiled = jax.jit(_hinge, static_argnums=0, inline=True)
+
+
+def _at(classes: Array, s: Array) -> Array:
+    """The score of one class each."""
+    return jnp.take_along_axis(s, classes[..., None], axis=-1, mode="clip")[..., 0]

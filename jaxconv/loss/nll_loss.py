@@ -1,0 +1,137 @@
+"""The negative log-likelihood of labels, for log-probabilities that are there already."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import Reduction, aligned, as_array, check_option
+from jaxconv.loss._labels import as_labels, check_labels, check_scores, fit_weights, widened
+from jaxconv.loss._reduction import reduce_weighted, spread_weighted, sum_to, tamed
+
+
+def nll_loss(
+    log_probs: Array,
+    labels: Array,
+    *,
+    weights: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    r"""−log_probs at the label: the negative log-likelihood.
+
+    With x the log-probabilities of one example and t its label as probabilities (one-hot for
+    an integer label):
+
+        ℓ    = −Σ_c w_c · t_c · x_c                          w = 1 without weights
+
+        dx_c = −dℓ · w_c · t_c
+        dt_c = −dℓ · w_c · x_c,        dw_c = −dℓ · t_c · x_c
+
+    so the loss is linear in each of them. `nll_loss(log_softmax(z), t)` is
+    `softmax_cross_entropy(z, t)`, which never leaves the logits and saves less.
+
+    The mean divides the summed ℓ by W = Σ Σ_c w_c · t_c, the weight that counted, which is
+    the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
+    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
+
+    Saved for the backward pass: labels, and W. The log-probabilities only if they are a factor
+    of some gradient: with weights, or with probabilities as labels.
+
+    Args:
+        log_probs: x, (…, C), logarithms of probabilities.
+        labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of log_probs. An
+            integer outside that range gives NaN, loss and gradient: a jitted function cannot
+            raise.
+        weights: one per class, (C,), as in PyTorch; or anything that broadcasts against
+            log_probs, so (…, 1) is one per example; or one per example as (…), unless that
+            reads as (C,). In the dtype of log_probs.
+        ignore_index: integer label of examples that do not count.
+        reduction: "mean", "sum", or "none" for ℓ of every example, (…).
+
+    Returns:
+        The loss in the dtype of log_probs; 16-bit floats are summed in float32. A class that
+        is impossible (−∞) and that no label asks for adds 0.
+
+    Raises:
+        TypeError: log_probs no floats, labels neither integers nor floats, or mixed dtypes.
+        ValueError: shapes that do not fit, an unknown option, or ignore_index with
+            probabilities.
+
+    Differs from PyTorch on purpose: classes are on the last axis, not on axis 1; where nothing
+    counted PyTorch gives NaN; and its ignore_index is −100 unless told otherwise.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(nll_loss(jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]])), jnp.array([0, 1])))
+        1.0397207736968994
+
+    The derivation: docs/derivations/loss.md.
+    """
+    op = "nll_loss"
+    log_probs, labels = as_array(op, "log_probs", log_probs), as_labels(op, "labels", labels)
+    check_scores(op, "log_probs", log_probs)
+    check_option(op, "reduction", reduction, Reduction)
+    ignore_index = check_labels(op, "log_probs", log_probs, labels, ignore_index)
+    weights = fit_weights(op, "log_probs", log_probs, weights)
+    terms = _Terms(log_probs.shape[-1], ignore_index, reduction)
+    return _likelihood_compiled(terms, *aligned(log_probs, labels, weights))
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What is static about a likelihood."""
+
+    classes: int
+    ignore_index: int | None
+    reduction: Reduction
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _likelihood(terms: _Terms, x: Array, labels: Array, weights: Array | None) -> Array:
+    return _likelihood_forward(terms, x, labels, weights)[0]
+
+
+def _likelihood_forward(
+    terms: _Terms, x: Array, labels: Array, weights: Array | None
+) -> tuple[Array, Any]:
+    x_wide, t, w, counted = widened(terms.ignore_index, x, labels, weights)
+    q = w * t
+    each = -jnp.sum(q * tamed(q, x_wide), axis=-1)
+    y, weight = reduce_weighted(terms.reduction, each, counted if weights is None else q)
+    linear = weights is None and jnp.issubdtype(labels.dtype, jnp.integer)
+    mean = y if weights is not None and terms.reduction == "mean" else None
+    return y.astype(x.dtype), (None if linear else x, labels, weights, weight, mean)
+
+
+def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+    x, labels, weights, weight, mean = residuals
+    if x is None:
+        x = jnp.zeros((*labels.shape, terms.classes), dy.dtype)  # of which the shape is read
+    x_wide, t, w, _ = widened(terms.ignore_index, x, labels, weights)
+    d_each = spread_weighted(dy.astype(x_wide.dtype), weight)
+    if terms.reduction == "none":
+        d_each = d_each[..., None]
+
+    q = w * t
+    dx = jnp.broadcast_to(-d_each * q, x.shape)
+    d_labels = d_weights = None
+    x_wide = tamed(q, x_wide)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        dt = -d_each * w * x_wide
+        if mean is not None:
+            dt = dt - d_each * mean * w
+        d_labels = jnp.broadcast_to(dt, t.shape).astype(labels.dtype)
+    if weights is not None:
+        dw = -d_each * t * x_wide
+        if mean is not None:
+            dw = dw - d_each * mean * t
+        d_weights = sum_to(weights.shape, dw).astype(weights.dtype)
+    return dx.astype(dy.dtype), d_labels, d_weights
+
+
+_likelihood.defvjp(_likelihood_forward, _likelihood_backward)
+_likelihood_compiled = jax.jit(_likelihood, static_argnums=0, inline=True)

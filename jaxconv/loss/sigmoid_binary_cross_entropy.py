@@ -1,0 +1,288 @@
+"""Losses of yes-or-no labels, one logit for each: binary cross-entropy and focal loss."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    Reduction,
+    accumulator,
+    aligned,
+    as_array,
+    as_float,
+    check_floating,
+    check_option,
+    of_rank,
+)
+from jaxconv.loss._reduction import (
+    broadcasts,
+    check_same_shape,
+    divide,
+    reduce_terms,
+    reduce_weighted,
+    spread,
+    sum_to,
+    tamed,
+)
+
+
+def sigmoid_binary_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    weights: Array | None = None,
+    pos_weight: Array | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    r"""−log of the probability that sigmoid(logits) gives to labels of 0 and 1, elementwise.
+
+    With z a logit, t its label in [0, 1] and σ the sigmoid:
+
+        ℓ  = −w · (p·t · log σ(z) + (1 − t) · log σ(−z))      w = 1, p = 1 if not given
+
+        dz = dℓ · w · ((1 − t)·σ(z) − p·t·σ(−z))
+        dt = dℓ · w · (log σ(−z) − p · log σ(z))
+        dw = −dℓ · (p·t · log σ(z) + (1 − t) · log σ(−z))
+        dp = −dℓ · w·t · log σ(z)
+
+    with p the pos_weight; without it dz is w·(σ(z) − t). Kept as two terms it has the digits
+    that 1 − σ(z) loses. −log σ(z) = softplus(−z) neither overflows nor loses digits.
+
+    The mean divides the summed ℓ by W, the sum of w over all elements, which is their number
+    without weights. As W depends on w, a weighted mean L adds −dL·L/W to dw. If W is 0, so
+    are L and its gradient. pos_weight is no part of W.
+
+    Saved for the backward pass: what came, and for a weighted mean L and W.
+
+    Args:
+        logits: z, any shape.
+        labels: t in the shape of the logits, in [0, 1] (not checked) in their dtype; or
+            booleans; or integers, of which others than 0 and 1 give NaN, loss and gradient.
+        weights: w, in the dtype of the logits, broadcast against them.
+        pos_weight: p, the same: how much more a label of 1 counts than one of 0.
+        reduction: "mean", "sum", or "none".
+
+    Returns:
+        The loss in the dtype of the logits. 16-bit logits are computed with in float32. A
+        certain and right prediction, z = ±∞, adds 0 (PyTorch and optax: NaN).
+
+    Raises:
+        TypeError: no arrays, logits no floats, or mixed dtypes.
+        ValueError: shapes that do not fit, or an unknown reduction.
+
+    Differs from PyTorch on purpose: its mean divides by the number of elements, weights or not.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(sigmoid_binary_cross_entropy(jnp.zeros(4), jnp.array([0, 1, 1, 0])))  # log 2
+        0.6931471824645996
+
+    The derivation: docs/derivations/loss.md.
+    """
+    op = "sigmoid_binary_cross_entropy"
+    logits = as_array(op, "logits", logits)
+    labels = _as_labels(op, "logits", logits, "labels", labels)
+    weights = _as_factor(op, "weights", logits, weights)
+    pos_weight = _as_factor(op, "pos_weight", logits, pos_weight)
+    check_option(op, "reduction", reduction, Reduction)
+    return _binary_compiled(reduction, *aligned(logits, labels, weights, pos_weight))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _binary(
+    reduction: Reduction, z: Array, labels: Array, weights: Array | None, pos: Array | None
+) -> Array:
+    return _binary_forward(reduction, z, labels, weights, pos)[0]
+
+
+def _binary_forward(
+    reduction: Reduction, z: Array, labels: Array, weights: Array | None, pos: Array | None
+) -> tuple[Array, Any]:
+    z_wide, t, w, p = _widened(z, labels, weights, pos)
+    _, _, cost_1, cost_0 = _outcomes(z_wide, w * p * t, w * (1 - t))
+    each = w * (p * t * cost_1 + (1 - t) * cost_0)
+    if weights is None:
+        y, weight = reduce_terms(reduction, each), None
+    else:
+        y, weight = reduce_weighted(reduction, each, jnp.broadcast_to(w, z.shape))
+    mean = None if weight is None else y
+    return y.astype(z.dtype), (z, labels, weights, pos, weight, mean)
+
+
+def _binary_backward(
+    reduction: Reduction, residuals: Any, dy: Array
+) -> tuple[Array, Array | None, Array | None, Array | None]:
+    z, labels, weights, pos, weight, mean = residuals
+    z_wide, t, w, p = _widened(z, labels, weights, pos)
+    d_each = dy.astype(z_wide.dtype)
+    d_each = spread(reduction, d_each, z.shape) if weight is None else divide(d_each, weight)
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, w * p * t, w * (1 - t))
+    dz = d_each * w * ((1 - t) * yes - p * t * no)
+
+    d_labels = d_weights = d_pos = None
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        d_labels = (d_each * w * (p * cost_1 - cost_0)).astype(labels.dtype)
+    if weights is not None:
+        dw = d_each * (p * t * cost_1 + (1 - t) * cost_0)
+        if mean is not None:
+            dw = dw - d_each * mean
+        d_weights = sum_to(weights.shape, dw).astype(weights.dtype)
+    if pos is not None:
+        d_pos = sum_to(pos.shape, d_each * w * t * cost_1).astype(pos.dtype)
+    return dz.astype(z.dtype), d_labels, d_weights, d_pos
+
+
+_binary.defvjp(_binary_forward, _binary_backward)
+_binary_compiled = jax.jit(_binary, static_argnums=0, inline=True)
+
+
+def focal_loss(
+    prediction: Array, target: Array, *, gamma: float = 2.0, reduction: Reduction = "mean"
+) -> Array:
+    r"""Binary cross-entropy that counts less the surer the prediction is right, elementwise.
+
+    With z a logit, t its label in [0, 1], σ the sigmoid and γ = gamma:
+
+        ℓ₀ = −t · log σ(z) − (1 − t) · log σ(−z)              binary cross-entropy
+        u  = t·σ(−z) + (1 − t)·σ(z)                           how wrong the prediction is
+        ℓ  = u^γ · ℓ₀
+
+        dz = dℓ · u^γ · ((1 − t)·σ(z) − t·σ(−z) + γ·ℓ₀ · (1 − 2·t)·v),    v = σ(z)·σ(−z) / u
+        dt = dℓ · u^γ · (log σ(−z) − log σ(z) + γ·ℓ₀ · (σ(−z) − σ(z)) / u)
+
+    with dℓ = dL/n for a mean L over n elements. v is computed as
+    1 / (t/σ(z) + (1 − t)/σ(−z)): u may underflow to 0. For labels of 0 and 1 this is
+    torchvision's and optax's `sigmoid_focal_loss` without alpha, and γ = 0 is
+    `sigmoid_binary_cross_entropy`.
+
+    Saved for the backward pass: z and t.
+
+    Args:
+        prediction: z, logits of any shape.
+        target: t in the shape of z, in [0, 1] (not checked) in its dtype; or booleans; or
+            integers, of which others than 0 and 1 give NaN, loss and gradient.
+        gamma: γ ≥ 0, how much less the easy ones count.
+        reduction: "mean" over all elements (0 if there are none), "sum", or "none".
+
+    Returns:
+        The loss in the dtype of z. 16-bit logits are computed with in float32. A certain
+        prediction, z = ±∞, adds 0 if it is right and ∞ if it is wrong.
+
+    Raises:
+        TypeError: no arrays, prediction no floats, mixed dtypes, or gamma no number.
+        ValueError: two shapes, gamma negative or not finite, or an unknown reduction.
+
+    The derivation: docs/derivations/loss.md.
+    """
+    op = "focal_loss"
+    prediction = as_array(op, "prediction", prediction)
+    target = _as_labels(op, "prediction", prediction, "target", target)
+    gamma = as_float(op, "gamma", gamma)
+    if gamma < 0:
+        raise ValueError(f"{op}: gamma must be at least 0, but {gamma!r} came")
+    check_option(op, "reduction", reduction, Reduction)
+    return _focal_compiled(gamma, reduction, *aligned(prediction, target))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _focal(gamma: float, reduction: Reduction, z: Array, labels: Array) -> Array:
+    return _focal_forward(gamma, reduction, z, labels)[0]
+
+
+def _focal_forward(
+    gamma: float, reduction: Reduction, z: Array, labels: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    z_wide, t, _, _ = _widened(z, labels, None, None)
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, t, 1 - t)
+    wrong = t * no + (1 - t) * yes
+    each = _power(wrong, gamma) * (t * cost_1 + (1 - t) * cost_0)
+    return reduce_terms(reduction, each).astype(z.dtype), (z, labels)
+
+
+def _focal_backward(
+    gamma: float, reduction: Reduction, residuals: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array | None]:
+    z, labels = residuals
+    z_wide, t, _, _ = _widened(z, labels, None, None)
+    d_each = spread(reduction, dy.astype(z_wide.dtype), z.shape)
+    yes, no, cost_1, cost_0 = _outcomes(z_wide, t, 1 - t)
+    cost = t * cost_1 + (1 - t) * cost_0
+    wrong = t * no + (1 - t) * yes
+    d_each = d_each * _power(wrong, gamma)
+
+    v = 1 / (t * tamed(t, 1 / yes) + (1 - t) * tamed(1 - t, 1 / no))
+    dz = d_each * ((1 - t) * yes - t * no + gamma * tamed(v, cost) * (1 - 2 * t) * v)
+    d_labels = None
+    if jnp.issubdtype(labels.dtype, jnp.floating):
+        # Where u underflows so does ℓ₀, and their ratio is 1: log(1 + ε) ≈ ε.
+        ratio = jnp.where(wrong == 0, 1, cost / jnp.where(wrong == 0, 1, wrong))
+        dt = d_each * (cost_1 - cost_0 + gamma * ratio * (no - yes))
+        d_labels = dt.astype(labels.dtype)
+    return dz.astype(z.dtype), d_labels
+
+
+_focal.defvjp(_focal_forward, _focal_backward)
+_focal_compiled = jax.jit(_focal, static_argnums=(0, 1), inline=True)
+
+
+def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
+    """The labels of that name for the logits of that name: floats of their dtype, ints or bools."""
+    labels = as_array(op, name, value)
+    integers = labels.dtype == bool or jnp.issubdtype(labels.dtype, jnp.integer)
+    check_floating(op, **{scores: z, name: None if integers else labels})
+    check_same_shape(op, **{scores: z, name: labels})
+    return labels
+
+
+def _as_factor(op: str, name: str, z: Array, value: Any) -> Array | None:
+    """The weights of that name, which broadcast against the logits."""
+    if value is None:
+        return None
+    factor = as_array(op, name, value)
+    check_floating(op, **{"logits": z, name: factor})
+    if not broadcasts(factor.shape, z.shape):
+        raise ValueError(
+            f"{op}: {name} must broadcast against logits of shape {z.shape},"
+            f" but its shape is {factor.shape}"
+        )
+    return factor
+
+
+def _widened(
+    z: Array, labels: Array, weights: Array | None, pos: Array | None
+) -> tuple[Array, Array, Array, Array]:
+    """z, t, w and p in the dtype of the sums."""
+    dtype = accumulator(z.dtype)
+    t = labels.astype(dtype)
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        t = jnp.where((labels == 0) | (labels == 1), t, jnp.nan)
+    w, p = (
+        jnp.ones((), dtype) if f is None else of_rank(f.astype(dtype), z.ndim)
+        for f in (weights, pos)
+    )
+    return z.astype(dtype), t, w, p
+
+
+def _outcomes(z: Array, q_1: Array, q_0: Array) -> tuple[Array, Array, Array, Array]:
+    """σ(z), σ(−z), −log σ(z) and −log σ(−z), all of one exponential.
+
+    The last two are what a label of 1 and of 0 costs; they count q₁ and q₀ times.
+    """
+    # |z| and max(z, 0) spelt so that at z = 0 every derivative is that of one side, and so right.
+    negative = z < 0
+    e = jnp.exp(jnp.where(negative, z, -z))
+    likely, unlikely, log = 1 / (1 + e), e / (1 + e), jnp.log1p(e)
+    return (
+        jnp.where(negative, unlikely, likely),
+        jnp.where(negative, likely, unlikely),
+        tamed(q_1, log + jnp.where(negative, -z, 0)),
+        tamed(q_0, log + jnp.where(negative, 0, z)),
+    )
+
+
+def _power(u: Array, gamma: float) -> Array:
+    """u^γ; a whole exponent takes no logarithm."""
+    return u ** int(gamma) if gamma.is_integer() else u**gamma

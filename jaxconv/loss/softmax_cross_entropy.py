@@ -1,0 +1,172 @@
+"""Softmax and cross-entropy in one: what the classes' scores are trained with."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    Reduction,
+    aligned,
+    as_array,
+    as_float,
+    check_option,
+)
+from jaxconv.loss._labels import as_labels, check_labels, check_scores, fit_weights, widened
+from jaxconv.loss._picked import picked
+from jaxconv.loss._reduction import reduce_weighted, spread_weighted, sum_to, tamed
+
+
+def softmax_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    reduction: Reduction = "mean",
+) -> Array:
+    r"""−log of the probability that softmax(logits) gives to the labels.
+
+    With z the logits of one example, t its label as probabilities (one-hot for an integer
+    label) and C classes:
+
+        p_c = exp(z_c) / Σ_j exp(z_j)
+        τ_c = (1 − ε)·t_c + ε/C                              ε = label_smoothing
+        ℓ   = −Σ_c w_c · τ_c · log p_c                        w = 1 without weights
+
+    Since ∂ log p_c / ∂z_j = [c = j] − p_j, with the cotangent dℓ and q_c = w_c · τ_c
+
+        dz_j = dℓ · (p_j · Σ_c q_c − q_j)
+
+    which without weights is the famous p − t, for t that sum to 1. Further
+
+        dt_c = −dℓ · (1 − ε) · w_c · log p_c,        dw_c = −dℓ · τ_c · log p_c.
+
+    The mean divides the summed ℓ by W = Σ Σ_c w_c · t_c, the weight that counted, which is
+    the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
+    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
+
+    Saved for the backward pass: logits, labels, weights if any, two numbers an example, m = max z
+    and log Σ exp(z − m). They are not added: log p = (z − m) − log Σ exp(z − m) keeps its digits
+    however large the logits, z − (m + log Σ exp(z − m)) does not.
+
+    Args:
+        logits: z, (…, C).
+        labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of the logits. A
+            label outside that range gives NaN, loss and gradient: a jitted function cannot raise.
+        weights: one per class, (C,), as in PyTorch; or anything that broadcasts against the
+            logits, so (…, 1) is one per example; or one per example as (…), unless that reads
+            as (C,). In the dtype of the logits.
+        label_smoothing: ε in [0, 1], the share of t that is spread evenly over the classes.
+        ignore_index: integer label of examples that do not count.
+        reduction: "mean", "sum", or "none" for ℓ of every example, (…).
+
+    Returns:
+        The loss in the dtype of the logits. 16-bit logits are computed with in float32.
+
+    Raises:
+        TypeError: logits no floats, labels neither integers nor floats, or mixed dtypes.
+        ValueError: shapes that do not fit, an unknown option, or ignore_index with
+            probabilities (give those examples weight 0 instead).
+
+    Differs from PyTorch on purpose: with probabilities *and* weights PyTorch's mean divides by
+    the number of examples; here one-hot probabilities and integers give the same loss.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(softmax_cross_entropy(jnp.zeros((4, 2)), jnp.array([0, 1, 1, 0])))  # log 2
+        0.6931471824645996
+
+    The derivation: docs/derivations/loss.md.
+    """
+    op = "softmax_cross_entropy"
+    logits, labels = as_array(op, "logits", logits), as_labels(op, "labels", labels)
+    check_scores(op, "logits", logits)
+    check_option(op, "reduction", reduction, Reduction)
+    label_smoothing = as_float(op, "label_smoothing", label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{op}: label_smoothing must be in [0, 1], but {label_smoothing!r} came")
+    ignore_index = check_labels(op, "logits", logits, labels, ignore_index)
+    weights = fit_weights(op, "logits", logits, weights)
+    if _is_picked(logits, labels, weights, label_smoothing):
+        return picked(ignore_index, reduction, *aligned(logits, labels))
+    terms = _Terms(label_smoothing, ignore_index, reduction)
+    return _cross_entropy_compiled(terms, *aligned(logits, labels, weights))
+
+
+def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float) -> bool:
+    """Whether one log-probability an example says it all, and may be picked.
+
+    On a mesh of Explicit axes JAX wants to be told where what is picked lies.
+    """
+    integers = jnp.issubdtype(labels.dtype, jnp.integer)
+    explicit = any(jax.typeof(array).sharding.mesh.explicit_axes for array in (z, labels))
+    return integers and weights is None and not smoothing and not explicit
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What is static about a cross-entropy."""
+
+    smoothing: float
+    ignore_index: int | None
+    reduction: Reduction
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _cross_entropy(terms: _Terms, z: Array, labels: Array, weights: Array | None) -> Array:
+    return _cross_entropy_forward(terms, z, labels, weights)[0]
+
+
+def _cross_entropy_forward(
+    terms: _Terms, z: Array, labels: Array, weights: Array | None
+) -> tuple[Array, Any]:
+    z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
+    # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
+    shift = jax.lax.stop_gradient(jnp.max(z_wide, axis=-1, keepdims=True))
+    log_total = jnp.log(jnp.sum(jnp.exp(z_wide - shift), axis=-1, keepdims=True))
+    q = w * _smooth(terms, t, counted)
+    each = -jnp.sum(q * tamed(q, z_wide - shift - log_total), axis=-1)
+    y, weight = reduce_weighted(terms.reduction, each, counted if weights is None else w * t)
+    mean = y if weights is not None and terms.reduction == "mean" else None
+    return y.astype(z.dtype), (z, labels, weights, shift, log_total, weight, mean)
+
+
+def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+    z, labels, weights, shift, log_total, weight, mean = residuals
+    z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
+    d_each = spread_weighted(dy.astype(z_wide.dtype), weight)
+    if terms.reduction == "none":
+        d_each = d_each[..., None]
+
+    tau = _smooth(terms, t, counted)
+    q = w * tau
+    log_p = z_wide - shift - log_total
+    dz = d_each * (jnp.exp(log_p) * jnp.sum(q, axis=-1, keepdims=True) - q)
+
+    d_labels = d_weights = None
+    log_p = tamed(q, log_p)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        dt = -d_each * (1 - terms.smoothing) * w * log_p
+        if mean is not None:
+            dt = dt - d_each * mean * w
+        d_labels = jnp.broadcast_to(dt, t.shape).astype(labels.dtype)
+    if weights is not None:
+        dw = -d_each * tau * log_p
+        if mean is not None:
+            dw = dw - d_each * mean * t
+        d_weights = sum_to(weights.shape, dw).astype(weights.dtype)
+    return dz.astype(z.dtype), d_labels, d_weights
+
+
+_cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
+_cross_entropy_compiled = jax.jit(_cross_entropy, static_argnums=0, inline=True)
+
+
+def _smooth(terms: _Terms, t: Array, counted: Array) -> Array:
+    """τ: a share of t, spread over the classes."""
+    return (1 - terms.smoothing) * t + terms.smoothing / t.shape[-1] * counted

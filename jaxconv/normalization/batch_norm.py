@@ -1,0 +1,225 @@
+"""Batch norm: each channel by the statistics of the batch, or by given ones."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxconv._core.arguments import (
+    Layout,
+    accumulator,
+    aligned,
+    as_array,
+    as_float,
+    check_floating,
+    check_shape,
+    is_sequence,
+)
+from jaxconv._core.geometry import image_axes
+from jaxconv.normalization._normalize import Groups, normalize
+
+AxisName = None | str | tuple[str, ...]
+
+
+def batch_norm(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    *,
+    eps: float = 1e-5,
+    axis_name: AxisName = None,
+    layout: Layout = "channels_last",
+) -> tuple[Array, Array, Array]:
+    r"""Each channel to mean 0 and variance 1 over the batch, then scaled and shifted.
+
+    With m = N · Π spatial numbers to a channel, and r = 1/√(var + ε):
+
+        mean = 1/m · Σ x,        var = 1/m · Σ (x − mean)²,        x̂ = (x − mean) · r
+        y    = scale · x̂ + bias
+
+    Every x moves the mean and the variance too, and through them every y of its channel:
+
+        dscale = Σ dy · x̂,        dbias = Σ dy
+        dx = scale · r · (dy − dbias/m − x̂ · dscale/m) + dmean/m + 2/m · (x − mean) · dvar
+
+    The last two terms are the way back through the statistics, which are differentiable
+    outputs; they vanish if nobody asks.
+
+    Saved for the backward pass: x − mean (of 16-bit floats x, and each channel's mean), scale, and
+    each channel's r.
+
+    With `axis_name` the sums and m reach over all devices of the mapped axis: the result on
+    every device is its part of what one device would compute from the whole batch. dscale and
+    dbias stay sums over the device's own examples, as the gradient of any other parameter.
+
+    A constant channel gives y = bias and dx = scale·r·(dy − mean dy) with r = 1/√ε, both up to
+    rounding. Without numbers (N = 0) mean, variance and all gradients are 0, not NaN. A single
+    number per channel gives y = bias and dx = 0, where PyTorch raises. NaN spoils its whole
+    channel, forward and backward.
+
+    Args:
+        x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
+        scale: one number per channel, (C,).
+        bias: the same.
+        eps: ε, at least 0.
+        axis_name: name or names of mapped axes (`jax.shard_map`, `jax.vmap`, `jax.pmap`) over
+            which the batch is spread.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        (y, mean, var): y in the layout of x, mean and var as (C,), all in the dtype of x. The
+        variance is the biased one, Σ/m; running averages made of it differ from PyTorch's,
+        which keeps Σ/(m − 1). 16-bit floats are computed with in float32.
+
+    Raises:
+        TypeError: no arrays of floats, mixed dtypes, or eps or axis_name of another type.
+        ValueError: shapes that do not fit, a negative eps, an axis that is not mapped here.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y, mean, var = batch_norm(jnp.array([[1.0], [3.0]]), jnp.ones(1), jnp.zeros(1), eps=0)
+        >>> y[:, 0].tolist(), float(mean[0]), float(var[0])
+        ([-1.0, 1.0], 2.0, 1.0)
+
+    The derivation: docs/derivations/normalization.md.
+    """
+    op = "batch_norm"
+    x, scale, bias = _arrays(op, x=x, scale=scale, bias=bias)
+    spatial, channel = image_axes(op, x, layout, fewest=0)
+    check_shape(op, "scale", scale, (x.shape[channel],))
+    check_shape(op, "bias", bias, (x.shape[channel],))
+    devices = _mapped_axes(op, axis_name)
+    g = Groups(
+        (0, *spatial), (channel,), as_float(op, "eps", eps, 0),
+        devices=devices, device_count=lax.axis_size(devices),
+    )  # fmt: skip
+    # A device's index varies over the devices; so does then x, even if all have the same.
+    x, scale, bias, *_ = aligned(x, scale, bias, *map(lax.axis_index, devices))
+    y, *moments = normalize(g, x, scale, bias)
+    mean, var = (moment.reshape(-1) for moment in moments)
+    return (y, *lax.pmean((mean, var), devices)) if devices else (y, mean, var)
+
+
+def _arrays(op: str, **named: Any) -> tuple[Array, ...]:
+    arrays = {name: as_array(op, name, value) for name, value in named.items()}
+    check_floating(op, **arrays)
+    return tuple(arrays.values())
+
+
+def _mapped_axes(op: str, axis_name: Any) -> tuple[str, ...]:
+    names = () if axis_name is None else axis_name
+    names = tuple(names) if is_sequence(names) else (names,)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"{op}: axis_name must be None, a name or a tuple of names, but {axis_name!r} came"
+        )
+    if len(set(names)) != len(names):
+        raise ValueError(f"{op}: axis_name must name different axes, but {axis_name!r} came")
+    try:
+        lax.axis_size(names)
+    except NameError:
+        raise ValueError(
+            f"{op}: axis_name must be of axes that are mapped here, but {axis_name!r} came"
+        ) from None
+    return names
+
+
+def batch_norm_inference(
+    x: Array,
+    scale: Array,
+    bias: Array,
+    mean: Array,
+    var: Array,
+    *,
+    eps: float = 1e-5,
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""Batch norm with given statistics: one affine map for each channel.
+
+        y = scale · (x − mean) · r + bias,        r = 1/√(var + ε)
+
+    Nothing but x itself depends on x here, so with the sums over all but the channels
+
+        dx     = scale · r · dy
+        dbias  = Σ dy,                      dmean = −scale · r · Σ dy
+        dscale = r · Σ dy · (x − mean),     dvar  = −½ · scale · r³ · Σ dy · (x − mean)
+
+    Saved for the backward pass: x, scale, mean and var. NaN in x stays where it is. An empty
+    batch gives gradients of 0.
+
+    Args:
+        x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
+        scale: one number per channel, (C,).
+        bias: the same.
+        mean: the same; a running average of `jaxconv.batch_norm`'s, for example.
+        var: the same.
+        eps: ε, at least 0.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y in the layout and dtype of x. 16-bit floats are computed with in float32.
+
+    Raises:
+        TypeError: no arrays of floats, mixed dtypes, or eps no number.
+        ValueError: shapes that do not fit, or a negative eps.
+
+    The derivation: docs/derivations/normalization.md.
+    """
+    op = "batch_norm_inference"
+    arrays = _arrays(op, x=x, scale=scale, bias=bias, mean=mean, var=var)
+    _, channel = image_axes(op, arrays[0], layout, fewest=0)
+    for name, array in zip(("scale", "bias", "mean", "var"), arrays[1:], strict=True):
+        check_shape(op, name, array, (arrays[0].shape[channel],))
+    eps = as_float(op, "eps", eps, 0)
+    return _given_compiled(channel, eps, *aligned(*arrays))
+
+
+def _given_value(
+    channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
+) -> Array:
+    fit = partial(_per_channel, channel, x)
+    centred = x.astype(accumulator(x.dtype)) - fit(mean)
+    return (centred * lax.rsqrt(fit(var) + eps) * fit(scale) + fit(bias)).astype(x.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _given(
+    channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
+) -> Array:
+    return _given_value(channel, eps, x, scale, bias, mean, var)
+
+
+def _given_forward(
+    channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
+) -> tuple[Array, Any]:
+    return _given_value(channel, eps, x, scale, bias, mean, var), (x, scale, mean, var)
+
+
+def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tuple[Array, ...]:
+    x, *small = residuals
+    scale, mean, var = (_per_channel(channel, x, each) for each in small)
+    centred = x.astype(mean.dtype) - mean
+    dy = dy.astype(mean.dtype)
+    others = tuple(axis for axis in range(x.ndim) if axis != channel)
+    total = jnp.sum(dy, others, keepdims=True)
+    along = jnp.sum(dy * centred, others, keepdims=True)
+    rstd = lax.rsqrt(var + eps)
+    d_scale, d_bias = rstd * along, total
+    # r³ as r/(var + ε), which has the error of r once.
+    d_mean, d_var = -scale * rstd * total, -scale * (rstd / (var + eps)) * along / 2
+    dx = dy * scale * rstd
+    per_channel = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
+    return (dx.astype(x.dtype), *per_channel)
+
+
+_given.defvjp(_given_forward, _given_backward)
+_given_compiled = jax.jit(_given, static_argnums=(0, 1), inline=True)
+
+
+def _per_channel(channel: int, x: Array, values: Array) -> Array:
+    """One number per channel, in the dtype of the sums, shaped to broadcast against x."""
+    shape = [1] * x.ndim
+    shape[channel] = x.shape[channel]
+    return values.astype(accumulator(x.dtype)).reshape(shape)

@@ -1,0 +1,146 @@
+"""What every way of finding an extreme shares: which of two values it is, and where it stands."""
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from jaxconv._core.barriers import call_unfused_on_cpu
+from jaxconv._core.geometry import Ints, Windows
+from jaxconv._core.symbolic import as_number, at_least
+from jaxconv._core.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
+
+LEAST_MATCHED = 2**16
+"""In an x of fewer elements the extremes are searched in one way on all platforms (caution, not a
+measurement: what takes a fraction of a millisecond is not worth two ways to compile)."""
+
+
+class Extreme(NamedTuple):
+    """What the largest and the smallest have in common.
+
+    Attributes:
+        beats: whether a value is more extreme than another.
+        better: the more extreme of two, NaN if one is.
+        best: the most extreme along some axes, NaN if one is.
+        mildest: the least extreme along some axes, NaN if one is.
+        padding: the sign of the infinity that every value beats.
+    """
+
+    beats: Callable[..., Array]
+    better: Callable[..., Array]
+    best: Callable[..., Array]
+    mildest: Callable[..., Array]
+    padding: int
+
+    def worst(self, dtype: Any) -> Any:
+        """What padding is filled with."""
+        if jnp.issubdtype(dtype, jnp.floating):
+            return self.padding * math.inf
+        return jnp.iinfo(dtype).min if self.padding < 0 else jnp.iinfo(dtype).max
+
+
+LARGEST = Extreme(lax.gt, lax.max, jnp.max, jnp.min, -1)
+SMALLEST = Extreme(lax.lt, lax.min, jnp.min, jnp.max, 1)
+
+
+def index_dtype(g: Windows) -> Any:
+    """The smallest unsigned integer that holds every offset of the window."""
+    return _unsigned(math.prod(g.window) - 1)
+
+
+def _unsigned(largest: Any) -> Any:
+    return np.min_scalar_type(largest) if isinstance(largest, int) else np.dtype(np.uint32)
+
+
+def give_at(g: Windows, index: Array, dy: Array) -> Array:
+    """Each window's dy at its offset `index`, turn by turn; at none if that is Π K."""
+    # One more offset than there are: that of no window.
+    index = index.astype(_unsigned(math.prod(g.window)))
+
+    def at_index(a: np.ndarray, index: Array, dy: Array) -> Array:
+        return jnp.where(index == a.astype(index.dtype), dy, 0)
+
+    return add_back(g, at_index, index, dy)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def first_of(
+    e: Extreme, axes: Ints, count: int, values: Array, offsets: Array
+) -> tuple[Array, Array]:
+    """The extreme along `axes`, and the smallest of its offsets.
+
+    Offsets run from 0 to count − 1; an offset of `count` says that there is padding.
+    """
+    y = e.best(values, axes, keepdims=True)
+    index = by_itself(partial(_first_place, axes, count), values, y, offsets)
+    return jnp.squeeze(y, axes), index
+
+
+def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+    """compute(x, …), for a large x on a CPU in a call.
+
+    Else XLA's CPU backend would write an extreme once for each of the values that are compared
+    with it, and search for an index again wherever it is asked for.
+    """
+    if not at_least(x.size, LEAST_MATCHED):
+        return compute(x, *others)
+    return call_unfused_on_cpu(compute, x, *others)
+
+
+def _first_place(axes: Ints, count: int, values: Array, y: Array, offsets: Array) -> Array:
+    found = (values == y) | jnp.isnan(values)
+    none = as_number(count, offsets.dtype)
+    return jnp.minimum(jnp.min(jnp.where(found, offsets, none), axes), none - 1)
+
+
+@first_of.defjvp
+def _first_of_jvp(
+    e: Extreme, axes: Ints, count: int, primals: tuple[Array, Array], tangents: tuple[Array, Any]
+) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
+    """ẏ = ẋ at the index. JAX would take the slope of a reduction, which splits among ties."""
+    values, offsets = primals
+    y, index = first_of(e, axes, count, values, offsets)
+    chosen = offsets == jnp.expand_dims(index, axes)
+    nudges, _ = tangents
+    y_dot = jnp.sum(jnp.where(chosen, nudges, 0), axes, dtype=y.dtype)
+    return (y, index), (y_dot, np.zeros(index.shape, jax.dtypes.float0))
+
+
+def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
+    """Every offset, shaped like tiles; with `seen` those of padding are one too large."""
+    flat = offsets_of_tiles(g)
+    if not seen or not any(map(any, g.covering)):
+        return flat
+    tables = landing(g, ((0, 0),) * g.dims)
+    if g.known and all(table.all() for table in tables):
+        return flat
+    xp: Any = np if g.known else jnp
+    each = zip(tables, window_axes(g), strict=True)
+    inside = (xp.expand_dims(t, _other_axes(g, (axis - 1, axis))) for t, axis in each)
+    return xp.where(reduce(operator.and_, inside), flat, np.int32(math.prod(g.window)))
+
+
+def _other_axes(g: Windows, axes: Sequence[int]) -> list[int]:
+    return [axis for axis in range(2 * g.dims + 2) if axis not in axes]
+
+
+def first_inside(g: Windows) -> Any:
+    """Per window the first offset that sees x (0 where none does), flat in row-major order."""
+    rest = math.prod(g.window)
+    flat = []
+    for (first, _), k in zip(first_and_count(g, ((0, 0),) * g.dims), g.window, strict=True):
+        rest //= k
+        flat.append(first * rest)
+    return outer(g, flat, operator.add)
+
+
+def outer(g: Windows, vectors: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """One value per window from one vector per dimension, shaped to broadcast against y."""
+    shapes = ([-1 if axis == own else 1 for axis in range(g.dims + 2)] for own in g.spatial_axes)
+    return reduce(combine, (v.reshape(shape) for v, shape in zip(vectors, shapes, strict=True)))

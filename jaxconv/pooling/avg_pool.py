@@ -1,0 +1,127 @@
+"""Mean pooling: every value of a window gets the same share of its cotangent."""
+
+import operator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv._core.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    accumulator,
+    as_array,
+    as_bool,
+    as_float,
+    check_floating,
+)
+from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.windows import first_and_count, sum_back, window_sum
+from jaxconv.pooling._extremes import outer
+
+
+def avg_pool(
+    x: Array,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: Padding = "VALID",
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor: float | None = None,
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""The mean of each window.
+
+        y[n, i, c]  = 1/count[i] · Σ_a x̃[n, s·i + a − low, c],        x̃ = 0 outside x
+
+        dx[n, p, c] = Σ_{i,a : s·i + a − low = p} dy[n, i, c] / count[i]
+
+    so every value of a window is given the same share (¼ each for 2 × 2). Nothing is saved
+    for the backward pass: count is known from the shapes.
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
+        window: K, an int or one per spatial dimension.
+        stride: s, the same; None means `window`.
+        padding: as in `jaxconv.conv`.
+        ceil_mode: round the output size up: a last window may hang over the end if it starts
+            inside x or its low padding. The overhang is never counted, as in PyTorch.
+        count_include_pad: whether padding counts as values (zeros) or not at all. A window
+            that holds nothing that counts gives 0, and so does its gradient.
+        divisor: divide by this number instead of count.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
+
+    Raises:
+        TypeError: x is no array of floats, or divisor no number.
+        ValueError: divisor is 0, not finite, or too small or large to divide by in the dtype
+            of the sum; an unknown option; a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> avg_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [2.0, 1.0]
+
+    The derivation: docs/derivations/pooling.md.
+    """
+    x = as_array("avg_pool", "x", x)
+    check_floating("avg_pool", x=x)
+    g = make_windows(
+        "avg_pool", x, window, stride=stride, padding=padding, dilation=1,
+        ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+    count_include_pad = as_bool("avg_pool", "count_include_pad", count_include_pad)
+    if divisor is not None:
+        divisor = as_float("avg_pool", "divisor", divisor)
+    if divisor == 0:
+        raise ValueError("avg_pool: divisor must not be 0")
+    smallest = float(jnp.finfo(accumulator(x.dtype)).tiny)
+    if divisor is not None and not smallest <= abs(divisor) <= 1 / smallest:
+        raise ValueError(
+            f"avg_pool: divisor must be from {smallest:.3g} to {1 / smallest:.3g} in size to"
+            f" divide {accumulator(x.dtype)}, but {divisor!r} came"
+        )
+    return mean_compiled(g, count_include_pad, divisor, x)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _mean(g: Windows, count_include_pad: bool, divisor: float | None, x: Array) -> Array:
+    return _mean_forward(g, count_include_pad, divisor, x)[0]
+
+
+def _mean_forward(
+    g: Windows, count_include_pad: bool, divisor: float | None, x: Array
+) -> tuple[Array, None]:
+    wide = x.astype(accumulator(x.dtype))
+    total = window_sum(g, wide)
+    mean = total / _count(g, count_include_pad, divisor, total.dtype)
+    return mean.astype(x.dtype), None
+
+
+def _mean_backward(
+    g: Windows, count_include_pad: bool, divisor: float | None, residuals: None, dy: Array
+) -> tuple[Array]:
+    wide = dy.astype(accumulator(dy.dtype))
+    share = wide / _count(g, count_include_pad, divisor, wide.dtype)
+    return (sum_back(g, share).astype(dy.dtype),)
+
+
+_mean.defvjp(_mean_forward, _mean_backward)
+mean_compiled = jax.jit(_mean, static_argnums=(0, 1, 2), inline=True)
+
+
+def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> Any:
+    """What each window's sum is divided by, shaped to broadcast against y."""
+    if divisor is not None:
+        return np.asarray(divisor, dtype)
+    border = g.padding if include_pad else ((0, 0),) * g.dims
+    # Where a window sees nothing its sum is 0, whatever that is divided by.
+    counts = [count.clip(1) for _, count in first_and_count(g, border)]
+    return outer(g, counts, operator.mul).astype(dtype)

@@ -1,0 +1,129 @@
+"""Power-mean pooling: the p-norm of each window."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    accumulator,
+    as_array,
+    as_float,
+    check_floating,
+)
+from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.windows import sum_back, window_sum
+
+
+def lp_pool(
+    x: Array,
+    window: IntOrInts,
+    p: float,
+    *,
+    stride: IntOrInts | None = None,
+    padding: Padding = "VALID",
+    ceil_mode: bool = False,
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""The p-norm of each window.
+
+        y[n, i, c]  = (Σ_a |x̃[n, s·i + a − low, c]|^p)^(1/p),        x̃ = 0 outside x
+
+        dx[n, q, c] = sign(x)·|x|^(p−1) · Σ_{i,a : s·i + a − low = q} dy[n, i, c] · y^(1−p)
+
+    with x at (n, q, c) and y at (n, i, c). p = 1 sums absolute values, p = 2 is the length of
+    the window as a vector, and the larger p, the closer y is to the largest |x|.
+
+    At x = 0 the derivative is 0, whatever p: |x|^p has a kink there for p ≤ 1, and so has the
+    norm of a window of zeros for any p. Saved for the backward pass: x and y (only x for p = 1).
+
+    PyTorch's `lp_pool2d` sums x^p with its sign and gives NaN if an odd p makes the sum
+    negative, and scales a window that hangs over the end up to a full one; here the absolute
+    value is taken and the sum is the sum. An infinite value gives y = ∞ and NaN for its own
+    gradient. |x|^p must be representable (in float32 for 16-bit floats).
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
+        window: K, an int or one per spatial dimension.
+        p: the power, a number > 0.
+        stride: s, the same as `window`; None means `window`.
+        padding: as in `jaxconv.conv`.
+        ceil_mode: round the output size up: a last window may hang over the end if it starts
+            inside x or its low padding.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
+
+    Raises:
+        TypeError: x is no array of floats, or p no number.
+        ValueError: p is not finite or not > 0, an unknown option, or a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> lp_pool(jnp.array([[[3.0], [-4.0], [0.0], [0.0]]]), 2, 2)[0, :, 0].tolist()
+        [5.0, 0.0]
+
+    The derivation: docs/derivations/pooling.md.
+    """
+    x = as_array("lp_pool", "x", x)
+    check_floating("lp_pool", x=x)
+    g = make_windows(
+        "lp_pool", x, window, stride=stride, padding=padding, dilation=1,
+        ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+    p = as_float("lp_pool", "p", p)
+    if p <= 0:
+        raise ValueError(f"lp_pool: p must be more than 0, but {p} came")
+    return _norm_compiled(g, p, x)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _norm(g: Windows, p: float, x: Array) -> Array:
+    return _wide_norm(g, p, x).astype(x.dtype)
+
+
+def _norm_forward(g: Windows, p: float, x: Array) -> tuple[Array, tuple[Array, Array | None]]:
+    y = _wide_norm(g, p, x)
+    return y.astype(x.dtype), (x, None if p == 1 else y)
+
+
+def _norm_backward(
+    g: Windows, p: float, residuals: tuple[Array, Array | None], dy: Array
+) -> tuple[Array]:
+    x, y = residuals
+    share = dy.astype(accumulator(dy.dtype))
+    if y is not None:
+        share = share * _power(y, 1 - p)
+    dx = _signed_power(x.astype(share.dtype), p - 1) * sum_back(g, share)
+    return (dx.astype(dy.dtype),)
+
+
+_norm.defvjp(_norm_forward, _norm_backward)
+_norm_compiled = jax.jit(_norm, static_argnums=(0, 1), inline=True)
+
+
+def _wide_norm(g: Windows, p: float, x: Array) -> Array:
+    """y in the dtype of the sum."""
+    total = window_sum(g, _power(x.astype(accumulator(x.dtype)), p))
+    return total if p == 1 else _power(total, 1 / p)
+
+
+def _power(x: Array, q: float) -> Array:
+    """|x|^q, and 0 with slope 0 at x = 0 even where q < 1 makes those infinite."""
+    if q == 1:
+        return jnp.abs(x)
+    if q > 0 and q % 2 == 0:
+        return x ** int(q)  # smooth at 0
+    return jnp.where(x == 0, 0, jnp.abs(jnp.where(x == 0, 1, x)) ** q)
+
+
+def _signed_power(x: Array, q: float) -> Array:
+    """sign(x)·|x|^q, likewise."""
+    if q > 0 and q % 2 == 1:
+        return x ** int(q)
+    return jnp.sign(x) * _power(x, q)

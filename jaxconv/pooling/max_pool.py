@@ -1,0 +1,258 @@
+"""Extreme pooling: a window's largest or smallest value, and who gets its cotangent."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    Ties,
+    accumulator,
+    as_array,
+    check_number,
+    check_option,
+)
+from jaxconv._core.geometry import Windows, make_windows
+from jaxconv.pooling._extremes import LARGEST, SMALLEST, Extreme
+from jaxconv.pooling._selection import best, find, give, stages
+from jaxconv.pooling._ties import add_up, how_many, pack_each, share_out, tied, unpack_each
+
+
+def max_pool(
+    x: Array,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: Padding = "VALID",
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    ties: Ties = "first",
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""The largest value of each window.
+
+        y[n, i, c] = max_a x̃[n, s·i + d·a − low, c],        x̃ = −∞ outside x
+
+    A nudge of the largest value is a nudge of y; a nudge of any other is not seen. So
+
+        dx[n, p, c] = Σ_{i,a : s·i + d·a − low = p} share[n, i, a, c] · dy[n, i, c],
+
+    where `share` is 1 at the maximum and 0 elsewhere. If several values tie, the maximum
+    has a kink there and the gradient is a choice:
+
+        ties="first"   share = 1 at the first in row-major order (JAX, PyTorch)
+        ties="all"     share = 1 at every one of them (the mask of "Backpropagation in a
+                       Convolutional Neural Network": x == y, without its tolerance)
+        ties="split"   share = 1/count at every one of them
+
+    Saved for the backward pass: for "first" the index a as the smallest unsigned integer that
+    holds it (one byte for windows up to 16 × 16), for the others one bit per window element, in
+    words of 8, 16 or 32 (two bytes for 3 × 3). Windows of more than 64 elements, or of more than
+    32 along a dimension, are gone through one dimension after the other, with an index or with
+    bits for each; where there are more than 32 along it, x is kept instead of bits.
+
+    NaN: a window that holds one gives NaN, and its cotangent goes to the first NaN (or to
+    all, or split). A window of padding alone gives −∞ and its cotangent goes nowhere;
+    padding never ties with a −∞ of x.
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
+        window: K, an int or one per spatial dimension.
+        stride: s, the same; None means `window`.
+        padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans.
+        dilation: d, distance between neighbouring window elements.
+        ceil_mode: round the output size up: a last window may hang over the end if it starts
+            inside x or its low padding.
+        ties: who gets the gradient among equals.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *spatial_out, C) in the layout and dtype of x.
+
+    Raises:
+        TypeError: x is no array of numbers.
+        ValueError: an unknown option, padding over half the window, a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> max_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [3.0, 2.0]
+
+    The derivation: docs/derivations/pooling.md.
+    """
+    check_option("max_pool", "ties", ties, Ties)
+    x, g = extreme_windows(
+        "max_pool", x, window, stride=stride, padding=padding, dilation=dilation,
+        ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+    return extreme(LARGEST, g, ties, x)
+
+
+def min_pool(
+    x: Array,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: Padding = "VALID",
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    ties: Ties = "first",
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""The smallest value of each window.
+
+        y[n, i, c] = min_a x̃[n, s·i + d·a − low, c],        x̃ = +∞ outside x
+
+    The mirror image of `jaxconv.max_pool`: min x = −max(−x), so the two minus signs of the
+    chain rule cancel and
+
+        dx[n, p, c] = Σ_{i,a : s·i + d·a − low = p} share[n, i, a, c] · dy[n, i, c],
+
+    with `share` at the minimum instead of the maximum. Ties, NaN, windows of padding alone
+    (which give +∞) and what is saved for the backward pass are as there. Integers are compared
+    as they are: their smallest has no negative.
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
+        window: K, an int or one per spatial dimension.
+        stride: s, the same; None means `window`.
+        padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans;
+            +∞, for integers their largest.
+        dilation: d, distance between neighbouring window elements.
+        ceil_mode: round the output size up: a last window may hang over the end if it starts
+            inside x or its low padding.
+        ties: who gets the gradient among equals.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *spatial_out, C) in the layout and dtype of x.
+
+    Raises:
+        TypeError: x is no array of numbers.
+        ValueError: an unknown option, padding over half the window, a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> min_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [1.0, 0.0]
+
+    The derivation: docs/derivations/pooling.md.
+    """
+    check_option("min_pool", "ties", ties, Ties)
+    x, g = extreme_windows(
+        "min_pool", x, window, stride=stride, padding=padding, dilation=dilation,
+        ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+    return extreme(SMALLEST, g, ties, x)
+
+
+def extreme_windows(
+    op: str,
+    x: Array,
+    window: IntOrInts,
+    *,
+    stride: IntOrInts | None,
+    padding: Padding,
+    dilation: IntOrInts,
+    ceil_mode: bool,
+    layout: Layout,
+) -> tuple[Array, Windows]:
+    """Check and resolve what the ops that look for an extreme have in common."""
+    x = as_array(op, "x", x)
+    check_number(op, x=x)
+    g = make_windows(
+        op, x, window, stride=stride, padding=padding, dilation=dilation,
+        ceil_mode=ceil_mode, layout=layout,
+    )  # fmt: skip
+    for d, (pair, span) in enumerate(zip(g.padding, g.extent, strict=True)):
+        if g.known and max(pair) > span // 2:  # what a name stands for never is
+            raise ValueError(
+                f"{op}: padding may not exceed half the window, which spans {span}"
+                f" positions of spatial dimension {d}, but {pair} came"
+            )
+    return x, g
+
+
+def extreme(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
+    """The extreme of each window, with the rule that `ties` asks for."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return _best_compiled(e, g, x)  # integers have no cotangent
+    if ties == "first":
+        return _first_compiled(e, g, x)
+    return _tied_compiled(e, g, ties, x)
+
+
+_best_compiled = jax.jit(best, static_argnums=(0, 1), inline=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _first(e: Extreme, g: Windows, x: Array) -> Array:
+    return best(e, g, x)
+
+
+def _first_forward(e: Extreme, g: Windows, x: Array) -> tuple[Array, list[Array]]:
+    indices = []
+    for stage in stages(g):
+        x, index = find(e, stage, x)
+        indices.append(index)
+    return x, indices
+
+
+def first_backward(e: Extreme, g: Windows, indices: list[Array], dy: Array) -> tuple[Array]:
+    """Each window's dy to where `find` found its extreme, stage by stage."""
+    dx = dy.astype(accumulator(dy.dtype))
+    for stage, index in reversed(list(zip(stages(g), indices, strict=True))):
+        dx = give(stage, index, dx)
+    return (dx.astype(dy.dtype),)
+
+
+_first.defvjp(_first_forward, first_backward)
+_first_compiled = jax.jit(_first, static_argnums=(0, 1), inline=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _tied(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
+    return best(e, g, x)
+
+
+def _tied_forward(e: Extreme, g: Windows, ties: Ties, x: Array) -> tuple[Array, list[list[Array]]]:
+    return _tied_best(e, g, ties, x), pack_each(g, tied(e, g, x))
+
+
+def _tied_backward(
+    e: Extreme, g: Windows, ties: Ties, words: list[list[Array]], dy: Array
+) -> tuple[Array]:
+    share = dy.astype(accumulator(dy.dtype))
+    if ties == "split":
+        share = share / how_many(e, g, unpack_each(g, words), share.dtype)
+    return (share_out(e, g, words, share).astype(dy.dtype),)
+
+
+_tied.defvjp(_tied_forward, _tied_backward)
+_tied_compiled = jax.jit(_tied, static_argnums=(0, 1, 2), inline=True)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _tied_best(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
+    """`best`, for whoever differentiates the rule again: its slope, too, is the shares.
+
+    JAX would take the slope of a chain of `maximum`, which halves at every tie it meets.
+    """
+    return best(e, g, x)
+
+
+@_tied_best.defjvp
+def _tied_best_jvp(
+    e: Extreme, g: Windows, ties: Ties, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    """ẏ[i] = Σ_a share[i, a] · ẋ[s·i + d·a − low], the transpose of the backward pass."""
+    (x,), (x_dot,) = primals, tangents
+    found = tied(e, g, x)
+    y_dot = add_up(e, g, found, x_dot)
+    if ties == "split":
+        y_dot = y_dot / how_many(e, g, found, y_dot.dtype)
+    return _tied_best(e, g, ties, x), y_dot

@@ -1,0 +1,112 @@
+"""Subsampling: pooling units with a weight and a bias."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxconv._core.arguments import (
+    IntOrInts,
+    Layout,
+    accumulator,
+    aligned,
+    as_array,
+    check_floating,
+)
+from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.windows import sum_back, window_sum
+
+
+def subsample(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    window: IntOrInts,
+    *,
+    layout: Layout = "channels_last",
+) -> Array:
+    r"""The trainable pooling of LeNet: a weight times each window's sum, plus a bias.
+
+        y[n, i, c]   = weight[c] · t[n, i, c] + bias[c],        t[n, i, c] = Σ_a x[n, K·i + a, c]
+
+        dx[n, p, c]  = weight[c] · dy[n, ⌊p/K⌋, c]
+        dweight[c]   = Σ_{n,i} t[n, i, c] · dy[n, i, c]
+        dbias[c]     = Σ_{n,i} dy[n, i, c]
+
+    Windows lie side by side; positions left over at the end are not seen and get dx = 0. The
+    weight 1/K (1/K² in two dimensions) makes it `jaxconv.avg_pool`. It is bilinear in x and
+    the weight: no kinks. Saved for the backward pass: the sums t and the weight, not x.
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
+        weight: one number per channel, (C,).
+        bias: the same.
+        window: K, also the stride; an int or one per spatial dimension.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
+
+    Raises:
+        TypeError: x, weight or bias are no arrays of floats of one dtype.
+        ValueError: weight or bias are not (C,), an unknown layout, a window that fits nowhere.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[1.0], [3.0], [2.0], [0.0]]])
+        >>> subsample(x, jnp.array([0.5]), jnp.array([10.0]), 2)[0, :, 0].tolist()
+        [12.0, 11.0]
+
+    The derivation: docs/derivations/pooling.md.
+    """
+    x = as_array("subsample", "x", x)
+    weight, bias = as_array("subsample", "weight", weight), as_array("subsample", "bias", bias)
+    check_floating("subsample", x=x, weight=weight, bias=bias)
+    g = make_windows(
+        "subsample", x, window, stride=None, padding="VALID", dilation=1,
+        ceil_mode=False, layout=layout,
+    )  # fmt: skip
+    channels = x.shape[g.channel_axis]
+    for name, array in (("weight", weight), ("bias", bias)):
+        if array.shape != (channels,):
+            raise ValueError(
+                f"subsample: {name} must have shape ({channels},), one number per channel of x,"
+                f" but its shape is {array.shape}"
+            )
+    return _subsample_compiled(g, *aligned(x, weight, bias))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _subsample(g: Windows, x: Array, weight: Array, bias: Array) -> Array:
+    return _subsample_forward(g, x, weight, bias)[0]
+
+
+def _subsample_forward(
+    g: Windows, x: Array, weight: Array, bias: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    total = window_sum(g, x.astype(accumulator(x.dtype)))
+    y = _per_channel(g, weight, total) * total + _per_channel(g, bias, total)
+    return y.astype(x.dtype), (total, weight)
+
+
+def _subsample_backward(
+    g: Windows, residuals: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array, Array]:
+    total, weight = residuals
+    wide = dy.astype(total.dtype)
+    dx = sum_back(g, _per_channel(g, weight, wide) * wide)
+    others = tuple(axis for axis in range(dy.ndim) if axis != g.channel_axis)
+    dweight, dbias = jnp.sum(total * wide, others), jnp.sum(wide, others)
+    return dx.astype(dy.dtype), dweight.astype(dy.dtype), dbias.astype(dy.dtype)
+
+
+_subsample.defvjp(_subsample_forward, _subsample_backward)
+_subsample_compiled = jax.jit(_subsample, static_argnums=0, inline=True)
+
+
+def _per_channel(g: Windows, values: Array, like: Array) -> Array:
+    """One value per channel, in the dtype of `like` and shaped to broadcast against it."""
+    shape = [1] * like.ndim
+    shape[g.channel_axis] = -1
+    return values.astype(like.dtype).reshape(shape)

@@ -1,0 +1,77 @@
+"""Matrices that are mostly zeros, by their rows: what resampling does along one axis.
+
+    y[i] = Σ_j weight[i, j] · x[source[i, j]]         row i of A has its weights at source[i]
+
+The transpose is a matrix of the same kind, so both directions read (gathers that fuse), and
+neither scatters. On a CPU that is 2 to 30 times as fast as the scatter that JAX makes of a
+gather's transpose, and up to 10 times as fast as a product with the dense matrix, which would
+also spread a NaN or ∞ over the whole axis, as 0 · ∞ is NaN.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxconv._core.arguments import Layout, as_array, check_floating
+from jaxconv._core.geometry import Ints, image_axes
+from jaxconv._core.windows import pairwise_sum
+
+
+class Rows(NamedTuple):
+    """A sparse matrix: for each row where its weights are, and what they are.
+
+    All rows list equally many; those that have fewer end on weights of 0.
+    """
+
+    source: np.ndarray
+    weight: np.ndarray
+
+
+def product(rows: Rows, x: Array, axis: int) -> Array:
+    """A·x along `axis`; what has the weight 0 is not looked at."""
+    x = jnp.asarray(x)  # a cotangent may come from numpy
+    shape = [1] * x.ndim
+    shape[axis] = len(rows.source)
+    terms = []
+    for source, weight in zip(rows.source.T, rows.weight.T, strict=True):
+        at = (*[slice(None)] * axis, source.astype(np.int32))
+        term = x.at[at].get(mode="promise_in_bounds")
+        if (weight != 1).any():
+            scale = weight.reshape(shape).astype(x.dtype)
+            term = scale * term
+            if not weight.all():
+                term = jnp.where(scale == 0, 0, term)
+        terms.append(term)
+    return pairwise_sum(terms)
+
+
+def transposed(rows: Rows, columns: int) -> Rows:
+    """Aᵀ, of an A with so many columns."""
+    i, j = np.nonzero(rows.weight)
+    p = rows.source[i, j]
+    order = np.argsort(p, kind="stable")
+    i, j, p = i[order], j[order], p[order]
+    count = np.bincount(p, minlength=columns)
+    slot = np.arange(len(p)) - (np.cumsum(count) - count)[p]
+    source = np.zeros((columns, max(1, count.max())), int)
+    weight = np.zeros(source.shape)
+    source[p, slot] = i
+    weight[p, slot] = rows.weight[i, j]
+    return Rows(source, weight)
+
+
+def as_image(op: str, x: object, layout: Layout) -> tuple[Array, Ints, int]:
+    """x, its spatial axes and its channel axis."""
+    x = as_array(op, "x", x)
+    check_floating(op, x=x)
+    axes, channel_axis = image_axes(op, x, layout)
+    check_positions(op, x, axes)
+    return x, axes, channel_axis
+
+
+def check_positions(op: str, x: Array, axes: Ints) -> None:
+    """Raise if a spatial dimension is empty."""
+    if 0 in (x.shape[axis] for axis in axes):
+        raise ValueError(f"{op}: x has no positions, its shape is {x.shape}")

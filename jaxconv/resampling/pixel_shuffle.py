@@ -1,0 +1,174 @@
+"""Channels for positions and back: pixel_shuffle and pixel_unshuffle."""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax import Array, lax
+
+from jaxconv._core.arguments import IntOrInts, Layout, per_dimension
+from jaxconv._core.geometry import Ints, spatial_axes
+from jaxconv._core.sharding import reshape
+from jaxconv.resampling._rows import as_image
+
+
+def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+    r"""An image r times as large, made of the channels: depth to space.
+
+        y[n, r·p + a, c]           = x[n, p, c·Πr + a],        0 ≤ a < r
+
+        dx[n, p, c·Πr + a]         = dy[n, r·p + a, c]
+
+    The offsets a are flattened, their last dimension running fastest. Every number is moved
+    once, so the way back is `pixel_unshuffle`, and nothing is saved for it.
+
+    Channels come in PyTorch's order in both layouts, c before a: channels_first is
+    `F.pixel_shuffle`, channels_last is the same with the channel axis moved. TensorFlow's
+    `depth_to_space` has a before c.
+
+    Args:
+        x: input, (N, *spatial, C·Πr) with 1, 2 or 3 spatial dimensions, none of them empty.
+        factor: r, an int or one per spatial dimension.
+        layout: "channels_first" is (N, C·Πr, *spatial).
+
+    Returns:
+        y, (N, *(r·spatial), C) in the layout and dtype of x.
+
+    Raises:
+        TypeError: x is no array of floats, or factor no int.
+        ValueError: channels that Πr does not divide, a factor under 1, an empty x, or an unknown
+            layout.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pixel_shuffle(jnp.array([[[1.0, 2.0], [3.0, 4.0]]]), 2)[0, :, 0].tolist()
+        [1.0, 2.0, 3.0, 4.0]
+
+    The derivation: docs/derivations/resampling.md.
+    """
+    x, axes, channel_axis = as_image("pixel_shuffle", x, layout)
+    factors = per_dimension("pixel_shuffle", "factor", factor, len(axes), 1)
+    channels, offsets = x.shape[channel_axis], math.prod(factors)
+    if channels % offsets:
+        raise ValueError(
+            f"pixel_shuffle: x has {channels} channels, which is no multiple of {offsets}"
+            f" (factor {factors})"
+        )
+    return _shuffle_compiled(_Tiles(factors, layout), x)
+
+
+def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+    r"""An image r times as small, its tiles laid into channels: space to depth.
+
+        y[n, p, c·Πr + a]  = x[n, r·p + a, c],        0 ≤ a < r
+
+        dx[n, r·p + a, c]  = dy[n, p, c·Πr + a]
+
+    The inverse of `pixel_shuffle`, and its transpose; channels_first is `F.pixel_unshuffle`,
+    and `jaxconv.unfold` of windows side by side but for the flattened positions. Nothing is
+    saved for the backward pass.
+
+    Args:
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions, none of them empty.
+        factor: r, an int or one per spatial dimension; it divides them.
+        layout: "channels_first" is (N, C, *spatial).
+
+    Returns:
+        y, (N, *(spatial/r), C·Πr) in the layout and dtype of x.
+
+    Raises:
+        TypeError: x is no array of floats, or factor no int.
+        ValueError: a size that r does not divide, a factor under 1, an empty x, or an unknown
+            layout.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pixel_unshuffle(jnp.array([[[1.0], [2.0], [3.0], [4.0]]]), 2)[0].tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+
+    The derivation: docs/derivations/resampling.md.
+    """
+    x, axes, _ = as_image("pixel_unshuffle", x, layout)
+    factors = per_dimension("pixel_unshuffle", "factor", factor, len(axes), 1)
+    for d, (axis, r) in enumerate(zip(axes, factors, strict=True)):
+        if x.shape[axis] % r:
+            raise ValueError(
+                f"pixel_unshuffle: x has {x.shape[axis]} positions in spatial dimension {d},"
+                f" which is no multiple of {r} (factor {factors})"
+            )
+    return _unshuffle_compiled(_Tiles(factors, layout), x)
+
+
+class _Tiles(NamedTuple):
+    """What lies in the channels on one side and side by side on the other."""
+
+    factors: Ints
+    layout: Layout
+
+    def shapes(self, n: int, size: Ints, c: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """Of an image of tiles, (N, *size, C·Πr), the way to (N, *(r·size), C).
+
+        Returns:
+            The former shape; (p, a) as two axes; the order in which the former has these axes;
+            the latter shape.
+        """
+        dims, channels = len(size), c * math.prod(self.factors)
+        large = tuple(p * r for p, r in zip(size, self.factors, strict=True))
+        apart = tuple(axis for pair in zip(size, self.factors, strict=True) for axis in pair)
+        if self.layout == "channels_last":
+            p, a, last = range(1, 2 * dims, 2), range(2, 2 * dims + 1, 2), 2 * dims + 1
+            return (n, *size, channels), (n, *apart, c), (0, *p, last, *a), (n, *large, c)
+        p, a = range(2, 2 * dims + 1, 2), range(3, 2 * dims + 2, 2)
+        return (n, channels, *size), (n, c, *apart), (0, 1, *a, *p), (n, c, *large)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _shuffle(g: _Tiles, x: Array) -> Array:
+    return _shuffled(g, x)
+
+
+def _shuffle_forward(g: _Tiles, x: Array) -> tuple[Array, None]:
+    return _shuffled(g, x), None
+
+
+def _shuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
+    return (_unshuffled(g, dy),)
+
+
+_shuffle.defvjp(_shuffle_forward, _shuffle_backward)
+_shuffle_compiled = jax.jit(_shuffle, static_argnums=0, inline=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _unshuffle(g: _Tiles, x: Array) -> Array:
+    return _unshuffled(g, x)
+
+
+def _unshuffle_forward(g: _Tiles, x: Array) -> tuple[Array, None]:
+    return _unshuffled(g, x), None
+
+
+def _unshuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
+    return (_shuffled(g, dy),)
+
+
+_unshuffle.defvjp(_unshuffle_forward, _unshuffle_backward)
+_unshuffle_compiled = jax.jit(_unshuffle, static_argnums=0, inline=True)
+
+
+def _shuffled(g: _Tiles, x: Array) -> Array:
+    axes, channel_axis = spatial_axes(len(g.factors), g.layout)
+    size = tuple(x.shape[axis] for axis in axes)
+    c = x.shape[channel_axis] // math.prod(g.factors)
+    _, apart, order, large = g.shapes(x.shape[0], size, c)
+    tiles = reshape(x, [apart[axis] for axis in order])
+    return reshape(lax.transpose(tiles, np.argsort(order)), large)
+
+
+def _unshuffled(g: _Tiles, x: Array) -> Array:
+    axes, channel_axis = spatial_axes(len(g.factors), g.layout)
+    size = tuple(x.shape[axis] // r for axis, r in zip(axes, g.factors, strict=True))
+    small, apart, order, _ = g.shapes(x.shape[0], size, x.shape[channel_axis])
+    return reshape(lax.transpose(reshape(x, apart), order), small)
