@@ -1,9 +1,7 @@
 """The fully connected layer."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -16,6 +14,7 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
+from jaxconv._core.rule import Rule
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -55,24 +54,14 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
         raise ValueError(f"dense: x has shape {x.shape}, but w expects (..., {w.shape[0]})")
     if b is not None and b.shape != (w.shape[1],):
         raise ValueError(f"dense: b must have shape ({w.shape[1]},), but its shape is {b.shape}")
-    return _dense_compiled(as_precision("dense", None), *aligned(x, w, b))
-
-
-def _value(precision: Any, x: Array, w: Array, b: Array | None) -> Array:
-    y = _product(precision, x, w, (x.ndim - 1,), (0,))
-    if b is not None:
-        y = y + of_rank(b.astype(y.dtype), y.ndim)
-    return y.astype(x.dtype)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _dense(precision: Any, x: Array, w: Array, b: Array | None) -> Array:
-    return _value(precision, x, w, b)
+    return _dense(as_precision("dense", None), *aligned(x, w, b))
 
 
 def _dense_forward(precision: Any, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
-    y = _value(precision, x.value, w.value, None if b is None else b.value)
-    return y, factors_for_each_other(x, w, b)
+    y = _product(precision, x.value, w.value, (x.value.ndim - 1,), (0,))
+    if b is not None:
+        y = y + of_rank(b.value.astype(y.dtype), y.ndim)
+    return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
 def _dense_backward(precision: Any, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
@@ -88,8 +77,7 @@ def _dense_backward(precision: Any, kept: Factors, dy: Array) -> tuple[Any, Any,
     return dx, dw, db
 
 
-_dense.defvjp(_dense_forward, _dense_backward, symbolic_zeros=True)
-_dense_compiled = jax.jit(_dense, static_argnums=0, inline=True)
+_dense = Rule(_dense_forward, _dense_backward, static=1, knows_wanted=True)
 
 
 def _product(

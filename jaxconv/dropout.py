@@ -17,6 +17,7 @@ from jaxconv._core.arguments import (
     as_key,
     check_floating,
 )
+from jaxconv._core.rule import Rule
 
 
 def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:
@@ -116,11 +117,6 @@ def _drawn(keep: float, shape: tuple[int, ...], x: Array, key: Array) -> Array:
     return _masked(keep, shape, *aligned(x, kept))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _masked(keep: float, shape: tuple[int, ...], x: Array, kept: Array) -> Array:
-    return _masked_forward(keep, shape, x, kept)[0]
-
-
 def _masked_forward(
     keep: float, shape: tuple[int, ...], x: Array, kept: Array
 ) -> tuple[Array, Array]:
@@ -143,7 +139,7 @@ def _masked_backward(
     return _scaled(keep, dy, bits), None
 
 
-_masked.defvjp(_masked_forward, _masked_backward)
+_masked = Rule(_masked_forward, _masked_backward, static=2)
 
 
 def _scaled(keep: float, x: Array, kept: Array) -> Array:

@@ -15,17 +15,16 @@ back onto where it was copied from. Several axes are padded one after the other.
 """
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from jaxconv._core.arguments import (
     PadMode,
-    Pairs,
+    PairsLike,
     accumulator,
     as_array,
     as_float,
@@ -34,12 +33,14 @@ from jaxconv._core.arguments import (
     check_option,
     is_sequence,
 )
+from jaxconv._core.geometry import Pairs
+from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import check_enough
 
 CopyMode = Literal["reflect", "replicate", "circular"]
 
 
-def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
+def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
     r"""x with a border, or without part of itself.
 
         y[p] = x[π(p)]                              constant:  y[p] = x[p] in x, else value
@@ -92,7 +93,7 @@ def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0
         pairs.append((low, high))
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return _padded(tuple(pairs), mode, value, x)  # integers have no cotangent
-    return _pad_compiled(tuple(pairs), mode, value, x)
+    return _pad(tuple(pairs), mode, value, x)
 
 
 def _padded(widths: Pairs, mode: PadMode, value: float, x: Array) -> Array:
@@ -100,11 +101,6 @@ def _padded(widths: Pairs, mode: PadMode, value: float, x: Array) -> Array:
         filling = jnp.asarray(value).astype(x.dtype)
         return lax.pad(x, filling, [(low, high, 0) for low, high in widths])
     return extend(x, widths, range(x.ndim), mode)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _pad(widths: Pairs, mode: PadMode, value: float, x: Array) -> Array:
-    return _padded(widths, mode, value, x)
 
 
 def _pad_forward(widths: Pairs, mode: PadMode, value: float, x: Array) -> tuple[Array, None]:
@@ -121,8 +117,7 @@ def _pad_backward(
     return (retract(wide, widths, range(dy.ndim), mode).astype(dy.dtype),)
 
 
-_pad.defvjp(_pad_forward, _pad_backward)
-_pad_compiled = jax.jit(_pad, static_argnums=(0, 1, 2), inline=True)
+_pad = Rule(_pad_forward, _pad_backward, static=3)
 
 
 def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:

@@ -26,7 +26,7 @@ PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Prec
 FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "float16"))
 
 IntOrInts = int | Sequence[int]
-Pairs = Sequence[tuple[int, int]]
+PairsLike = Sequence[tuple[int, int]]
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
@@ -105,6 +105,12 @@ def _varying_axes(array: Array) -> frozenset[Any]:
     """The mesh axes over which `jax.shard_map` says the array varies; empty where none says so."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return frozenset() if kind is None else kind.varying
+
+
+def per_channel(values: Array, x: Array, axis: int) -> Array:
+    """One number per channel, in the dtype of sums over x, with the axes of x for broadcasting."""
+    shape = (1,) * axis + values.shape + (1,) * (x.ndim - axis - 1)
+    return values.astype(accumulator(x.dtype)).reshape(shape)
 
 
 def of_rank(array: Array, ndim: int) -> Array:

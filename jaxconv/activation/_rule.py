@@ -12,13 +12,12 @@ Options are static: numbers and tuples of Python. Both functions see floats of a
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
 from jax import Array
 
 from jaxconv._core.arguments import accumulator, as_array, check_floating
+from jaxconv._core.rule import Rule
 
 Function = Callable[..., Array]
 
@@ -57,10 +56,6 @@ def from_mask(value: Function, mask: Function, backward: Function) -> Function:
 
 
 def _joined(value: Function, save: Function, backward: Function) -> Function:
-    @partial(jax.custom_vjp, nondiff_argnums=(0,))
-    def op(options: tuple[Any, ...], x: Array) -> Array:
-        return forward(options, x)[0]
-
     def forward(options: tuple[Any, ...], x: Array) -> tuple[Array, Array]:
         y = value(_wide(x), *options).astype(x.dtype)
         return y, save(x, y, *options)
@@ -68,9 +63,8 @@ def _joined(value: Function, save: Function, backward: Function) -> Function:
     def pull(options: tuple[Any, ...], saved: Array, dy: Array) -> tuple[Array]:
         return (backward(saved, _wide(dy), *options).astype(dy.dtype),)
 
-    op.defvjp(forward, pull)
-    compiled = jax.jit(op, static_argnums=0, inline=True)
-    return lambda x, *options: compiled(options, x)
+    op = Rule(forward, pull, static=1)
+    return lambda x, *options: op(options, x)
 
 
 def _wide(x: Array) -> Array:

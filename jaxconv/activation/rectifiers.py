@@ -1,6 +1,5 @@
 """Rectifiers: straight lines that bend at 0."""
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -12,6 +11,7 @@ from jaxconv._core.arguments import (
     check_floating,
     check_number,
 )
+from jaxconv._core.rule import Rule
 from jaxconv.activation._rule import as_floats, from_mask, from_output
 
 
@@ -38,12 +38,7 @@ def relu(x: Array) -> Array:
     """
     x = as_array("relu", "x", x)
     check_number("relu", x=x)
-    return _relu_compiled(x)
-
-
-@jax.custom_vjp
-def _relu(x: Array) -> Array:
-    return _relu_forward(x)[0]
+    return _relu(x)
 
 
 def _relu_forward(x: Array) -> tuple[Array, Array]:
@@ -55,8 +50,7 @@ def _relu_backward(y: Array, dy: Array) -> tuple[Array]:
     return (jnp.where(y > 0, dy, 0),)
 
 
-_relu.defvjp(_relu_forward, _relu_backward)
-_relu_compiled = jax.jit(_relu, inline=True)
+_relu = Rule(_relu_forward, _relu_backward)
 
 
 def relu6(x: Array) -> Array:
@@ -180,12 +174,7 @@ def prelu(x: Array, alpha: Array) -> Array:
             f" {x.shape}, but its shape is {alpha.shape}"
         )
     on_axes = (1,) * (x.ndim - alpha.ndim) + alpha.shape
-    return _prelu_compiled(*aligned(x, alpha.reshape(on_axes)))
-
-
-@jax.custom_vjp
-def _prelu(x: Array, alpha: Array) -> Array:
-    return _prelu_forward(x, alpha)[0]
+    return _prelu(*aligned(x, alpha.reshape(on_axes)))
 
 
 def _prelu_forward(x: Array, alpha: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -205,5 +194,4 @@ def _prelu_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array
     return dx.astype(x.dtype), dalpha.astype(alpha.dtype)
 
 
-_prelu.defvjp(_prelu_forward, _prelu_backward)
-_prelu_compiled = jax.jit(_prelu, inline=True)
+_prelu = Rule(_prelu_forward, _prelu_backward)

@@ -1,9 +1,7 @@
 """Convolution: one trilinear form, of which forward and backward are three views."""
 
-from functools import partial
 from typing import Any
 
-import jax
 from jax import Array
 
 from jaxconv._core.arguments import (
@@ -16,6 +14,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.conv_call import ConvCall, conv_call
 from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
+from jaxconv._core.rule import Rule
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.conv._bias import along_channels, over_positions
 from jaxconv.padding import extend, retract
@@ -100,28 +99,15 @@ def conv(
         layout=layout,
         precision=precision,
     )
-    return conv_compiled(call, *aligned(x, w, b))
-
-
-def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
-    if call.flip_kernel:
-        w = rot180(w, call.layout)
-    y = correlate(call.bordered, _with_border(call, x), w, **call.how())
-    if b is not None:
-        y = y + along_channels(call, b).astype(y.dtype)
-    return y.astype(call.dtype or x.dtype)
-
-
-# The rules below call `_value`, never `_conv`: differentiated again, in forward mode too, they
-# must be made of operations that JAX can differentiate, and a `custom_vjp` is not one.
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
-    return _value(call, x, w, b)
+    return conv_rule(call, *aligned(x, w, b))
 
 
 def _conv_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
-    y = _value(call, x.value, w.value, None if b is None else b.value)
-    return y, factors_for_each_other(x, w, b)
+    kernel = rot180(w.value, call.layout) if call.flip_kernel else w.value
+    y = correlate(call.bordered, _with_border(call, x.value), kernel, **call.how())
+    if b is not None:
+        y = y + along_channels(call, b.value).astype(y.dtype)
+    return y.astype(call.dtype or x.value.dtype), factors_for_each_other(x, w, b)
 
 
 def _conv_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
@@ -144,8 +130,7 @@ def _conv_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, 
     return dx, dw, db
 
 
-_conv.defvjp(_conv_forward, _conv_backward, symbolic_zeros=True)
-conv_compiled = jax.jit(_conv, static_argnums=0, inline=True)
+conv_rule = Rule(_conv_forward, _conv_backward, static=1, knows_wanted=True)
 
 
 def _with_border(call: ConvCall, x: Array) -> Array:

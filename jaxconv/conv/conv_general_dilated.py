@@ -11,7 +11,7 @@ from jax import Array, lax
 from jaxconv._core.arguments import (
     FLOATS,
     Layout,
-    Pairs,
+    PairsLike,
     PrecisionLike,
     accumulator,
     aligned,
@@ -25,7 +25,7 @@ from jaxconv._core.arguments import (
 from jaxconv._core.conv_call import ConvCall
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints, named_padding
-from jaxconv.conv.conv import conv_compiled
+from jaxconv.conv.conv import conv_rule
 
 _OP = "conv_general_dilated"
 
@@ -34,7 +34,7 @@ def conv_general_dilated(
     lhs: Array,
     rhs: Array,
     window_strides: Sequence[int],
-    padding: str | Pairs,
+    padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
     dimension_numbers: Any = None,
@@ -136,7 +136,7 @@ def conv_general_dilated(
             raise ValueError(
                 f"{_OP}: padding[{axis}] cuts {-low - high} positions, but lhs has {n} of them"
             )
-    y = conv_compiled(call, *aligned(x, w, None))
+    y = conv_rule(call, *aligned(x, w, None))
     if not first:
         y = y.transpose(np.argsort((out[0], *out[2:], out[1])))
     return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)

@@ -1,14 +1,13 @@
 """Transposed convolution: the contractions of `conv`, one of them moved to the front."""
 
-from functools import partial
 from typing import Any
 
-import jax
 from jax import Array
 
 from jaxconv._core.arguments import IntOrInts, Layout, Padding, PrecisionLike, aligned
 from jaxconv._core.conv_call import ConvCall, transposed_call
 from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
+from jaxconv._core.rule import Rule
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient
 from jaxconv.conv._bias import along_channels, over_positions
 
@@ -84,24 +83,14 @@ def conv_transpose(
         layout=layout,
         precision=precision,
     )
-    return _conv_transpose_compiled(call, *aligned(x, w, b))
-
-
-def _value(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
-    y = input_gradient(call.spec, w, x, **call.how())
-    if b is not None:
-        y = y + along_channels(call, b).astype(y.dtype)
-    return y.astype(x.dtype)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv_transpose(call: ConvCall, x: Array, w: Array, b: Array | None) -> Array:
-    return _value(call, x, w, b)
+    return _conv_transpose(call, *aligned(x, w, b))
 
 
 def _conv_transpose_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
-    y = _value(call, x.value, w.value, None if b is None else b.value)
-    return y, factors_for_each_other(x, w, b)
+    y = input_gradient(call.spec, w.value, x.value, **call.how())
+    if b is not None:
+        y = y + along_channels(call, b.value).astype(y.dtype)
+    return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
 def _conv_transpose_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
@@ -116,5 +105,6 @@ def _conv_transpose_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[
     return dx, dw, db
 
 
-_conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward, symbolic_zeros=True)
-_conv_transpose_compiled = jax.jit(_conv_transpose, static_argnums=0, inline=True)
+_conv_transpose = Rule(
+    _conv_transpose_forward, _conv_transpose_backward, static=1, knows_wanted=True
+)

@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 
 from jaxconv._core.arguments import accumulator, as_array, as_int, check_floating, of_rank
-from jaxconv.loss._reduction import broadcasts
+from jaxconv.loss._reduction import broadcasts, sum_to
 
 
 def as_labels(op: str, name: str, value: Any) -> Array:
@@ -24,6 +24,11 @@ def as_labels(op: str, name: str, value: Any) -> Array:
     return labels
 
 
+def is_integer(labels: Array) -> bool:
+    """Whether labels are the numbers of classes, and not probabilities."""
+    return jnp.issubdtype(labels.dtype, jnp.integer)
+
+
 def check_scores(op: str, name: str, scores: Array) -> None:
     """Raise unless the scores are floats over at least one class, on the last axis."""
     check_floating(op, **{name: scores})
@@ -33,7 +38,7 @@ def check_scores(op: str, name: str, scores: Array) -> None:
 
 def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index: Any) -> int | None:
     """Raise unless the labels fit the scores of that name; ignore_index as an int."""
-    integers = jnp.issubdtype(labels.dtype, jnp.integer)
+    integers = is_integer(labels)
     if integers:
         expected = scores.shape[:-1]
         if ignore_index is not None:
@@ -83,7 +88,7 @@ def widened(
     dtype = accumulator(scores.dtype)
     scores = scores.astype(dtype)
     w = jnp.ones((), dtype) if weights is None else of_rank(weights.astype(dtype), scores.ndim)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
+    if not is_integer(labels):
         t = labels.astype(dtype)
         return scores, t, w, jnp.ones_like(t[..., :1])
     t = one_hot(labels, scores.shape[-1], dtype)
@@ -92,6 +97,36 @@ def widened(
     counts = (labels != ignore_index)[..., None]
     scores = jnp.where(counts, scores, 0)  # not even a NaN counts
     return scores, jnp.where(counts, t, 0), w, counts.astype(dtype)
+
+
+def d_target(
+    labels: Array, d_each: Array, w: Array, log_p: Array, mean: Any, share: float = 1
+) -> Array:
+    """The gradient for t of ℓ = −Σ_c w_c · τ_c · log p_c, where τ has this share of t.
+
+        dt_c = −dℓ · share · w_c · log p_c
+
+    `mean` is the loss L if that is a mean, divided by W = Σ w_c · t_c; otherwise it is None. As W
+    depends on t too, L adds −dℓ · L · w_c.
+    """
+    dt = -d_each * share * w * log_p
+    if mean is not None:
+        dt = dt - d_each * mean * w
+    return jnp.broadcast_to(dt, labels.shape).astype(labels.dtype)
+
+
+def d_weight(weights: Array, d_each: Array, t: Array, log_p: Array, mean: Any, tau: Array) -> Array:
+    """The gradient for the weights of ℓ = −Σ_c w_c · τ_c · log p_c.
+
+        dw_c = −dℓ · τ_c · log p_c
+
+    summed over the elements that a weight was broadcast to. `mean` is the loss L if that is a mean,
+    divided by W = Σ w_c · t_c; otherwise it is None. As W depends on w too, L adds −dℓ · L · t_c.
+    """
+    dw = -d_each * tau * log_p
+    if mean is not None:
+        dw = dw - d_each * mean * t
+    return sum_to(weights.shape, dw).astype(weights.dtype)
 
 
 def one_hot(labels: Array, classes: int, dtype: Any) -> Array:

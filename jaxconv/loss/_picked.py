@@ -4,7 +4,6 @@ A label as probabilities would be a row of zeros and a one, and the sum over the
 times log p. Here log p is picked at the label, and the row is never made.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -12,13 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator
+from jaxconv._core.rule import Rule
 from jaxconv.loss._labels import as_classes
 from jaxconv.loss._reduction import reduce_weighted, spread_weighted
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _picked(ignore_index: int | None, reduction: Reduction, z: Array, labels: Array) -> Array:
-    return _picked_forward(ignore_index, reduction, z, labels)[0]
 
 
 def _picked_forward(
@@ -52,8 +47,7 @@ def _picked_backward(
     return dz.astype(z.dtype), None
 
 
-_picked.defvjp(_picked_forward, _picked_backward)
-picked = jax.jit(_picked, static_argnums=(0, 1), inline=True)
+picked = Rule(_picked_forward, _picked_backward, static=2)
 
 
 def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array, Array, Array]:

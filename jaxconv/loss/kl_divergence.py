@@ -1,12 +1,10 @@
 """How far one distribution is from another."""
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator, aligned
+from jaxconv._core.rule import Rule
 from jaxconv.loss._reduction import check_pair, reduce_terms, spread, tamed
 
 
@@ -51,12 +49,7 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
     The derivation: docs/derivations/loss.md.
     """
     x, t = check_pair("kl_divergence", prediction, target, reduction)
-    return _divergence_compiled(reduction, *aligned(x, t))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _divergence(reduction: Reduction, x: Array, t: Array) -> Array:
-    return _divergence_forward(reduction, x, t)[0]
+    return _divergence(reduction, *aligned(x, t))
 
 
 def _divergence_forward(
@@ -78,8 +71,7 @@ def _divergence_backward(
     return dx.astype(dy.dtype), dt.astype(dy.dtype)
 
 
-_divergence.defvjp(_divergence_forward, _divergence_backward)
-_divergence_compiled = jax.jit(_divergence, static_argnums=0, inline=True)
+_divergence = Rule(_divergence_forward, _divergence_backward, static=1)
 
 
 def _widened(x: Array, t: Array) -> tuple[Array, Array]:

@@ -1,9 +1,7 @@
 """The hinge loss of several classes: a margin that the label's score must keep."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -16,6 +14,7 @@ from jaxconv._core.arguments import (
     check_option,
     of_rank,
 )
+from jaxconv._core.rule import Rule
 from jaxconv.loss._labels import as_classes, as_labels, check_scores, one_hot
 from jaxconv.loss._reduction import reduce_terms, spread
 
@@ -75,12 +74,7 @@ def multiclass_hinge_loss(
     margin = as_float(op, "margin", margin)
     check_option(op, "reduction", reduction, Reduction)
     terms = (scores.shape[-1], margin, reduction)
-    return _hinge_compiled(terms, *aligned(scores, labels))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _hinge(terms: tuple[int, float, Reduction], s: Array, labels: Array) -> Array:
-    return _hinge_forward(terms, s, labels)[0]
+    return _hinge(terms, *aligned(scores, labels))
 
 
 def _hinge_forward(
@@ -116,8 +110,7 @@ def _hinge_backward(
     return (d_each * (r - jnp.where(rival >= 0, t, 0 * t))).astype(dy.dtype), None
 
 
-_hinge.defvjp(_hinge_forward, _hinge_backward)
-_hinge_compiled = jax.jit(_hinge, static_argnums=0, inline=True)
+_hinge = Rule(_hinge_forward, _hinge_backward, static=1)
 
 
 def _at(classes: Array, s: Array) -> Array:

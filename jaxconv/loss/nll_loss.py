@@ -1,16 +1,24 @@
 """The negative log-likelihood of labels, for log-probabilities that are there already."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Reduction, aligned, as_array, check_option
-from jaxconv.loss._labels import as_labels, check_labels, check_scores, fit_weights, widened
-from jaxconv.loss._reduction import reduce_weighted, spread_weighted, sum_to, tamed
+from jaxconv._core.rule import Rule
+from jaxconv.loss._labels import (
+    as_labels,
+    check_labels,
+    check_scores,
+    d_target,
+    d_weight,
+    fit_weights,
+    is_integer,
+    widened,
+)
+from jaxconv.loss._reduction import reduce_weighted, spread_weighted, tamed
 
 
 def nll_loss(
@@ -78,7 +86,7 @@ def nll_loss(
     ignore_index = check_labels(op, "log_probs", log_probs, labels, ignore_index)
     weights = fit_weights(op, "log_probs", log_probs, weights)
     terms = _Terms(log_probs.shape[-1], ignore_index, reduction)
-    return _likelihood_compiled(terms, *aligned(log_probs, labels, weights))
+    return _likelihood(terms, *aligned(log_probs, labels, weights))
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,6 @@ class _Terms:
     reduction: Reduction
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _likelihood(terms: _Terms, x: Array, labels: Array, weights: Array | None) -> Array:
-    return _likelihood_forward(terms, x, labels, weights)[0]
-
-
 def _likelihood_forward(
     terms: _Terms, x: Array, labels: Array, weights: Array | None
 ) -> tuple[Array, Any]:
@@ -102,7 +105,7 @@ def _likelihood_forward(
     q = w * t
     each = -jnp.sum(q * tamed(q, x_wide), axis=-1)
     y, weight = reduce_weighted(terms.reduction, each, counted if weights is None else q)
-    linear = weights is None and jnp.issubdtype(labels.dtype, jnp.integer)
+    linear = weights is None and is_integer(labels)
     mean = y if weights is not None and terms.reduction == "mean" else None
     return y.astype(x.dtype), (None if linear else x, labels, weights, weight, mean)
 
@@ -118,20 +121,10 @@ def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any,
 
     q = w * t
     dx = jnp.broadcast_to(-d_each * q, x.shape)
-    d_labels = d_weights = None
     x_wide = tamed(q, x_wide)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        dt = -d_each * w * x_wide
-        if mean is not None:
-            dt = dt - d_each * mean * w
-        d_labels = jnp.broadcast_to(dt, t.shape).astype(labels.dtype)
-    if weights is not None:
-        dw = -d_each * t * x_wide
-        if mean is not None:
-            dw = dw - d_each * mean * t
-        d_weights = sum_to(weights.shape, dw).astype(weights.dtype)
+    d_labels = None if is_integer(labels) else d_target(labels, d_each, w, x_wide, mean)
+    d_weights = None if weights is None else d_weight(weights, d_each, t, x_wide, mean, t)
     return dx.astype(dy.dtype), d_labels, d_weights
 
 
-_likelihood.defvjp(_likelihood_forward, _likelihood_backward)
-_likelihood_compiled = jax.jit(_likelihood, static_argnums=0, inline=True)
+_likelihood = Rule(_likelihood_forward, _likelihood_backward, static=1)

@@ -1,13 +1,12 @@
 """Losses of the difference between prediction and target: squares, absolute values, Huber's."""
 
 from collections.abc import Callable
-from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator, aligned, as_float
+from jaxconv._core.rule import Rule
 from jaxconv.loss._reduction import check_pair, reduce_terms, spread
 
 # One rule serves them all. Each is a curve f over r = x − t that comes with its slope f′:
@@ -42,7 +41,7 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
     The derivation: docs/derivations/loss.md.
     """
     x, t = check_pair("mean_squared_error", prediction, target, reduction)
-    return _of_difference_compiled(_square, 1.0, reduction, *aligned(x, t))
+    return _of_difference(_square, 1.0, reduction, *aligned(x, t))
 
 
 def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
@@ -70,7 +69,7 @@ def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
     The derivation: docs/derivations/loss.md.
     """
     x, t = check_pair("l2_loss", prediction, target, reduction)
-    return _of_difference_compiled(_square, 0.5, reduction, *aligned(x, t))
+    return _of_difference(_square, 0.5, reduction, *aligned(x, t))
 
 
 def mean_absolute_error(
@@ -100,7 +99,7 @@ def mean_absolute_error(
     The derivation: docs/derivations/loss.md.
     """
     x, t = check_pair("mean_absolute_error", prediction, target, reduction)
-    return _of_difference_compiled(_absolute, 1.0, reduction, *aligned(x, t))
+    return _of_difference(_absolute, 1.0, reduction, *aligned(x, t))
 
 
 def huber_loss(
@@ -137,7 +136,7 @@ def huber_loss(
     delta = as_float("huber_loss", "delta", delta)
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, but {delta!r} came")
-    return _of_difference_compiled(_huber, delta, reduction, *aligned(x, t))
+    return _of_difference(_huber, delta, reduction, *aligned(x, t))
 
 
 Curve = Callable[[float, Array], tuple[Array, Array]]
@@ -158,13 +157,6 @@ def _huber(delta: float, r: Array) -> tuple[Array, Array]:
     return slope * (r - 0.5 * slope), slope
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _of_difference(
-    curve: Curve, constant: float, reduction: Reduction, x: Array, t: Array
-) -> Array:
-    return _of_difference_forward(curve, constant, reduction, x, t)[0]
-
-
 def _of_difference_forward(
     curve: Curve, constant: float, reduction: Reduction, x: Array, t: Array
 ) -> tuple[Array, Array]:
@@ -182,5 +174,4 @@ def _of_difference_backward(
     return dx, -dx
 
 
-_of_difference.defvjp(_of_difference_forward, _of_difference_backward)
-_of_difference_compiled = jax.jit(_of_difference, static_argnums=(0, 1, 2), inline=True)
+_of_difference = Rule(_of_difference_forward, _of_difference_backward, static=3)

@@ -1,9 +1,7 @@
 """Losses of yes-or-no labels, one logit for each: binary cross-entropy and focal loss."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -17,6 +15,7 @@ from jaxconv._core.arguments import (
     check_option,
     of_rank,
 )
+from jaxconv._core.rule import Rule
 from jaxconv.loss._reduction import (
     broadcasts,
     check_same_shape,
@@ -88,14 +87,7 @@ def sigmoid_binary_cross_entropy(
     weights = _as_factor(op, "weights", logits, weights)
     pos_weight = _as_factor(op, "pos_weight", logits, pos_weight)
     check_option(op, "reduction", reduction, Reduction)
-    return _binary_compiled(reduction, *aligned(logits, labels, weights, pos_weight))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _binary(
-    reduction: Reduction, z: Array, labels: Array, weights: Array | None, pos: Array | None
-) -> Array:
-    return _binary_forward(reduction, z, labels, weights, pos)[0]
+    return _binary(reduction, *aligned(logits, labels, weights, pos_weight))
 
 
 def _binary_forward(
@@ -135,8 +127,7 @@ def _binary_backward(
     return dz.astype(z.dtype), d_labels, d_weights, d_pos
 
 
-_binary.defvjp(_binary_forward, _binary_backward)
-_binary_compiled = jax.jit(_binary, static_argnums=0, inline=True)
+_binary = Rule(_binary_forward, _binary_backward, static=1)
 
 
 def focal_loss(
@@ -184,12 +175,7 @@ def focal_loss(
     if gamma < 0:
         raise ValueError(f"{op}: gamma must be at least 0, but {gamma!r} came")
     check_option(op, "reduction", reduction, Reduction)
-    return _focal_compiled(gamma, reduction, *aligned(prediction, target))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _focal(gamma: float, reduction: Reduction, z: Array, labels: Array) -> Array:
-    return _focal_forward(gamma, reduction, z, labels)[0]
+    return _focal(gamma, reduction, *aligned(prediction, target))
 
 
 def _focal_forward(
@@ -224,8 +210,7 @@ def _focal_backward(
     return dz.astype(z.dtype), d_labels
 
 
-_focal.defvjp(_focal_forward, _focal_backward)
-_focal_compiled = jax.jit(_focal, static_argnums=(0, 1), inline=True)
+_focal = Rule(_focal_forward, _focal_backward, static=2)
 
 
 def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:

@@ -1,7 +1,6 @@
 """Softmax and cross-entropy in one: what the classes' scores are trained with."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,9 +14,19 @@ from jaxconv._core.arguments import (
     as_float,
     check_option,
 )
-from jaxconv.loss._labels import as_labels, check_labels, check_scores, fit_weights, widened
+from jaxconv._core.rule import Rule
+from jaxconv.loss._labels import (
+    as_labels,
+    check_labels,
+    check_scores,
+    d_target,
+    d_weight,
+    fit_weights,
+    is_integer,
+    widened,
+)
 from jaxconv.loss._picked import picked
-from jaxconv.loss._reduction import reduce_weighted, spread_weighted, sum_to, tamed
+from jaxconv.loss._reduction import reduce_weighted, spread_weighted, tamed
 
 
 def softmax_cross_entropy(
@@ -95,7 +104,7 @@ def softmax_cross_entropy(
     if _is_picked(logits, labels, weights, label_smoothing):
         return picked(ignore_index, reduction, *aligned(logits, labels))
     terms = _Terms(label_smoothing, ignore_index, reduction)
-    return _cross_entropy_compiled(terms, *aligned(logits, labels, weights))
+    return _cross_entropy(terms, *aligned(logits, labels, weights))
 
 
 def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float) -> bool:
@@ -103,9 +112,8 @@ def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float)
 
     On a mesh of Explicit axes JAX wants to be told where what is picked lies.
     """
-    integers = jnp.issubdtype(labels.dtype, jnp.integer)
     explicit = any(jax.typeof(array).sharding.mesh.explicit_axes for array in (z, labels))
-    return integers and weights is None and not smoothing and not explicit
+    return is_integer(labels) and weights is None and not smoothing and not explicit
 
 
 @dataclass(frozen=True)
@@ -115,11 +123,6 @@ class _Terms:
     smoothing: float
     ignore_index: int | None
     reduction: Reduction
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _cross_entropy(terms: _Terms, z: Array, labels: Array, weights: Array | None) -> Array:
-    return _cross_entropy_forward(terms, z, labels, weights)[0]
 
 
 def _cross_entropy_forward(
@@ -148,23 +151,13 @@ def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[A
     log_p = z_wide - shift - log_total
     dz = d_each * (jnp.exp(log_p) * jnp.sum(q, axis=-1, keepdims=True) - q)
 
-    d_labels = d_weights = None
-    log_p = tamed(q, log_p)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        dt = -d_each * (1 - terms.smoothing) * w * log_p
-        if mean is not None:
-            dt = dt - d_each * mean * w
-        d_labels = jnp.broadcast_to(dt, t.shape).astype(labels.dtype)
-    if weights is not None:
-        dw = -d_each * tau * log_p
-        if mean is not None:
-            dw = dw - d_each * mean * t
-        d_weights = sum_to(weights.shape, dw).astype(weights.dtype)
+    log_p, share = tamed(q, log_p), 1 - terms.smoothing
+    d_labels = None if is_integer(labels) else d_target(labels, d_each, w, log_p, mean, share)
+    d_weights = None if weights is None else d_weight(weights, d_each, t, log_p, mean, tau)
     return dz.astype(z.dtype), d_labels, d_weights
 
 
-_cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
-_cross_entropy_compiled = jax.jit(_cross_entropy, static_argnums=0, inline=True)
+_cross_entropy = Rule(_cross_entropy_forward, _cross_entropy_backward, static=1)
 
 
 def _smooth(terms: _Terms, t: Array, counted: Array) -> Array:

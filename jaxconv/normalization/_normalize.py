@@ -12,6 +12,7 @@ from jax import Array, lax
 
 from jaxconv._core.arguments import accumulator, aligned
 from jaxconv._core.barriers import materialize_on_cpu
+from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import as_number, at_least
 
 
@@ -45,14 +46,7 @@ def normalize(
 
     On several devices these two are copies, one for each, whose cotangents are summed.
     """
-    return _normalize_compiled(g, x, scale, bias)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _normalize(
-    g: Groups, x: Array, scale: Array | None, bias: Array | None
-) -> tuple[Array, Any, Array]:
-    return _normalize_value(g, x, scale, bias, _centre)[0]
+    return _normalize(g, x, scale, bias)
 
 
 def _normalize_value(
@@ -116,6 +110,15 @@ def _normalize_backward(
     return dx.astype(x.dtype), d_scale, d_bias
 
 
+_normalize = Rule(
+    _normalize_forward,
+    _normalize_backward,
+    static=1,
+    value=lambda g, x, scale, bias: _normalize_value(g, x, scale, bias, _centre)[0],
+    knows_wanted=True,
+)
+
+
 def _cotangent(d: Any, dtype: Any) -> Any:
     """In the dtype of the sums; None if nothing was made of that output."""
     nothing = d is None or isinstance(d, jax.custom_derivatives.SymbolicZero)
@@ -137,9 +140,6 @@ def _apart(kept: list[Any]) -> list[Any]:
     # over devices.
     return jax.tree.map(by_platform, kept)
 
-
-_normalize.defvjp(_normalize_forward, _normalize_backward, symbolic_zeros=True)
-_normalize_compiled = jax.jit(_normalize, static_argnums=0, inline=True)
 
 Sums = tuple[Array, Array, Array, Array]
 

@@ -1,23 +1,22 @@
 """Batch norm: each channel by the statistics of the batch, or by given ones."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv._core.arguments import (
     Layout,
-    accumulator,
     aligned,
     as_array,
     as_float,
     check_floating,
     check_shape,
     is_sequence,
+    per_channel,
 )
 from jaxconv._core.geometry import image_axes
+from jaxconv._core.rule import Rule
 from jaxconv.normalization._normalize import Groups, normalize
 
 AxisName = None | str | tuple[str, ...]
@@ -173,22 +172,15 @@ def batch_norm_inference(
     for name, array in zip(("scale", "bias", "mean", "var"), arrays[1:], strict=True):
         check_shape(op, name, array, (arrays[0].shape[channel],))
     eps = as_float(op, "eps", eps, 0)
-    return _given_compiled(channel, eps, *aligned(*arrays))
+    return _given(channel, eps, *aligned(*arrays))
 
 
 def _given_value(
     channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
 ) -> Array:
-    fit = partial(_per_channel, channel, x)
-    centred = x.astype(accumulator(x.dtype)) - fit(mean)
-    return (centred * lax.rsqrt(fit(var) + eps) * fit(scale) + fit(bias)).astype(x.dtype)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _given(
-    channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
-) -> Array:
-    return _given_value(channel, eps, x, scale, bias, mean, var)
+    scale, bias, mean, var = (per_channel(a, x, channel) for a in (scale, bias, mean, var))
+    centred = x.astype(mean.dtype) - mean
+    return (centred * lax.rsqrt(var + eps) * scale + bias).astype(x.dtype)
 
 
 def _given_forward(
@@ -199,7 +191,7 @@ def _given_forward(
 
 def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tuple[Array, ...]:
     x, *small = residuals
-    scale, mean, var = (_per_channel(channel, x, each) for each in small)
+    scale, mean, var = (per_channel(each, x, channel) for each in small)
     centred = x.astype(mean.dtype) - mean
     dy = dy.astype(mean.dtype)
     others = tuple(axis for axis in range(x.ndim) if axis != channel)
@@ -210,16 +202,8 @@ def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tupl
     # r³ as r/(var + ε), which has the error of r once.
     d_mean, d_var = -scale * rstd * total, -scale * (rstd / (var + eps)) * along / 2
     dx = dy * scale * rstd
-    per_channel = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
-    return (dx.astype(x.dtype), *per_channel)
+    sums = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
+    return (dx.astype(x.dtype), *sums)
 
 
-_given.defvjp(_given_forward, _given_backward)
-_given_compiled = jax.jit(_given, static_argnums=(0, 1), inline=True)
-
-
-def _per_channel(channel: int, x: Array, values: Array) -> Array:
-    """One number per channel, in the dtype of the sums, shaped to broadcast against x."""
-    shape = [1] * x.ndim
-    shape[channel] = x.shape[channel]
-    return values.astype(accumulator(x.dtype)).reshape(shape)
+_given = Rule(_given_forward, _given_backward, static=2)

@@ -1,8 +1,7 @@
 """Local response norm: each number by the squares of its neighbours in channel."""
 
-from functools import partial, reduce
+from functools import reduce
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -16,6 +15,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.doubling import LONG_SUM, running_sum
 from jaxconv._core.geometry import image_axes
+from jaxconv._core.rule import Rule
 
 
 def local_response_norm(
@@ -66,17 +66,12 @@ def local_response_norm(
     _, channel = image_axes(op, x, layout, fewest=0)
     size = as_int(op, "size", size, 1)
     numbers = (as_float(op, name, v) for name, v in (("alpha", alpha), ("beta", beta), ("k", k)))
-    return _respond_compiled(channel, size, *numbers, x)
+    return _respond(channel, size, *numbers, x)
 
 
 def _value(channel: int, size: int, alpha: float, beta: float, k: float, x: Array) -> Array:
     wide = x.astype(accumulator(x.dtype))
     return (wide * _damping(channel, size, alpha, k, wide) ** -beta).astype(x.dtype)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2, 3, 4))
-def _respond(channel: int, size: int, alpha: float, beta: float, k: float, x: Array) -> Array:
-    return _value(channel, size, alpha, beta, k, x)
 
 
 def _respond_forward(
@@ -99,8 +94,7 @@ def _respond_backward(
     return ((dy * factor - 2 * alpha * beta / size * wide * seen).astype(x.dtype),)
 
 
-_respond.defvjp(_respond_forward, _respond_backward)
-_respond_compiled = jax.jit(_respond, static_argnums=(0, 1, 2, 3, 4), inline=True)
+_respond = Rule(_respond_forward, _respond_backward, static=5)
 
 
 def _damping(channel: int, size: int, alpha: float, k: float, x: Array) -> Array:

@@ -25,9 +25,10 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.geometry import Ints, image_axes
+from jaxconv._core.rule import Rule
 from jaxconv.pooling._extremes import LARGEST, by_itself, first_of
 from jaxconv.pooling._selection import UNROLLED
-from jaxconv.pooling.avg_pool import mean_compiled
+from jaxconv.pooling.avg_pool import mean_rule
 from jaxconv.pooling.global_pool import tiling
 from jaxconv.pooling.max_pool import extreme
 
@@ -68,13 +69,8 @@ def adaptive_avg_pool(
     check_floating("adaptive_avg_pool", x=x)
     axes, size, output = _sizes("adaptive_avg_pool", x, output_size, layout)
     if _divides(size, output):
-        return mean_compiled(tiling(size, output, layout), True, None, x)
-    return _mean_compiled(axes, size, output, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _mean(axes: Ints, size: Ints, output: Ints, x: Array) -> Array:
-    return _mean_forward(axes, size, output, x)[0]
+        return mean_rule(tiling(size, output, layout), True, None, x)
+    return _mean(axes, size, output, x)
 
 
 def _mean_forward(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, None]:
@@ -98,8 +94,7 @@ def _those_real(real: np.ndarray, seen: Array) -> Array:
     return seen if real.all() else jnp.where(real, seen, 0)
 
 
-_mean.defvjp(_mean_forward, _mean_backward)
-_mean_compiled = jax.jit(_mean, static_argnums=(0, 1, 2), inline=True)
+_mean = Rule(_mean_forward, _mean_backward, static=3)
 
 
 def adaptive_max_pool(
@@ -142,7 +137,7 @@ def adaptive_max_pool(
         return extreme(LARGEST, tiling(size, output, layout), "first", x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return _largest_compiled(axes, size, output, x)[0]  # integers have no cotangent
-    return _max_compiled(axes, size, output, x)
+    return _max(axes, size, output, x)
 
 
 def _largest(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, list[Array]]:
@@ -211,11 +206,6 @@ def _seen(axis: int, n: int, o: int, x: Array) -> Iterator[Array]:
 _largest_compiled = jax.jit(_largest, static_argnums=(0, 1, 2), inline=True)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _max(axes: Ints, size: Ints, output: Ints, x: Array) -> Array:
-    return _largest(axes, size, output, x)[0]
-
-
 def _max_backward(
     axes: Ints, size: Ints, output: Ints, found: list[Array], dy: Array
 ) -> tuple[Array]:
@@ -235,8 +225,7 @@ def _those_here(here: np.ndarray, seen: Array, index: Array) -> Array:
     return jnp.where(index == here, seen, 0)
 
 
-_max.defvjp(_largest, _max_backward)
-_max_compiled = jax.jit(_max, static_argnums=(0, 1, 2), inline=True)
+_max = Rule(_largest, _max_backward, static=3)
 
 
 # Who meets whom: positions for each window, windows for each position. Both tables are

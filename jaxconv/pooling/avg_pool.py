@@ -1,10 +1,8 @@
 """Mean pooling: every value of a window gets the same share of its cotangent."""
 
 import operator
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -20,6 +18,7 @@ from jaxconv._core.arguments import (
     check_floating,
 )
 from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.rule import Rule
 from jaxconv._core.windows import first_and_count, sum_back, window_sum
 from jaxconv.pooling._extremes import outer
 
@@ -88,12 +87,7 @@ def avg_pool(
             f"avg_pool: divisor must be from {smallest:.3g} to {1 / smallest:.3g} in size to"
             f" divide {accumulator(x.dtype)}, but {divisor!r} came"
         )
-    return mean_compiled(g, count_include_pad, divisor, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _mean(g: Windows, count_include_pad: bool, divisor: float | None, x: Array) -> Array:
-    return _mean_forward(g, count_include_pad, divisor, x)[0]
+    return mean_rule(g, count_include_pad, divisor, x)
 
 
 def _mean_forward(
@@ -113,8 +107,7 @@ def _mean_backward(
     return (sum_back(g, share).astype(dy.dtype),)
 
 
-_mean.defvjp(_mean_forward, _mean_backward)
-mean_compiled = jax.jit(_mean, static_argnums=(0, 1, 2), inline=True)
+mean_rule = Rule(_mean_forward, _mean_backward, static=3)
 
 
 def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> Any:

@@ -6,7 +6,7 @@ from jax import Array
 from jaxconv._core.arguments import Layout, as_array, as_bool, check_floating, check_number
 from jaxconv._core.geometry import Ints, Windows, image_axes
 from jaxconv.pooling._extremes import LARGEST
-from jaxconv.pooling.avg_pool import mean_compiled
+from jaxconv.pooling.avg_pool import mean_rule
 from jaxconv.pooling.max_pool import extreme
 
 
@@ -43,7 +43,7 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
     check_floating("global_avg_pool", x=x)
     g = _whole("global_avg_pool", x, layout)
     keepdims = as_bool("global_avg_pool", "keepdims", keepdims)
-    y = mean_compiled(g, True, None, x)
+    y = mean_rule(g, True, None, x)
     return y if keepdims else jnp.squeeze(y, g.spatial_axes)
 
 

@@ -1,8 +1,5 @@
 """Power-mean pooling: the p-norm of each window."""
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -16,6 +13,7 @@ from jaxconv._core.arguments import (
     check_floating,
 )
 from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.rule import Rule
 from jaxconv._core.windows import sum_back, window_sum
 
 
@@ -79,12 +77,7 @@ def lp_pool(
     p = as_float("lp_pool", "p", p)
     if p <= 0:
         raise ValueError(f"lp_pool: p must be more than 0, but {p} came")
-    return _norm_compiled(g, p, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _norm(g: Windows, p: float, x: Array) -> Array:
-    return _wide_norm(g, p, x).astype(x.dtype)
+    return _norm(g, p, x)
 
 
 def _norm_forward(g: Windows, p: float, x: Array) -> tuple[Array, tuple[Array, Array | None]]:
@@ -103,8 +96,7 @@ def _norm_backward(
     return (dx.astype(dy.dtype),)
 
 
-_norm.defvjp(_norm_forward, _norm_backward)
-_norm_compiled = jax.jit(_norm, static_argnums=(0, 1), inline=True)
+_norm = Rule(_norm_forward, _norm_backward, static=2)
 
 
 def _wide_norm(g: Windows, p: float, x: Array) -> Array:

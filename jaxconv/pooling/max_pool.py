@@ -17,6 +17,7 @@ from jaxconv._core.arguments import (
     check_option,
 )
 from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.rule import Rule
 from jaxconv.pooling._extremes import LARGEST, SMALLEST, Extreme
 from jaxconv.pooling._selection import best, find, give, stages
 from jaxconv.pooling._ties import add_up, how_many, pack_each, share_out, tied, unpack_each
@@ -182,16 +183,11 @@ def extreme(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return _best_compiled(e, g, x)  # integers have no cotangent
     if ties == "first":
-        return _first_compiled(e, g, x)
-    return _tied_compiled(e, g, ties, x)
+        return _first(e, g, x)
+    return _tied(e, g, ties, x)
 
 
 _best_compiled = jax.jit(best, static_argnums=(0, 1), inline=True)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _first(e: Extreme, g: Windows, x: Array) -> Array:
-    return best(e, g, x)
 
 
 def _first_forward(e: Extreme, g: Windows, x: Array) -> tuple[Array, list[Array]]:
@@ -210,13 +206,7 @@ def first_backward(e: Extreme, g: Windows, indices: list[Array], dy: Array) -> t
     return (dx.astype(dy.dtype),)
 
 
-_first.defvjp(_first_forward, first_backward)
-_first_compiled = jax.jit(_first, static_argnums=(0, 1), inline=True)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _tied(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
-    return best(e, g, x)
+_first = Rule(_first_forward, first_backward, static=2, value=best)
 
 
 def _tied_forward(e: Extreme, g: Windows, ties: Ties, x: Array) -> tuple[Array, list[list[Array]]]:
@@ -232,8 +222,12 @@ def _tied_backward(
     return (share_out(e, g, words, share).astype(dy.dtype),)
 
 
-_tied.defvjp(_tied_forward, _tied_backward)
-_tied_compiled = jax.jit(_tied, static_argnums=(0, 1, 2), inline=True)
+_tied = Rule(
+    _tied_forward,
+    _tied_backward,
+    static=3,
+    value=lambda e, g, ties, x: best(e, g, x),
+)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

@@ -3,7 +3,6 @@
 import math
 import operator
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +21,7 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.geometry import Ints, Windows, image_axes
+from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import as_number
 from jaxconv._core.windows import first_and_count
 from jaxconv.pooling._extremes import LARGEST, outer
@@ -84,12 +84,7 @@ def max_pool_with_indices(
         "max_pool_with_indices", x, window, stride=stride, padding=padding, dilation=dilation,
         ceil_mode=ceil_mode, layout=layout,
     )  # fmt: skip
-    return _located_compiled(g, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _located(g: Windows, x: Array) -> tuple[Array, Array]:
-    return _located_forward(g, x)[0]
+    return _located(g, x)
 
 
 def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Array]]:
@@ -116,8 +111,7 @@ def _located_backward(
     return first_backward(LARGEST, g, found, dy)
 
 
-_located.defvjp(_located_forward, _located_backward)
-_located_compiled = jax.jit(_located, static_argnums=0, inline=True)
+_located = Rule(_located_forward, _located_backward, static=1)
 
 
 def _positions(g: Windows, stage: Windows, dims: Ints, index: Array) -> Array:
@@ -186,12 +180,7 @@ def max_unpool(
             f" {indices.shape}"
         )
     size = per_dimension("max_unpool", "output_size", output_size, len(axes), 1)
-    return _unpool_compiled(axes, size, *aligned(y, indices))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _unpool(axes: Ints, size: Ints, y: Array, indices: Array) -> Array:
-    return _unpool_forward(axes, size, y, indices)[0]
+    return _unpool(axes, size, *aligned(y, indices))
 
 
 def _unpool_forward(axes: Ints, size: Ints, y: Array, indices: Array) -> tuple[Array, Array]:
@@ -217,8 +206,7 @@ def _unpool_backward(axes: Ints, size: Ints, indices: Array, dx: Array) -> tuple
     return dy.reshape(indices.shape), None
 
 
-_unpool.defvjp(_unpool_forward, _unpool_backward)
-_unpool_compiled = jax.jit(_unpool, static_argnums=(0, 1), inline=True)
+_unpool = Rule(_unpool_forward, _unpool_backward, static=2)
 
 
 def _places(total: int, indices: Array) -> Array:

@@ -1,8 +1,5 @@
 """Subsampling: pooling units with a weight and a bias."""
 
-from functools import partial
-
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -13,8 +10,10 @@ from jaxconv._core.arguments import (
     aligned,
     as_array,
     check_floating,
+    per_channel,
 )
 from jaxconv._core.geometry import Windows, make_windows
+from jaxconv._core.rule import Rule
 from jaxconv._core.windows import sum_back, window_sum
 
 
@@ -74,19 +73,14 @@ def subsample(
                 f"subsample: {name} must have shape ({channels},), one number per channel of x,"
                 f" but its shape is {array.shape}"
             )
-    return _subsample_compiled(g, *aligned(x, weight, bias))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _subsample(g: Windows, x: Array, weight: Array, bias: Array) -> Array:
-    return _subsample_forward(g, x, weight, bias)[0]
+    return _subsample(g, *aligned(x, weight, bias))
 
 
 def _subsample_forward(
     g: Windows, x: Array, weight: Array, bias: Array
 ) -> tuple[Array, tuple[Array, Array]]:
     total = window_sum(g, x.astype(accumulator(x.dtype)))
-    y = _per_channel(g, weight, total) * total + _per_channel(g, bias, total)
+    y = per_channel(weight, x, g.channel_axis) * total + per_channel(bias, x, g.channel_axis)
     return y.astype(x.dtype), (total, weight)
 
 
@@ -95,18 +89,10 @@ def _subsample_backward(
 ) -> tuple[Array, Array, Array]:
     total, weight = residuals
     wide = dy.astype(total.dtype)
-    dx = sum_back(g, _per_channel(g, weight, wide) * wide)
+    dx = sum_back(g, per_channel(weight, dy, g.channel_axis) * wide)
     others = tuple(axis for axis in range(dy.ndim) if axis != g.channel_axis)
-    dweight, dbias = jnp.sum(total * wide, others), jnp.sum(wide, others)
-    return dx.astype(dy.dtype), dweight.astype(dy.dtype), dbias.astype(dy.dtype)
+    d_weight, d_bias = jnp.sum(total * wide, others), jnp.sum(wide, others)
+    return dx.astype(dy.dtype), d_weight.astype(dy.dtype), d_bias.astype(dy.dtype)
 
 
-_subsample.defvjp(_subsample_forward, _subsample_backward)
-_subsample_compiled = jax.jit(_subsample, static_argnums=0, inline=True)
-
-
-def _per_channel(g: Windows, values: Array, like: Array) -> Array:
-    """One value per channel, in the dtype of `like` and shaped to broadcast against it."""
-    shape = [1] * like.ndim
-    shape[g.channel_axis] = -1
-    return values.astype(like.dtype).reshape(shape)
+_subsample = Rule(_subsample_forward, _subsample_backward, static=1)

@@ -4,12 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxconv._core.arguments import PadMode, Pairs
+from jaxconv._core.arguments import PadMode, PairsLike
 
 JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def pad(x: Array, widths: Pairs, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
+def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
     """See `jaxconv.pad`."""
     if x.ndim == 0:
         return x

@@ -1,15 +1,14 @@
 """Channels for positions and back: pixel_shuffle and pixel_unshuffle."""
 
 import math
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jax import Array, lax
 
 from jaxconv._core.arguments import IntOrInts, Layout, per_dimension
 from jaxconv._core.geometry import Ints, spatial_axes
+from jaxconv._core.rule import Rule
 from jaxconv._core.sharding import reshape
 from jaxconv.resampling._rows import as_image
 
@@ -56,7 +55,7 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
             f"pixel_shuffle: x has {channels} channels, which is no multiple of {offsets}"
             f" (factor {factors})"
         )
-    return _shuffle_compiled(_Tiles(factors, layout), x)
+    return _shuffle(_Tiles(factors, layout), x)
 
 
 def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
@@ -98,7 +97,7 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
                 f"pixel_unshuffle: x has {x.shape[axis]} positions in spatial dimension {d},"
                 f" which is no multiple of {r} (factor {factors})"
             )
-    return _unshuffle_compiled(_Tiles(factors, layout), x)
+    return _unshuffle(_Tiles(factors, layout), x)
 
 
 class _Tiles(NamedTuple):
@@ -124,11 +123,6 @@ class _Tiles(NamedTuple):
         return (n, channels, *size), (n, c, *apart), (0, 1, *a, *p), (n, c, *large)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _shuffle(g: _Tiles, x: Array) -> Array:
-    return _shuffled(g, x)
-
-
 def _shuffle_forward(g: _Tiles, x: Array) -> tuple[Array, None]:
     return _shuffled(g, x), None
 
@@ -137,13 +131,7 @@ def _shuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
     return (_unshuffled(g, dy),)
 
 
-_shuffle.defvjp(_shuffle_forward, _shuffle_backward)
-_shuffle_compiled = jax.jit(_shuffle, static_argnums=0, inline=True)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unshuffle(g: _Tiles, x: Array) -> Array:
-    return _unshuffled(g, x)
+_shuffle = Rule(_shuffle_forward, _shuffle_backward, static=1)
 
 
 def _unshuffle_forward(g: _Tiles, x: Array) -> tuple[Array, None]:
@@ -154,8 +142,7 @@ def _unshuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
     return (_shuffled(g, dy),)
 
 
-_unshuffle.defvjp(_unshuffle_forward, _unshuffle_backward)
-_unshuffle_compiled = jax.jit(_unshuffle, static_argnums=0, inline=True)
+_unshuffle = Rule(_unshuffle_forward, _unshuffle_backward, static=1)
 
 
 def _shuffled(g: _Tiles, x: Array) -> Array:

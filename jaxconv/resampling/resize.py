@@ -18,6 +18,7 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.geometry import Ints
+from jaxconv._core.rule import Rule
 from jaxconv._core.windows import pairwise_sum
 from jaxconv.resampling._rows import Rows, as_image, product, transposed
 
@@ -73,7 +74,7 @@ def upsample(
     factors = per_dimension("upsample", "factor", factor, len(axes), 1)
     size = tuple(x.shape[axis] for axis in axes)
     larger = tuple(n * r for n, r in zip(size, factors, strict=True))
-    return _resize_compiled(_Grid(axes, size, larger, method, False), x)
+    return _resize(_Grid(axes, size, larger, method, False), x)
 
 
 def resize(
@@ -139,7 +140,7 @@ def resize(
     if align_corners and method == "nearest":
         raise ValueError("resize: align_corners=True needs method 'linear', but 'nearest' came")
     before = tuple(x.shape[axis] for axis in axes)
-    return _resize_compiled(_Grid(axes, before, output, method, align_corners), x)
+    return _resize(_Grid(axes, before, output, method, align_corners), x)
 
 
 class _Grid(NamedTuple):
@@ -150,11 +151,6 @@ class _Grid(NamedTuple):
     output: Ints
     method: ResizeMethod
     align_corners: bool
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _resize(g: _Grid, x: Array) -> Array:
-    return _resized(g, x)
 
 
 def _resized(g: _Grid, x: Array) -> Array:
@@ -208,8 +204,7 @@ def _sum_of_copies(g: _Grid, dy: Array) -> Array:
     return dy
 
 
-_resize.defvjp(_resize_forward, _resize_backward)
-_resize_compiled = jax.jit(_resize, static_argnums=0, inline=True)
+_resize = Rule(_resize_forward, _resize_backward, static=1)
 
 
 def _weights(g: _Grid) -> list[Rows]:

@@ -1,10 +1,8 @@
 """Windows side by side, one patch each, and back: unfold and fold."""
 
 import math
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -21,6 +19,7 @@ from jaxconv._core.arguments import (
     is_sequence,
 )
 from jaxconv._core.geometry import Ints, Windows, make_windows, windows_over
+from jaxconv._core.rule import Rule
 from jaxconv._core.sharding import reshape
 from jaxconv._core.windows import overlap_add, views
 from jaxconv.resampling._rows import Rows, check_positions, product, transposed
@@ -81,12 +80,7 @@ def unfold(
         ceil_mode=False, layout=layout,
     )  # fmt: skip
     check_positions("unfold", x, g.spatial_axes)
-    return _unfold_compiled(g, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unfold(g: Windows, x: Array) -> Array:
-    return _laid_out(g, x)
+    return _unfold(g, x)
 
 
 def _unfold_forward(g: Windows, x: Array) -> tuple[Array, None]:
@@ -97,8 +91,7 @@ def _unfold_backward(g: Windows, residuals: None, dy: Array) -> tuple[Array]:
     return (_laid_back(g, dy),)
 
 
-_unfold.defvjp(_unfold_forward, _unfold_backward)
-_unfold_compiled = jax.jit(_unfold, static_argnums=0, inline=True)
+_unfold = Rule(_unfold_forward, _unfold_backward, static=1)
 
 
 def fold(
@@ -172,12 +165,7 @@ def fold(
             f"fold: x must be {form} with {math.prod(g.output)} positions and a multiple of"
             f" {offsets} window elements, but its shape is {x.shape}"
         )
-    return _fold_compiled(g, x)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _fold(g: Windows, x: Array) -> Array:
-    return _laid_back(g, x)
+    return _fold(g, x)
 
 
 def _fold_forward(g: Windows, x: Array) -> tuple[Array, None]:
@@ -188,8 +176,7 @@ def _fold_backward(g: Windows, residuals: None, dy: Array) -> tuple[Array]:
     return (_laid_out(g, dy),)
 
 
-_fold.defvjp(_fold_forward, _fold_backward)
-_fold_compiled = jax.jit(_fold, static_argnums=0, inline=True)
+_fold = Rule(_fold_forward, _fold_backward, static=1)
 
 
 def _given(op: str, stride: IntOrInts) -> IntOrInts:

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxconv
+from jaxconv._core.rule import Rule
 from jaxconv.check.mutants.sites import STALE, sites
 
 WATCH = "_jaxconv_watch"
@@ -65,29 +66,33 @@ class Steps:
 def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]], Any]) -> Steps:
     """Watch a differentiation of the op, run from its source anew: nothing is compiled yet."""
     modules = tuple(modules_of(inspect.unwrap(op).__module__))
+    rules: list[Rule] = []
     before: set[Where] = set()
     during: set[Where] = set()
     forward: set[Where] = set()
 
     def watch(module: str, line: int) -> None:
         frame = sys._getframe(1)
-        if _in_backward(frame):
+        if _in_backward(rules, frame):
             during.add((module, line))
             return
         before.add((module, line))
-        if frame.f_code.co_name.endswith("forward"):
+        if any(frame.f_code is rule.forward.__code__ for rule in rules):
             forward.add((module, line))
 
-    differentiate(getattr(rerun(modules, None, watch)[op.__module__], op.__name__))
+    fresh = rerun(modules, None, watch)
+    rules += fresh[Rule.__module__].RULES
+    differentiate(getattr(fresh[op.__module__], op.__name__))
     named = {where for where in during - before if _node(*where) is not None}
     return Steps(tuple(sorted(named)), tuple(sorted(forward)), modules)
 
 
-def _in_backward(frame: FrameType | None) -> bool:
+def _in_backward(rules: list[Rule], frame: FrameType | None) -> bool:
+    """Whether the frame is that of a rule's backward pass, or of a function called by one."""
+    backward = {rule.backward.__code__ for rule in rules}
     while frame is not None:
-        here = frame.f_globals.get("__name__", "").startswith("jaxconv.")
-        if here and frame.f_code.co_name.endswith(("backward", "pull")):
-            return not frame.f_globals["__name__"].startswith("jaxconv.check")
+        if frame.f_code in backward:
+            return True
         frame = frame.f_back
     return False
 
