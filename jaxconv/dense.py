@@ -64,15 +64,15 @@ def _dense_forward(precision: Any, x: Any, w: Any, b: Any) -> tuple[Array, Facto
     return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _dense_backward(precision: Any, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
-    x, w = kept.x, kept.w
+def _dense_backward(precision: Any, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = residuals.x, residuals.w
     leading = tuple(range(dy.ndim - 1))
     dx = dw = db = None
     if is_kept(w):
-        dx = _product(precision, dy, w, (dy.ndim - 1,), (1,), kept.x_sharding).astype(dy.dtype)
+        dx = _product(precision, dy, w, (dy.ndim - 1,), (1,), residuals.x_sharding).astype(dy.dtype)
     if is_kept(x):
-        dw = _product(precision, x, dy, leading, leading, kept.w_sharding).astype(dy.dtype)
-    if kept.biased:
+        dw = _product(precision, x, dy, leading, leading, residuals.w_sharding).astype(dy.dtype)
+    if residuals.biased:
         db = jnp.sum(dy, axis=leading, dtype=accumulator(dy.dtype)).astype(dy.dtype)
     return dx, dw, db
 

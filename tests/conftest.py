@@ -1,4 +1,4 @@
-"""What all tests share: float64, two host devices, and strict promotion of dtypes."""
+"""What all tests share: float64, two host devices, and strict promotion of dtypes and ranks."""
 
 import jax
 import pytest
@@ -6,6 +6,7 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(autouse=True, scope="module")

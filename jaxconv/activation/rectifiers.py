@@ -184,14 +184,14 @@ def _prelu_forward(x: Array, alpha: Array) -> tuple[Array, tuple[Array, Array]]:
     return y.astype(x.dtype), (x, alpha)
 
 
-def _prelu_backward(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-    x, alpha = saved
+def _prelu_backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    x, alpha = residuals
     dtype = accumulator(x.dtype)
     dy = dy.astype(dtype)
     dx = jnp.where(x > 0, dy, alpha.astype(dtype) * dy)
     shared = tuple(axis for axis, n in enumerate(alpha.shape) if n == 1)
-    dalpha = jnp.sum(jnp.where(x > 0, 0, x).astype(dtype) * dy, axis=shared, keepdims=True)
-    return dx.astype(x.dtype), dalpha.astype(alpha.dtype)
+    d_alpha = jnp.sum(jnp.where(x > 0, 0, x).astype(dtype) * dy, axis=shared, keepdims=True)
+    return dx.astype(x.dtype), d_alpha.astype(alpha.dtype)
 
 
 _prelu = Rule(_prelu_forward, _prelu_backward)

@@ -110,22 +110,24 @@ def _conv_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factor
     return y.astype(call.dtype or x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _conv_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
-    x, w = kept.x, kept.w
+def _conv_backward(call: ConvCall, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = residuals.x, residuals.w
     dx = dw = db = None
     if is_kept(w):
         kernel = rot180(w, call.layout) if call.flip_kernel else w
-        dx = input_gradient(call.bordered, kernel.astype(dy.dtype), dy, **call.how(kept.x_sharding))
+        dx = input_gradient(
+            call.bordered, kernel.astype(dy.dtype), dy, **call.how(residuals.x_sharding)
+        )
         if call.padding_mode != "zeros":
             dx = retract(dx, call.spec.padding, call.spatial_axes, call.padding_mode)
         dx = dx.astype(w.dtype)
     if is_kept(x):
         bordered = _with_border(call, x).astype(dy.dtype)
-        dw = kernel_gradient(call.bordered, bordered, dy, **call.how(kept.w_sharding))
+        dw = kernel_gradient(call.bordered, bordered, dy, **call.how(residuals.w_sharding))
         dw = dw.astype(x.dtype)
         if call.flip_kernel:
             dw = rot180(dw, call.layout)
-    if kept.biased:
+    if residuals.biased:
         db = over_positions(call, dy)
     return dx, dw, db
 

@@ -93,14 +93,14 @@ def _conv_transpose_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Arr
     return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _conv_transpose_backward(call: ConvCall, kept: Factors, dy: Array) -> tuple[Any, Any, Any]:
-    x, w = kept.x, kept.w
+def _conv_transpose_backward(call: ConvCall, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+    x, w = residuals.x, residuals.w
     dx = dw = db = None
     if is_kept(w):
-        dx = correlate(call.spec, dy, w, **call.how(kept.x_sharding)).astype(dy.dtype)
+        dx = correlate(call.spec, dy, w, **call.how(residuals.x_sharding)).astype(dy.dtype)
     if is_kept(x):
-        dw = kernel_gradient(call.spec, dy, x, **call.how(kept.w_sharding)).astype(dy.dtype)
-    if kept.biased:
+        dw = kernel_gradient(call.spec, dy, x, **call.how(residuals.w_sharding)).astype(dy.dtype)
+    if residuals.biased:
         db = over_positions(call, dy)
     return dx, dw, db
 

@@ -91,10 +91,12 @@ def widened(
     if not is_integer(labels):
         t = labels.astype(dtype)
         return scores, t, w, jnp.ones_like(t[..., :1])
-    t = one_hot(labels, scores.shape[-1], dtype)
     if ignore_index is None:
+        t = one_hot(labels, scores.shape[-1], dtype)
         return scores, t, w, jnp.ones_like(t[..., :1])
-    counts = (labels != ignore_index)[..., None]
+    counts = labels != ignore_index
+    t = one_hot(jnp.where(counts, labels, 0), scores.shape[-1], dtype)
+    counts = counts[..., None]
     scores = jnp.where(counts, scores, 0)  # not even a NaN counts
     return scores, jnp.where(counts, t, 0), w, counts.astype(dtype)
 
@@ -133,7 +135,15 @@ def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
     """1 for the label and 0 for other classes; NaN if the label is none of the classes."""
     label, valid = (array[..., None] for array in as_classes(labels, classes))
     t = (label == of_rank(jnp.arange(classes, dtype=label.dtype), label.ndim)).astype(dtype)
-    return jnp.where(valid, t, jnp.nan)
+    return t + nan_unless(valid, dtype)
+
+
+def nan_unless(valid: Array, dtype: Any) -> Array:
+    """0 where a label is valid, else NaN, to be added to a number.
+
+    It is computed as 0/1 or 0/0, so that `jax_debug_nans` finds a NaN only if there is one.
+    """
+    return 0 / valid.astype(dtype)
 
 
 def as_classes(labels: Array, classes: int) -> tuple[Array, Array]:

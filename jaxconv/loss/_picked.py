@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator
 from jaxconv._core.rule import Rule
-from jaxconv.loss._labels import as_classes
+from jaxconv.loss._labels import as_classes, nan_unless
 from jaxconv.loss._reduction import reduce_weighted, spread_weighted
 
 
@@ -26,7 +26,7 @@ def _picked_forward(
     log_total = jnp.log(jnp.sum(jnp.exp(wide - shift[..., None]), axis=-1))
     label, counts, valid = _read(ignore_index, z.shape[-1], labels)
     found = jnp.take_along_axis(wide, label[..., None], axis=-1, mode="clip")[..., 0]
-    each = jnp.where(valid, log_total - (found - shift), jnp.nan)
+    each = log_total - (found - shift) + nan_unless(valid, wide.dtype)
     each = jnp.where(counts, each, 0)  # not even a NaN counts
     y, weight = reduce_weighted(reduction, each, counts.astype(wide.dtype))
     return y.astype(z.dtype), (z, labels, shift, log_total, weight)
@@ -40,7 +40,7 @@ def _picked_backward(
     wide = z.astype(accumulator(z.dtype))
     label, counts, valid = _read(ignore_index, z.shape[-1], labels)
     d_each = spread_weighted(dy.astype(wide.dtype), weight)
-    d_each = jnp.where(valid, d_each, jnp.nan)[..., None]
+    d_each = (d_each + nan_unless(valid, wide.dtype))[..., None]
     p = jnp.exp(wide - shift[..., None] - log_total[..., None])
     at_label = label[..., None] == jnp.arange(z.shape[-1], dtype=label.dtype)
     dz = jnp.where(counts[..., None], d_each * (p - at_label.astype(p.dtype)), 0)
@@ -51,9 +51,9 @@ picked = Rule(_picked_forward, _picked_backward, static=2)
 
 
 def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array, Array, Array]:
-    """The labels, which of them count, and which are one of the classes."""
+    """The labels, which of them count, and which are one of the classes or do not count."""
     counts = (
         labels != ignore_index if ignore_index is not None else jnp.full_like(labels, True, bool)
     )
     label, valid = as_classes(labels, classes)
-    return label, counts, valid
+    return label, counts, valid | ~counts

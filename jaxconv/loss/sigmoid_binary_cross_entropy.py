@@ -16,6 +16,7 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.rule import Rule
+from jaxconv.loss._labels import nan_unless
 from jaxconv.loss._reduction import (
     broadcasts,
     check_same_shape,
@@ -243,7 +244,7 @@ def _widened(
     dtype = accumulator(z.dtype)
     t = labels.astype(dtype)
     if jnp.issubdtype(labels.dtype, jnp.integer):
-        t = jnp.where((labels == 0) | (labels == 1), t, jnp.nan)
+        t = t + nan_unless((labels == 0) | (labels == 1), t.dtype)
     w, p = (
         jnp.ones((), dtype) if f is None else of_rank(f.astype(dtype), z.ndim)
         for f in (weights, pos)
