@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv._core.arguments import Reduction, accumulator
+from jaxconv._core.arguments import Reduction, accumulator, of_rank
 from jaxconv._core.rule import Rule
 from jaxconv.loss._labels import as_classes, nan_unless
 from jaxconv.loss._reduction import reduce_weighted, spread_weighted
@@ -42,7 +42,8 @@ def _picked_backward(
     d_each = spread_weighted(dy.astype(wide.dtype), weight)
     d_each = (d_each + nan_unless(valid, wide.dtype))[..., None]
     p = jnp.exp(wide - shift[..., None] - log_total[..., None])
-    at_label = label[..., None] == jnp.arange(z.shape[-1], dtype=label.dtype)
+    classes = of_rank(jnp.arange(z.shape[-1], dtype=label.dtype), z.ndim)
+    at_label = label[..., None] == classes
     dz = jnp.where(counts[..., None], d_each * (p - at_label.astype(p.dtype)), 0)
     return dz.astype(z.dtype), None
 
