@@ -4,7 +4,6 @@ Every op here has a twin of the same name and signature in `jaxconv.reference`, 
 plain `lax` and differentiated by JAX. The two are held against each other by the tests.
 """
 
-from jaxconv._core.compiler import compiler_options
 from jaxconv.activation import (
     celu,
     elu,
@@ -33,6 +32,7 @@ from jaxconv.activation import (
     tanhshrink,
     threshold,
 )
+from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.dropout import drop_path, dropout

@@ -29,6 +29,14 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
 
     where the sums in dw and db run over all leading axes. Saved: x and w.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x, w, b = jnp.array([[1.0, 2.0]]), jnp.array([[1.0], [10.0]]), jnp.array([0.5])
+        >>> dense(x, w, b).tolist()
+        [[21.5]]
+        >>> jax.grad(lambda x: dense(x, w, b)[0, 0])(x).tolist()
+        [[1.0, 10.0]]
+
     Args:
         x: input, (…, in); no leading axis is needed.
         w: weights, (in, out).

@@ -34,6 +34,11 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
     Saved for the backward pass: the mask, one bit an element. To draw it again from the key
     would need no bit, and takes fifteen times as long on a CPU.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> dropout(jnp.ones(6), 0.5, jax.random.key(0)).tolist()
+        [0.0, 0.0, 2.0, 2.0, 0.0, 2.0]
+
     Args:
         x: input, any shape.
         rate: the probability to drop, a number in [0, 1] known while tracing. 0 gives x, 1
@@ -51,11 +56,6 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
         TypeError: x is no array of floats, rate no number, key no key, an axis no int.
         ValueError: rate outside [0, 1], several keys, or an axis that x does not have or that
             comes twice.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> dropout(jnp.ones(6), 0.5, jax.random.key(0)).tolist()
-        [0.0, 0.0, 2.0, 2.0, 0.0, 2.0]
 
     The derivation: docs/derivations/dropout.md.
     """
@@ -78,6 +78,11 @@ def drop_path(x: Array, rate: float, key: Array) -> Array:
     Stochastic depth: with `h + drop_path(block(h), rate, key)` some examples skip the block.
     It is `dropout` with all axes but the first broadcast, and all said there holds. Saved for
     the backward pass: one byte an example.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> drop_path(jnp.ones((4, 2)), 0.5, jax.random.key(0)).tolist()
+        [[0.0, 0.0], [0.0, 0.0], [2.0, 2.0], [2.0, 2.0]]
 
     Args:
         x: input, (N, …).
@@ -150,5 +155,5 @@ def _scaled(keep: float, x: Array, kept: Array) -> Array:
 def _as_rate(op: str, rate: Any) -> float:
     number = as_float(op, "rate", rate)
     if not 0 <= number <= 1:
-        raise ValueError(f"{op}: rate must be in [0, 1], but {rate!r} came")
+        raise ValueError(f"{op}: rate must be in [0, 1], but got {rate!r}")
     return number

@@ -50,6 +50,11 @@ def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float
     A border that copies gives its cotangent back to where it was copied from, a constant one
     to nobody, and a position that was cropped gets none. Nothing is saved for the backward pass.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pad(jnp.arange(4.0), [(2, -1)], mode="reflect").tolist()
+        [2.0, 1.0, 0.0, 1.0, 2.0]
+
     Args:
         x: input, any shape; floats or integers.
         widths: one (low, high) per axis; a negative width crops. A border may be wider than
@@ -65,11 +70,6 @@ def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float
         ValueError: not one pair per axis, more cropped than there is, nothing to copy from,
             or an unknown mode.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> pad(jnp.arange(4.0), [(2, -1)], mode="reflect").tolist()
-        [2.0, 1.0, 0.0, 1.0, 2.0]
-
     The derivation: docs/derivations/conv.md, section 6.
     """
     x = as_array("pad", "x", x)
@@ -79,15 +79,15 @@ def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float
     if not is_sequence(widths) or len(widths) != x.ndim:
         raise ValueError(
             f"pad: widths must be {x.ndim} (low, high) pairs, one per axis of x of shape"
-            f" {x.shape}, but {widths!r} came"
+            f" {x.shape}, but got {widths!r}"
         )
     pairs = []
     for axis, (n, pair) in enumerate(zip(x.shape, widths, strict=True)):
         if not is_sequence(pair) or len(pair) != 2:
-            raise ValueError(f"pad: widths[{axis}] must be a (low, high) pair, but {pair!r} came")
+            raise ValueError(f"pad: widths[{axis}] must be a (low, high) pair, but got {pair!r}")
         low, high = (as_int("pad", f"widths[{axis}]", width, -(2**31)) for width in pair)
         if n + low + high < 0:
-            raise ValueError(f"pad: widths[{axis}] crops {-low - high} of {n}, {pair!r} came")
+            raise ValueError(f"pad: widths[{axis}] crops {-low - high} of {n}, got {pair!r}")
         if mode != "constant" and n == 0 < max(low, high):
             raise ValueError(f"pad: mode {mode!r} has nothing to copy, x has shape {x.shape}")
         pairs.append((low, high))

@@ -3,7 +3,7 @@
 import os
 
 # Before jaxlib is loaded: XLA warns of every array of autodiff's that is larger than a piece of the
-# memory it was asked for (jaxconv/_core/compiler.py), hundreds of lines for a pool.
+# memory it was asked for (jaxconv/compiler.py), hundreds of lines for a pool.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from jaxconv.bench.cli import main

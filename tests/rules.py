@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv._core.compiler import is_taken
 from jaxconv.check.catalogue import Record, Sample
+from jaxconv.compiler import is_taken
 
 # Without optimization, in a third of the time: whether a rule is right does not hang on how fast it
 # runs. As users compile them the ops run in tests/test_precision.py. Not every JAX takes all.

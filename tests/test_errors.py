@@ -71,7 +71,7 @@ def not_arrays():
             for value in ([1.0, 2.0], 1.0, "x", None, list(range(100))):
                 if value is None and OPS[op][name].default is None:
                     continue
-                message = f"{name} must be an array, but {value!r:.40} came"
+                message = f"{name} must be an array, but got {value!r:.40}"
                 yield spoilt(type_error, op, message, **{name: value})
             message = f"{name} must be an array of numbers, but its dtype is key<fry>"
             yield spoilt(type_error, op, message, **{name: jax.random.key(0)})
@@ -119,7 +119,7 @@ def options():
         expected = ", ".join(map(repr, known))
         for op in having(name):
             for value in unknown:
-                message = f"{name} must be one of {expected}, but {value!r} came"
+                message = f"{name} must be one of {expected}, but got {value!r}"
                 yield spoilt(value_error, op, message, **{name: value})
 
 
@@ -130,7 +130,7 @@ def precisions():
             *("lowest", "", 3, ["high"], {}, ("high",) * 3, (None, "high")),
             *(("high", "lowest"), (("high", "high"), "high")),
         ):
-            message = f"{must} or a pair of them, but {value!r} came"
+            message = f"{must} or a pair of them, but got {value!r}"
             yield spoilt(value_error, op, message, precision=value)
 
 
@@ -147,25 +147,25 @@ def ints_per_dimension():
         for name in [n for n in ("stride", "dilation", "window") if n in OPS[op]]:
             spoil = functools.partial(spoilt, op=op)
             for value in (True, np.True_, 2.0, 1j, "2"):
-                message = f"{name} must be an int, but {value!r} came"
+                message = f"{name} must be an int, but got {value!r}"
                 yield spoil(type_error, message=message, **{name: value})
             if OPS[op][name].default is not None:
-                message = f"{name} must be an int, but None came"
+                message = f"{name} must be an int, but got None"
                 yield spoil(type_error, message=message, **{name: None})
             for value in (0, -1):
-                message = f"{name} must be at least 1, but {value} came"
+                message = f"{name} must be at least 1, but got {value}"
                 yield spoil(value_error, message=message, **{name: value})
             for value, error, message in (
-                ((2, 0), value_error, f"{name}[1] must be at least 1, but 0 came"),
-                ([-3, 2], value_error, f"{name}[0] must be at least 1, but -3 came"),
-                ((False, 2), type_error, f"{name}[0] must be an int, but False came"),
-                ((1, 2.0), type_error, f"{name}[1] must be an int, but 2.0 came"),
-                ((1, (1, 1)), type_error, f"{name}[1] must be an int, but (1, 1) came"),
+                ((2, 0), value_error, f"{name}[1] must be at least 1, but got 0"),
+                ([-3, 2], value_error, f"{name}[0] must be at least 1, but got -3"),
+                ((False, 2), type_error, f"{name}[0] must be an int, but got False"),
+                ((1, 2.0), type_error, f"{name}[1] must be an int, but got 2.0"),
+                ((1, (1, 1)), type_error, f"{name}[1] must be an int, but got (1, 1)"),
             ):
                 yield spoil(error, message=message, **{name: value})
             for value in ((), (2,), [2, 2, 2]):
                 must = f"{name} must be an int or 2 ints, one per spatial dimension"
-                message = f"{must}, but {tuple(value)} came"
+                message = f"{must}, but got {tuple(value)}"
                 yield spoil(value_error, message=message, **{name: value})
 
 
@@ -177,28 +177,28 @@ def paddings():
 
         for value in ("REFLECT", "", "SAME "):
             must = "padding must be one of 'SAME', 'SAME_LOWER', 'VALID', 'CAUSAL', ints or pairs"
-            yield call(value_error, f"{must}, but {value!r} came", value)
+            yield call(value_error, f"{must}, but got {value!r}", value)
         for value in ("CAUSAL", "causal"):
             message = "padding 'CAUSAL' needs 1 spatial dimension, but x has 2"
             yield call(value_error, message, value)
         for value in (True, 1.0, None, b"SAME"):
             must = "padding must be a name, an int, 2 ints or 2 (low, high) pairs"
-            message = f"{must}, one per spatial dimension, but {value!r} came"
+            message = f"{must}, one per spatial dimension, but got {value!r}"
             yield call(type_error, message, value)
-        yield call(value_error, f"padding must be at most {2**31 - 1}, but {2**62} came", 2**62)
-        yield call(value_error, "padding must be at least 0, but -1 came", -1)
-        yield call(value_error, "padding[1] must be at least 0, but -1 came", (1, -1))
-        yield call(value_error, "padding[1] must be at least 0, but -2 came", ((1, 1), (0, -2)))
-        yield call(type_error, "padding[1] must be an int, but 1.0 came", (1, 1.0))
-        yield call(type_error, "padding[0] must be an int, but True came", ((True, 1), 1))
-        yield call(type_error, "padding[0] must be an int, but 'SAME' came", ("SAME", 1))
+        yield call(value_error, f"padding must be at most {2**31 - 1}, but got {2**62}", 2**62)
+        yield call(value_error, "padding must be at least 0, but got -1", -1)
+        yield call(value_error, "padding[1] must be at least 0, but got -1", (1, -1))
+        yield call(value_error, "padding[1] must be at least 0, but got -2", ((1, 1), (0, -2)))
+        yield call(type_error, "padding[1] must be an int, but got 1.0", (1, 1.0))
+        yield call(type_error, "padding[0] must be an int, but got True", ((True, 1), 1))
+        yield call(type_error, "padding[0] must be an int, but got 'SAME'", ("SAME", 1))
         for value in ((), (1,), (1, 1, 1), [(1, 1)], ((1, 1), (1, 1), (1, 1))):
             must = "padding must be a name, an int, 2 ints or 2 (low, high) pairs"
-            message = f"{must}, one per spatial dimension, but {value!r} came"
+            message = f"{must}, one per spatial dimension, but got {value!r}"
             yield call(value_error, message, value)
         for entry in ((), (1,), [1, 1, 1]):
             must = "padding[1] must be an int or a (low, high) pair"
-            yield call(value_error, f"{must}, but {entry!r} came", (1, entry))
+            yield call(value_error, f"{must}, but got {entry!r}", (1, entry))
 
 
 def image_shapes():
@@ -234,17 +234,17 @@ def flags():
     for name in ("flip_kernel", "ceil_mode", "count_include_pad", "align_corners", "keepdims"):
         for op in having(name):
             for value in (1, "no", None):
-                message = f"{name} must be True or False, but {value!r} came"
+                message = f"{name} must be True or False, but got {value!r}"
                 yield spoilt(type_error, op, message, **{name: value})
 
 
 def numbers():
     for op in having("groups"):
         for value in (True, 2.0, "2", None):
-            message = f"groups must be an int, but {value!r} came"
+            message = f"groups must be an int, but got {value!r}"
             yield spoilt(type_error, op, message, groups=value)
         for value in (0, -1):
-            message = f"groups must be at least 1, but {value} came"
+            message = f"groups must be at least 1, but got {value}"
             yield spoilt(value_error, op, message, groups=value)
     for name in ("eps", "label_smoothing", "rate", "delta", "gamma", "margin", "negative_slope",
                  "lambd", "alpha", "beta", "k", "p", "divisor"):  # fmt: skip
@@ -252,20 +252,20 @@ def numbers():
             if name in float_arrays(op):
                 continue  # prelu's alpha
             for value in (True, "4", 4j, (2, 2)):
-                message = f"{name} must be a number, but {value!r} came"
+                message = f"{name} must be a number, but got {value!r}"
                 yield spoilt(type_error, op, message, **{name: value})
             for value in (float("nan"), float("inf"), 10**400):
-                message = f"{name} must be finite, but {value!r} came"
+                message = f"{name} must be finite, but got {value!r}"
                 yield spoilt(value_error, op, message, **{name: value})
     for op in having("ignore_index"):
         labels = np.zeros(3, int)
         scores = {n: np.zeros((3, 4)) for n in ("logits", "log_probs") if n in OPS[op]}
         call = functools.partial(dict, **scores, labels=labels)
         for value in (True, 1.0, "1"):
-            message = f"{op}: ignore_index must be an int, but {value!r} came"
+            message = f"{op}: ignore_index must be an int, but got {value!r}"
             yield type_error(message, **call(ignore_index=value))
         for limit, value in (("least 0", -1), ("most 255", 300)):
-            message = f"{op}: ignore_index must be at {limit}, but {value} came"
+            message = f"{op}: ignore_index must be at {limit}, but got {value}"
             small = labels.astype("uint8")
             yield value_error(message, **call(ignore_index=value, labels=small))
 
@@ -335,7 +335,7 @@ def test_a_traced_number_is_no_int(name):
     x, w = np.zeros((1, 5, 5, 4)), np.zeros((3, 3, 4, 2))
     with pytest.raises(TypeError) as caught:
         jax.jit(lambda value: jaxconv.conv(x, w, **{name: value}))(1)
-    message = rf"conv: {name} must be .*an int.*, but \S*Tracer\S* came"
+    message = rf"conv: {name} must be .*an int.*, but got \S*Tracer\S*"
     assert re.fullmatch(message, str(caught.value))
 
 

@@ -2,7 +2,7 @@
 
 Every check happens on shapes, dtypes and Python values, so it costs nothing at
 run time: under `jax.jit` it runs once, while tracing. A message names the op, the
-argument, what came and what was expected.
+argument, what was expected and what was got.
 """
 
 import math
@@ -31,10 +31,10 @@ Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
 def as_array(op: str, name: str, value: Any) -> Array:
-    """The array of numbers that came as argument `name`; lists and Python's scalars are refused."""
+    """Return the argument `name` as an array of numbers; lists and Python's scalars raise."""
     known = isinstance(value, (jax.Array, np.ndarray, np.generic))
     if not known or isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{op}: {name} must be an array, but {value!r:.40} came")
+        raise TypeError(f"{op}: {name} must be an array, but got {value!r:.40}")
     if not (jnp.issubdtype(value.dtype, np.number) or value.dtype == bool):
         raise TypeError(f"{op}: {name} must be an array of numbers, but its dtype is {value.dtype}")
     return jnp.asarray(value)
@@ -44,14 +44,14 @@ def as_key(op: str, name: str, value: Any) -> Array:
     """One key for random numbers, typed; `jax.random.PRNGKey` gives raw ones, of uint32."""
     must = f"{op}: {name} must be a key of jax.random.key or jax.random.PRNGKey"
     if not isinstance(value, (jax.Array, np.ndarray)):
-        raise TypeError(f"{must}, but {value!r:.40} came")
+        raise TypeError(f"{must}, but got {value!r:.40}")
     key = jnp.asarray(value)
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         one: tuple[int, ...] = ()
     elif key.dtype == np.uint32:
         one = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
     else:
-        raise TypeError(f"{must}, but an array of {key.dtype} came")
+        raise TypeError(f"{must}, but got an array of {key.dtype}")
     if key.shape != one:
         raise ValueError(
             f"{op}: {name} must be one key, of shape {one}, but its shape is {key.shape}"
@@ -128,28 +128,28 @@ def check_option(op: str, name: str, value: object, options: Any) -> None:
     """Raise unless `value` is one of the strings of the `Literal` type `options`."""
     if not isinstance(value, str) or value not in get_args(options):
         expected = ", ".join(map(repr, get_args(options)))
-        raise ValueError(f"{op}: {name} must be one of {expected}, but {value!r} came")
+        raise ValueError(f"{op}: {name} must be one of {expected}, but got {value!r}")
 
 
 def as_bool(op: str, name: str, value: object) -> bool:
     """True or False, and nothing that merely counts as one."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{op}: {name} must be True or False, but {value!r} came")
+        raise TypeError(f"{op}: {name} must be True or False, but got {value!r}")
     return bool(value)
 
 
 def as_float(op: str, name: str, value: Any, minimum: float = -math.inf) -> float:
     """A finite number of Python or numpy, known while tracing; at least `minimum`."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
-        raise TypeError(f"{op}: {name} must be a number, but {value!r} came")
+        raise TypeError(f"{op}: {name} must be a number, but got {value!r}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{op}: {name} must be finite, but {value!r} came")
+        raise ValueError(f"{op}: {name} must be finite, but got {value!r}")
     if number < minimum:
-        raise ValueError(f"{op}: {name} must be at least {minimum:g}, but {value!r} came")
+        raise ValueError(f"{op}: {name} must be at least {minimum:g}, but got {value!r}")
     return number
 
 
@@ -160,11 +160,11 @@ def as_int(op: str, name: str, value: object, minimum: int, maximum: int = 2**31
     except TypeError:
         integer = None
     if integer is None or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{op}: {name} must be an int, but {value!r} came")
+        raise TypeError(f"{op}: {name} must be an int, but got {value!r}")
     if integer < minimum:
-        raise ValueError(f"{op}: {name} must be at least {minimum}, but {value!r} came")
+        raise ValueError(f"{op}: {name} must be at least {minimum}, but got {value!r}")
     if integer > maximum:
-        raise ValueError(f"{op}: {name} must be at most {maximum}, but {value!r} came")
+        raise ValueError(f"{op}: {name} must be at most {maximum}, but got {value!r}")
     return integer
 
 
@@ -182,7 +182,7 @@ def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tu
     if len(value) != dims:
         raise ValueError(
             f"{op}: {name} must be an int or {dims} ints, one per spatial dimension,"
-            f" but {tuple(value)!r} came"
+            f" but got {tuple(value)!r}"
         )
     return tuple(as_int(op, f"{name}[{d}]", v, minimum) for d, v in enumerate(value))
 
@@ -196,7 +196,7 @@ def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[
         several = "one or several" if minimum else "any"
         raise ValueError(
             f"{op}: {name} must be {several} different axes of x of shape {x.shape},"
-            f" but {axes!r} came"
+            f" but got {axes!r}"
         )
     return tuple(sorted(found))
 
@@ -219,7 +219,7 @@ def as_precision(op: str, value: Any) -> Any:
     if None in precisions:
         raise ValueError(
             f"{op}: precision must be None, 'default', 'high', 'highest', a jax.lax.Precision"
-            f" or a pair of them, but {value!r} came"
+            f" or a pair of them, but got {value!r}"
         )
     return precisions if pair else precisions[0]
 

@@ -26,7 +26,7 @@ def count(least: int) -> Callable[[str], int]:
         except ValueError:
             number = least - 1
         if number < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, but {text!r} came")
+            raise argparse.ArgumentTypeError(f"must be {least} or more, but got {text!r}")
         return number
 
     return parse

@@ -178,13 +178,14 @@ def transposed_call(
     for axis in range(dims):
         if extra[axis] >= max(s[axis], d[axis]):
             raise ValueError(
-                f"{op}: output_padding must be less than stride or dilation, but {extra[axis]}"
-                f" came with stride {s[axis]} and dilation {d[axis]} in spatial dimension {axis}"
+                f"{op}: output_padding must be less than stride or dilation, but got"
+                f" {extra[axis]} with stride {s[axis]} and dilation {d[axis]} in spatial"
+                f" dimension {axis}"
             )
     same = isinstance(padding, str) and padding.upper() in ("SAME", "SAME_LOWER")
     if same and any(extra):
         raise ValueError(
-            f"{op}: output_padding must be 0 with padding {padding!r}, but {extra} came"
+            f"{op}: output_padding must be 0 with padding {padding!r}, but got {extra}"
         )
     stretched = tuple(n * step for n, step in zip(positions, s, strict=True))
     pairs = resolve_padding(op, padding, stretched, window, s, d)

@@ -220,7 +220,7 @@ def resolve_padding(
             entry = (entry, entry)
         if len(entry) != 2:
             raise ValueError(
-                f"{op}: padding[{axis}] must be an int or a (low, high) pair, but {entry!r} came"
+                f"{op}: padding[{axis}] must be an int or a (low, high) pair, but got {entry!r}"
             )
         low, high = (as_int(op, f"padding[{axis}]", e, 0) for e in entry)
         pairs.append((low, high))
@@ -230,7 +230,7 @@ def resolve_padding(
 def _padding_forms(op: str, dims: int, padding: object) -> str:
     return (
         f"{op}: padding must be a name, an int, {dims} ints or {dims} (low, high) pairs,"
-        f" one per spatial dimension, but {padding!r} came"
+        f" one per spatial dimension, but got {padding!r}"
     )
 
 
@@ -242,7 +242,7 @@ def named_padding(
     if kind not in PADDING_NAMES:
         expected = ", ".join(map(repr, PADDING_NAMES))
         raise ValueError(
-            f"{op}: padding must be one of {expected}, ints or pairs, but {name!r} came"
+            f"{op}: padding must be one of {expected}, ints or pairs, but got {name!r}"
         )
     if kind == "CAUSAL" and len(size) != 1:
         raise ValueError(f"{op}: padding 'CAUSAL' needs 1 spatial dimension, but x has {len(size)}")

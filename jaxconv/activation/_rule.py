@@ -72,7 +72,7 @@ def _wide(x: Array) -> Array:
 
 
 def as_floats(op: str, x: Any) -> Array:
-    """The array of floats that came as x."""
+    """Return x as an array of floats, or raise."""
     x = as_array(op, "x", x)
     check_floating(op, x=x)
     return x

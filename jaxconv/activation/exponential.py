@@ -19,6 +19,14 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded; if α is
     negative x too, since y then falls and rises).
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(elu(x).round(4))
+        [-0.6321  0.      2.    ]
+        >>> print(jax.vmap(jax.grad(elu))(x).round(4))
+        [0.36789998 1.         1.        ]
+
     Args:
         x: input, any shape, floats.
         alpha: α; y goes to −α.
@@ -62,6 +70,14 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
     since exp(x/α) = y/α + 1.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(celu(x).round(4))
+        [-0.6321  0.      2.    ]
+        >>> print(jax.vmap(jax.grad(celu))(x).round(4))
+        [0.36789998 1.         1.        ]
+
     Args:
         x: input, any shape, floats.
         alpha: α, not 0; y goes to −α.
@@ -77,7 +93,7 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
     """
     x, number = as_floats("celu", x), as_float("celu", "alpha", alpha)
     if number == 0:
-        raise ValueError(f"celu: alpha must not be 0, but {alpha!r} came")
+        raise ValueError(f"celu: alpha must not be 0, but got {alpha!r}")
     return _celu(x, number)
 
 
@@ -107,6 +123,14 @@ def selu(x: Array) -> Array:
     With these λ and α a standard normal x gives a y of mean 0 and variance 1.
     At the kink x = 0 the derivative is taken to be λ·α, as in `jax.nn.selu` and PyTorch.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(selu(x).round(4))
+        [-1.1113  0.      2.1014]
+        >>> print(jax.vmap(jax.grad(selu))(x).round(4))
+        [0.6468    1.7580999 1.0507   ]
 
     Args:
         x: input, any shape, floats.
@@ -143,6 +167,11 @@ def softplus(x: Array) -> Array:
     since exp(y) = 1 + exp(x), so 1 − exp(−y) = exp(x)/(1 + exp(x)), the sigmoid of x.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softplus(jnp.array([-1e4, 0.0, 1e4])).tolist()  # log 2 in the middle
+        [0.0, 0.6931471824645996, 10000.0]
+
     Args:
         x: input, any shape, floats.
 
@@ -152,11 +181,6 @@ def softplus(x: Array) -> Array:
 
     Raises:
         TypeError: x is no array of floats.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> softplus(jnp.array([-1e4, 0.0, 1e4])).tolist()  # log 2 in the middle
-        [0.0, 0.6931471824645996, 10000.0]
 
     The derivation: docs/derivations/activation.md.
     """
@@ -182,6 +206,14 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
     Saved for the backward pass: x.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(squareplus(x).round(4))
+        [0.618     1.        2.4141998]
+        >>> print(jax.vmap(jax.grad(squareplus))(x).round(4))
+        [0.2764     0.5        0.85359997]
+
     Args:
         x: input, any shape, floats.
         b: roundness, positive; y(0) = ½·√b, and b → 0 is relu.
@@ -198,7 +230,7 @@ def squareplus(x: Array, b: float = 4) -> Array:
     """
     x, number = as_floats("squareplus", x), as_float("squareplus", "b", b)
     if number <= 0:
-        raise ValueError(f"squareplus: b must be positive, but {b!r} came")
+        raise ValueError(f"squareplus: b must be positive, but got {b!r}")
     return _squareplus(x, number)
 
 

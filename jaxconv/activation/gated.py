@@ -19,6 +19,14 @@ def silu(x: Array) -> Array:
 
     Saved for the backward pass: x, since y falls before it rises.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(silu(x).round(4))
+        [-0.2689     0.         1.7615999]
+        >>> print(jax.vmap(jax.grad(silu))(x).round(4))
+        [0.07229999 0.5        1.0907999 ]
+
     Args:
         x: input, any shape, floats.
 
@@ -62,6 +70,14 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         dx = dy · (σ(v) + x·v′·σ(v)·(1 − σ(v)))
 
     Saved for the backward pass: x, since y falls before it rises.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(gelu(x).round(4))
+        [-0.15879999  0.          1.9546    ]
+        >>> print(jax.vmap(jax.grad(gelu))(x).round(4))
+        [-0.083   0.5     1.0861]
 
     Args:
         x: input, any shape, floats.
@@ -129,6 +145,14 @@ def mish(x: Array) -> Array:
 
     Saved for the backward pass: x, since y falls before it rises.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(mish(x).round(4))
+        [-0.30339998  0.          1.944     ]
+        >>> print(jax.vmap(jax.grad(mish))(x).round(4))
+        [0.0592     0.59999996 1.0692999 ]
+
     Args:
         x: input, any shape, floats.
 
@@ -180,6 +204,11 @@ def glu(x: Array, axis: int = -1) -> Array:
 
     Saved for the backward pass: x.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> glu(jnp.array([3.0, 4.0, 0.0, 1e4])).tolist()
+        [1.5, 4.0]
+
     Args:
         x: input, floats, of even size along the axis.
         axis: the axis that holds a and then b.
@@ -190,11 +219,6 @@ def glu(x: Array, axis: int = -1) -> Array:
     Raises:
         TypeError: x is no array of floats, or axis no int.
         ValueError: x has no such axis, or it is of odd size.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> glu(jnp.array([3.0, 4.0, 0.0, 1e4])).tolist()
-        [1.5, 4.0]
 
     The derivation: docs/derivations/activation.md.
     """

@@ -15,6 +15,14 @@ def hard_sigmoid(x: Array) -> Array:
     At the kinks x = ±3 the derivative is taken to be 0, as in `jax.nn.hard_sigmoid` and PyTorch.
     Saved for the backward pass: y.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(hard_sigmoid(x).round(4))
+        [0.3333 0.5    0.8333]
+        >>> print(jax.vmap(jax.grad(hard_sigmoid))(x).round(4))
+        [0.16669999 0.16669999 0.16669999]
+
     Args:
         x: input, any shape, floats.
 
@@ -51,6 +59,14 @@ def hard_silu(x: Array) -> Array:
     At the kink x = −3 the derivative is taken to be 0, and 1 at 3, as in `jax.nn.hard_silu` and
     PyTorch. Saved for the backward pass: x, since y falls before it rises.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(hard_silu(x).round(4))
+        [-0.3333  0.      1.6667]
+        >>> print(jax.vmap(jax.grad(hard_silu))(x).round(4))
+        [0.16669999 0.5        1.1667    ]
+
     Args:
         x: input, any shape, floats.
 
@@ -86,6 +102,14 @@ def hard_tanh(x: Array) -> Array:
 
     At the kinks x = ±1 the derivative is taken to be 1, as in `jax.nn.hard_tanh`; PyTorch takes 0.
     Saved for the backward pass: one byte an element. (y = 1 does not tell x = 1 from x > 1.)
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-2.0, 0.5, 2.0])
+        >>> print(hard_tanh(x).round(4))
+        [-1.   0.5  1. ]
+        >>> print(jax.vmap(jax.grad(hard_tanh))(x).round(4))
+        [0. 1. 0.]
 
     Args:
         x: input, any shape, floats.

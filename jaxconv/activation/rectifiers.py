@@ -25,6 +25,14 @@ def relu(x: Array) -> Array:
     Saved for the backward pass: y and not x. A conv or dense layer that comes next saves
     y as its input, so the two share one array.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(relu(x).round(4))
+        [0. 0. 2.]
+        >>> print(jax.vmap(jax.grad(relu))(x).round(4))
+        [0. 0. 1.]
+
     Args:
         x: input, any shape; floats or integers.
 
@@ -62,6 +70,14 @@ def relu6(x: Array) -> Array:
     At the kinks 0 and 6 the derivative is taken to be 0, as in `jax.nn.relu6` and PyTorch.
     Saved for the backward pass: y.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 3.0, 8.0])
+        >>> print(relu6(x).round(4))
+        [0. 3. 6.]
+        >>> print(jax.vmap(jax.grad(relu6))(x).round(4))
+        [0. 1. 0.]
+
     Args:
         x: input, any shape, floats.
 
@@ -98,6 +114,11 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     At the kink x = 0 the derivative is taken to be 1, as in `jax.nn.leaky_relu`; PyTorch takes s.
     Saved for the backward pass: one byte an element. (y has the sign of x only if s > 0.)
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> leaky_relu(jnp.array([-2.0, 3.0]), 0.5).tolist()
+        [-1.0, 3.0]
+
     Args:
         x: input, any shape, floats.
         negative_slope: s, any finite number.
@@ -108,11 +129,6 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     Raises:
         TypeError: x is no array of floats, or negative_slope no number.
         ValueError: negative_slope is not finite.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> leaky_relu(jnp.array([-2.0, 3.0]), 0.5).tolist()
-        [-1.0, 3.0]
 
     The derivation: docs/derivations/activation.md.
     """
@@ -145,6 +161,12 @@ def prelu(x: Array, alpha: Array) -> Array:
 
     At the kink x = 0 the derivative is taken to be α, as in PyTorch.
     Saved for the backward pass: x and α.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x, alpha = jnp.array([-2.0, 3.0]), jnp.array([0.25, 0.5])
+        >>> prelu(x, alpha).tolist()
+        [-0.5, 3.0]
 
     Args:
         x: input, any shape, floats.

@@ -16,6 +16,11 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
     At the kinks x = ±λ the derivative is taken to be 0, as in PyTorch.
     Saved for the backward pass: y.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softshrink(jnp.array([-2.0, 0.25, 3.0])).tolist()
+        [-1.5, 0.0, 2.5]
+
     Args:
         x: input, any shape, floats.
         lambd: λ, at least 0.
@@ -26,11 +31,6 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
     Raises:
         TypeError: x is no array of floats, or lambd no number.
         ValueError: lambd is negative or not finite.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> softshrink(jnp.array([-2.0, 0.25, 3.0])).tolist()
-        [-1.5, 0.0, 2.5]
 
     The derivation: docs/derivations/activation.md.
     """
@@ -56,6 +56,14 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Array:
 
     y jumps at x = ±λ, and the jump has no derivative; there it is taken to be 0, as in PyTorch.
     Saved for the backward pass: y.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.25, 2.0])
+        >>> print(hardshrink(x).round(4))
+        [-1.  0.  2.]
+        >>> print(jax.vmap(jax.grad(hardshrink))(x).round(4))
+        [1. 0. 1.]
 
     Args:
         x: input, any shape, floats.
@@ -92,6 +100,14 @@ def tanhshrink(x: Array) -> Array:
 
     Saved for the backward pass: x.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(tanhshrink(x).round(4))
+        [-0.2384  0.      1.036 ]
+        >>> print(jax.vmap(jax.grad(tanhshrink))(x).round(4))
+        [0.58       0.         0.92929995]
+
     Args:
         x: input, any shape, floats.
 
@@ -126,6 +142,11 @@ def threshold(x: Array, threshold: float, value: float) -> Array:
     At x = threshold, a kink or a jump, the derivative is taken to be 0, as in PyTorch.
     Saved for the backward pass: one byte an element.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> threshold(jnp.array([0.5, 1.5]), 1.0, -7.0).tolist()
+        [-7.0, 1.5]
+
     Args:
         x: input, any shape, floats.
         threshold: x has to be above it.
@@ -137,11 +158,6 @@ def threshold(x: Array, threshold: float, value: float) -> Array:
     Raises:
         TypeError: x is no array of floats, threshold or value no number.
         ValueError: threshold or value is not finite.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> threshold(jnp.array([0.5, 1.5]), 1.0, -7.0).tolist()
-        [-7.0, 1.5]
 
     The derivation: docs/derivations/activation.md.
     """
@@ -170,5 +186,5 @@ _threshold = from_mask(_threshold_value, _threshold_replaced, _threshold_backwar
 def _as_width(op: str, lambd: float) -> float:
     width = as_float(op, "lambd", lambd)
     if width < 0:
-        raise ValueError(f"{op}: lambd must be at least 0, but {lambd!r} came")
+        raise ValueError(f"{op}: lambd must be at least 0, but got {lambd!r}")
     return width

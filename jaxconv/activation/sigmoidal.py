@@ -15,6 +15,14 @@ def sigmoid(x: Array) -> Array:
 
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(sigmoid(x).round(4))
+        [0.2689     0.5        0.88079995]
+        >>> print(jax.vmap(jax.grad(sigmoid))(x).round(4))
+        [0.19659999 0.25       0.105     ]
+
     Args:
         x: input, any shape, floats.
 
@@ -49,6 +57,14 @@ def log_sigmoid(x: Array) -> Array:
     since exp(y) is the sigmoid of x.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(log_sigmoid(x).round(4))
+        [-1.3133 -0.6931 -0.1269]
+        >>> print(jax.vmap(jax.grad(log_sigmoid))(x).round(4))
+        [0.73109996 0.5        0.1192    ]
+
     Args:
         x: input, any shape, floats.
 
@@ -82,6 +98,14 @@ def tanh(x: Array) -> Array:
 
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(tanh(x).round(4))
+        [-0.76159996  0.          0.964     ]
+        >>> print(jax.vmap(jax.grad(tanh))(x).round(4))
+        [0.42   1.     0.0707]
+
     Args:
         x: input, any shape, floats.
 
@@ -114,6 +138,14 @@ def soft_sign(x: Array) -> Array:
         dx = dy / (|x| + 1)²
 
     Saved for the backward pass: x. (The derivative is (1 − |y|)² too, with fewer digits.)
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.array([-1.0, 0.0, 2.0])
+        >>> print(soft_sign(x).round(4))
+        [-0.5     0.      0.6667]
+        >>> print(jax.vmap(jax.grad(soft_sign))(x).round(4))
+        [0.25   1.     0.1111]
 
     Args:
         x: input, any shape, floats.

@@ -18,6 +18,11 @@ def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
     since ∂y_j/∂x_c = y_j·([j = c] − y_c).
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> softmax(jnp.array([1e4, 1e4, -jnp.inf])).tolist()
+        [0.5, 0.5, 0.0]
+
     Args:
         x: input, floats, with at least one axis.
         axis: along which the sum goes; several are summed over together.
@@ -30,11 +35,6 @@ def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
     Raises:
         TypeError: x is no array of floats, or axis neither an int nor ints.
         ValueError: x has no such axis, or an axis is named twice.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> softmax(jnp.array([1e4, 1e4, -jnp.inf])).tolist()
-        [0.5, 0.5, 0.0]
 
     The derivation: docs/derivations/activation.md.
     """
@@ -62,6 +62,11 @@ def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
 
     since exp(y) is the softmax of x.
     Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(log_softmax(jnp.array([0.0, jnp.log(3.0)])).round(4))
+        [-1.3863 -0.2877]
 
     Args:
         x: input, floats, with at least one axis.

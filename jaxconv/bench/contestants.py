@@ -18,10 +18,10 @@ import jax
 
 import jaxconv
 import jaxconv.reference
-from jaxconv._core.compiler import largest_array
 from jaxconv.bench import pytorch
 from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.subject import Program, Subject
+from jaxconv.compiler import largest_array
 
 AGAIN = "autodiff again"
 PYTORCH = "PyTorch"

@@ -103,7 +103,7 @@ def _dtypes(text: str) -> tuple[str, ...]:
     for name in text.split(","):
         if name not in FLOATS:
             raise argparse.ArgumentTypeError(
-                f"must be of {', '.join(FLOATS)}, with commas, but {text!r} came"
+                f"must be of {', '.join(FLOATS)}, with commas, but got {text!r}"
             )
     return tuple(dict.fromkeys(text.split(",")))
 

@@ -17,14 +17,14 @@ def check_usage(
     """Raise `TypeError` or `ValueError` for what cannot be meant."""
     for what, function in (("rule", rule), ("reference", reference)):
         if not callable(function) and not (what == "reference" and function is None):
-            raise TypeError(f"check_rule: {what} must be callable, but {function!r:.60} came")
+            raise TypeError(f"check_rule: {what} must be callable, but got {function!r:.60}")
     if not isinstance(args, (tuple, list)):
-        raise TypeError(f"check_rule: args must be a tuple or a list, but {args!r:.60} came")
+        raise TypeError(f"check_rule: args must be a tuple or a list, but got {args!r:.60}")
     if not any(is_float(leaf) for leaf in jax.tree.leaves(tuple(args))):
         raise ValueError("check_rule: args hold no floating-point array, nothing to differentiate")
     if not isinstance(cotangents, int) or cotangents < 1:
         raise ValueError(
-            f"check_rule: cotangents must be an int of 1 or more, but {cotangents!r} came"
+            f"check_rule: cotangents must be an int of 1 or more, but got {cotangents!r}"
         )
     known = (*TRANSFORMS, *ON_REQUEST)
     expected = ", ".join(map(repr, known))
@@ -35,10 +35,10 @@ def check_usage(
 def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
     # A string is a sequence, too: of its letters, none of which was meant.
     if isinstance(given, str) or not isinstance(given, Sequence):
-        raise TypeError(f"check_rule: {what} must be a tuple or a list, but {given!r:.60} came")
+        raise TypeError(f"check_rule: {what} must be a tuple or a list, but got {given!r:.60}")
     for one in given:
         if not meant(one):
-            raise ValueError(f"check_rule: {what} must be {expected}, but {one!r:.60} came")
+            raise ValueError(f"check_rule: {what} must be {expected}, but got {one!r:.60}")
 
 
 def _is_dtype(dtype: Any) -> bool:

@@ -84,12 +84,6 @@ class Plan:
 def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | None = None) -> Plan:
     """The forms that a convolution and its gradients take.
 
-    Args:
-        spec: the convolution.
-        batch: how many examples; in `jax.export` it may be a symbol.
-        dtype: of its arrays.
-        platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
-
     Example:
         >>> from jaxconv.contraction import ConvSpec, plan
         >>> spec = ConvSpec(size=(32, 32), window=(3, 3), stride=(1, 1), dilation=(1, 1),
@@ -97,6 +91,12 @@ def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | Non
         ...     channels_out=64)
         >>> plan(spec, 32, platform="cpu").y.form.name
         'depthwise'
+
+    Args:
+        spec: the convolution.
+        batch: how many examples; in `jax.export` it may be a symbol.
+        dtype: of its arrays.
+        platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
     """
     where = platform or jax.default_backend()
     where = "cuda" if where == "gpu" else where

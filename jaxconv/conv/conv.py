@@ -51,6 +51,12 @@ def conv(
     from it (`jaxconv.padding`); with `flip_kernel`, w is replaced by rot180(w), so dw is
     turned back by 180° as well. Saved for the backward pass: x and w, nothing computed.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.ones((1, 5, 5, 3)); w = jnp.ones((3, 3, 3, 2))
+        >>> conv(x, w, padding="VALID").shape
+        (1, 3, 3, 2)
+
     Args:
         x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
         w: kernel, (*window, C_in/groups, C_out).
@@ -75,12 +81,6 @@ def conv(
     Raises:
         TypeError: an argument is no array, not floating-point, or of another dtype than x.
         ValueError: shapes that do not fit, an unknown option, or a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> x = jnp.ones((1, 5, 5, 3)); w = jnp.ones((3, 3, 3, 2))
-        >>> conv(x, w, padding="VALID").shape
-        (1, 3, 3, 2)
 
     The derivation, step by step: docs/derivations/conv.md. It follows Dumoulin & Visin,
     "A guide to convolution arithmetic for deep learning" (arXiv:1603.07285).

@@ -61,6 +61,12 @@ def conv_general_dilated(
     groups, because a sum does not care whether its terms lie side by side in the batch or in the
     channels. Saved for the backward pass: x and w.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> lhs, rhs = jnp.ones((1, 3, 5, 5)), jnp.ones((2, 3, 3, 3))
+        >>> conv_general_dilated(lhs, rhs, window_strides=(1, 1), padding="VALID").shape
+        (1, 2, 3, 3)
+
     Args:
         lhs: x, images, with any number of spatial dimensions, none included.
         rhs: w, kernels.
@@ -155,7 +161,7 @@ def _axes(lhs: Array, rhs: Array, numbers: Any) -> tuple[tuple[int, ...], ...]:
         raise ValueError(
             f"{_OP}: dimension_numbers must be None, a ConvDimensionNumbers or three strings like"
             f" ('NHWC', 'HWIO', 'NHWC') with a letter for each of {lhs.ndim} axes,"
-            f" but {numbers!r} came"
+            f" but got {numbers!r}"
         ) from error
     return tuple(specs.lhs_spec), tuple(specs.rhs_spec), tuple(specs.out_spec)
 
@@ -168,7 +174,7 @@ def _output_dtype(dtype: Any, preferred: Any) -> Any:
         preferred not in FLOATS or jnp.finfo(preferred).bits <= jnp.finfo(dtype).bits
     ):
         raise TypeError(
-            f"{_OP}: preferred_element_type must be {dtype} or a wider float, but {preferred} came"
+            f"{_OP}: preferred_element_type must be {dtype} or a wider float, but got {preferred}"
         )
     return preferred
 
@@ -182,7 +188,7 @@ def _groups(
     if groups > 1 and parts > 1:
         raise ValueError(
             f"{_OP}: feature_group_count or batch_group_count must be 1,"
-            f" but {groups} and {parts} came"
+            f" but got {groups} and {parts}"
         )
     batch, channels = x.shape[0], x.shape[channel_axis]
     if channels != c_in * groups:
@@ -212,20 +218,18 @@ def _padding(padding: Any, input_dilation: Ints, *windows: Ints) -> Any:
         if set(input_dilation) - {1}:
             raise ValueError(
                 f"{_OP}: padding must be (low, high) pairs where lhs_dilation is not 1,"
-                f" but {padding!r} came"
+                f" but got {padding!r}"
             )
         return named_padding(_OP, padding, *windows)
     if not is_sequence(padding) or len(padding) != len(input_dilation):
         raise ValueError(
             f"{_OP}: padding must be a name or {len(input_dilation)} (low, high) pairs, one per"
-            f" spatial dimension, but {padding!r} came"
+            f" spatial dimension, but got {padding!r}"
         )
     pairs = []
     for axis, pair in enumerate(padding):
         if not is_sequence(pair) or len(pair) != 2:
-            raise ValueError(
-                f"{_OP}: padding[{axis}] must be a (low, high) pair, but {pair!r} came"
-            )
+            raise ValueError(f"{_OP}: padding[{axis}] must be a (low, high) pair, but got {pair!r}")
         low, high = (as_int(_OP, f"padding[{axis}]", v, -(2**31) + 1) for v in pair)
         pairs.append((low, high))
     return tuple(pairs)

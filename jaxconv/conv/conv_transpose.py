@@ -40,6 +40,12 @@ def conv_transpose(
     which are that conv's forward pass and its kernel gradient, with x and dy in each other's
     place: the same three contractions, no new mathematics. Saved for the backward pass: x and w.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.ones((1, 4, 4, 8)); w = jnp.ones((3, 3, 2, 8))
+        >>> conv_transpose(x, w, stride=2).shape
+        (1, 8, 8, 2)
+
     Args:
         x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
         w: kernel in the layout of that conv, (*window, C_out/groups, C_in).
@@ -61,12 +67,6 @@ def conv_transpose(
     Raises:
         TypeError: an argument is no array, not floating-point, or of another dtype than x.
         ValueError: shapes that do not fit, an unknown option, or a padding that leaves nothing.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> x = jnp.ones((1, 4, 4, 8)); w = jnp.ones((3, 3, 2, 8))
-        >>> conv_transpose(x, w, stride=2).shape
-        (1, 8, 8, 2)
 
     The derivation: docs/derivations/conv.md, section 8.
     """

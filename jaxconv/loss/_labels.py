@@ -11,14 +11,14 @@ from jaxconv.loss._reduction import broadcasts, sum_to
 
 
 def as_labels(op: str, name: str, value: Any) -> Array:
-    """The labels that came as argument `name`, none of them wrapped around.
+    """Return the argument `name` as an array of labels, none of them wrapped around.
 
     Without 64-bit mode JAX would take 2³² + 1 modulo 2³², a label in range. Here it stays out
     of range.
     """
     labels = as_array(op, name, value)
-    came = value.dtype
-    if came != labels.dtype and jnp.issubdtype(came, jnp.integer):
+    given = value.dtype
+    if given != labels.dtype and jnp.issubdtype(given, jnp.integer):
         held = np.iinfo(labels.dtype)
         labels = jnp.asarray(np.clip(value, held.min, held.max))
     return labels

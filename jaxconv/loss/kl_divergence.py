@@ -26,6 +26,13 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
     and optax), and t has no gradient there: its slope is −∞ (PyTorch and optax: NaN).
     Saved for the backward pass: x and t.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> t = jnp.array([0.5, 0.5, 0.0])
+        >>> x = jnp.log(jnp.array([0.25, 0.25, 0.5]))
+        >>> float(kl_divergence(x, t, reduction="sum"))  # log 2
+        0.6931471824645996
+
     Args:
         prediction: x, any shape, logarithms of probabilities.
         target: t, in the shape and dtype of x, probabilities: nothing is broadcast.
@@ -38,13 +45,6 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
     Raises:
         TypeError: no arrays of floats, or two dtypes.
         ValueError: two shapes, or an unknown reduction.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> t = jnp.array([0.5, 0.5, 0.0])
-        >>> x = jnp.log(jnp.array([0.25, 0.25, 0.5]))
-        >>> float(kl_divergence(x, t, reduction="sum"))  # log 2
-        0.6931471824645996
 
     The derivation: docs/derivations/loss.md.
     """

@@ -37,6 +37,12 @@ def multiclass_hinge_loss(
     divides by the number of classes. With two classes that sum is this loss.
     Saved for the backward pass: labels, and one int per example, the rival or −1.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> loss = lambda s: multiclass_hinge_loss(s, jnp.array([0]))
+        >>> jax.grad(loss)(jnp.array([[1.0, 2.0, 1.5]])).tolist()
+        [[-1.0, 1.0, 0.0]]
+
     Args:
         scores: s, (…, C).
         labels: t, integers (…) in [0, C). A label outside that range gives NaN, loss and
@@ -52,12 +58,6 @@ def multiclass_hinge_loss(
     Raises:
         TypeError: scores no floats, labels no integers, or margin no number.
         ValueError: shapes that do not fit, margin not finite, or an unknown reduction.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> loss = lambda s: multiclass_hinge_loss(s, jnp.array([0]))
-        >>> jax.grad(loss)(jnp.array([[1.0, 2.0, 1.5]])).tolist()
-        [[-1.0, 1.0, 0.0]]
 
     The derivation: docs/derivations/loss.md.
     """

@@ -49,6 +49,11 @@ def nll_loss(
     Saved for the backward pass: labels, and W. The log-probabilities only if they are a factor
     of some gradient: with weights, or with probabilities as labels.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(nll_loss(jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]])), jnp.array([0, 1])))
+        1.0397207736968994
+
     Args:
         log_probs: x, (…, C), logarithms of probabilities.
         labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of log_probs. An
@@ -71,11 +76,6 @@ def nll_loss(
 
     Differs from PyTorch on purpose: classes are on the last axis, not on axis 1; where nothing
     counted PyTorch gives NaN; and its ignore_index is −100 unless told otherwise.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> float(nll_loss(jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]])), jnp.array([0, 1])))
-        1.0397207736968994
 
     The derivation: docs/derivations/loss.md.
     """

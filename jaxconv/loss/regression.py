@@ -21,6 +21,11 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
 
     with dℓ = dL/n for a mean L over n elements. Saved for the backward pass: 2·(x − t).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(mean_squared_error(jnp.array([1.0, 5.0]), jnp.array([2.0, 3.0])))
+        2.5
+
     Args:
         prediction: x, any shape.
         target: t, in the shape and dtype of x: nothing is broadcast.
@@ -32,11 +37,6 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
     Raises:
         TypeError: no arrays of floats, or two dtypes.
         ValueError: two shapes, or an unknown reduction.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> float(mean_squared_error(jnp.array([1.0, 5.0]), jnp.array([2.0, 3.0])))
-        2.5
 
     The derivation: docs/derivations/loss.md.
     """
@@ -52,6 +52,11 @@ def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
 
     with dℓ = dL/n for a mean L over n elements. The ½ is there for the 2 of the derivative.
     Saved for the backward pass: x − t.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(l2_loss(jnp.array([1.0, 3.0]), jnp.zeros(2)))
+        2.5
 
     Args:
         prediction: x, any shape.
@@ -82,6 +87,11 @@ def mean_absolute_error(
 
     with dℓ = dL/n for a mean L over n elements. At the kink x = t the gradient is 0, as in
     PyTorch; that of `jnp.abs` is 1. Saved for the backward pass: the sign, one byte an element.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(mean_absolute_error(jnp.array([1.0, -3.0]), jnp.zeros(2)))
+        2.0
 
     Args:
         prediction: x, any shape.
@@ -116,6 +126,13 @@ def huber_loss(
     [−δ, δ]. The pieces meet with one slope, so there is no kink; the second derivative jumps
     from 1 to 0 and is 1 at |r| = δ. Saved for the backward pass: s.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> float(huber_loss(jnp.array([0.5, 3.0]), jnp.zeros(2)))
+        1.3125
+        >>> jax.grad(huber_loss)(jnp.array([0.5, 3.0]), jnp.zeros(2)).tolist()
+        [0.25, 0.5]
+
     Args:
         prediction: x, any shape.
         target: t, in the shape and dtype of x: nothing is broadcast.
@@ -135,7 +152,7 @@ def huber_loss(
     x, t = check_pair("huber_loss", prediction, target, reduction)
     delta = as_float("huber_loss", "delta", delta)
     if delta <= 0:
-        raise ValueError(f"huber_loss: delta must be positive, but {delta!r} came")
+        raise ValueError(f"huber_loss: delta must be positive, but got {delta!r}")
     return _of_difference(_huber, delta, reduction, *aligned(x, t))
 
 

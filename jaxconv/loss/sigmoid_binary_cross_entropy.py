@@ -55,7 +55,12 @@ def sigmoid_binary_cross_entropy(
     without weights. As W depends on w, a weighted mean L adds −dL·L/W to dw. If W is 0, so
     are L and its gradient. pos_weight is no part of W.
 
-    Saved for the backward pass: what came, and for a weighted mean L and W.
+    Saved for the backward pass: the arguments, and for a weighted mean L and W.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(sigmoid_binary_cross_entropy(jnp.zeros(4), jnp.array([0, 1, 1, 0])))  # log 2
+        0.6931471824645996
 
     Args:
         logits: z, any shape.
@@ -74,11 +79,6 @@ def sigmoid_binary_cross_entropy(
         ValueError: shapes that do not fit, or an unknown reduction.
 
     Differs from PyTorch on purpose: its mean divides by the number of elements, weights or not.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> float(sigmoid_binary_cross_entropy(jnp.zeros(4), jnp.array([0, 1, 1, 0])))  # log 2
-        0.6931471824645996
 
     The derivation: docs/derivations/loss.md.
     """
@@ -152,6 +152,11 @@ def focal_loss(
 
     Saved for the backward pass: z and t.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> round(float(focal_loss(jnp.array([2.0, -1.0]), jnp.array([1.0, 0.0]))), 4)
+        0.0122
+
     Args:
         prediction: z, logits of any shape.
         target: t in the shape of z, in [0, 1] (not checked) in its dtype; or booleans; or
@@ -174,7 +179,7 @@ def focal_loss(
     target = _as_labels(op, "prediction", prediction, "target", target)
     gamma = as_float(op, "gamma", gamma)
     if gamma < 0:
-        raise ValueError(f"{op}: gamma must be at least 0, but {gamma!r} came")
+        raise ValueError(f"{op}: gamma must be at least 0, but got {gamma!r}")
     check_option(op, "reduction", reduction, Reduction)
     return _focal(gamma, reduction, *aligned(prediction, target))
 

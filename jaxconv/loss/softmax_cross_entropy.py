@@ -63,6 +63,11 @@ def softmax_cross_entropy(
     and log Σ exp(z − m). They are not added: log p = (z − m) − log Σ exp(z − m) keeps its digits
     however large the logits, z − (m + log Σ exp(z − m)) does not.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(softmax_cross_entropy(jnp.zeros((4, 2)), jnp.array([0, 1, 1, 0])))  # log 2
+        0.6931471824645996
+
     Args:
         logits: z, (…, C).
         labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of the logits. A
@@ -85,11 +90,6 @@ def softmax_cross_entropy(
     Differs from PyTorch on purpose: with probabilities *and* weights PyTorch's mean divides by
     the number of examples; here one-hot probabilities and integers give the same loss.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> float(softmax_cross_entropy(jnp.zeros((4, 2)), jnp.array([0, 1, 1, 0])))  # log 2
-        0.6931471824645996
-
     The derivation: docs/derivations/loss.md.
     """
     op = "softmax_cross_entropy"
@@ -98,7 +98,7 @@ def softmax_cross_entropy(
     check_option(op, "reduction", reduction, Reduction)
     label_smoothing = as_float(op, "label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing must be in [0, 1], but {label_smoothing!r} came")
+        raise ValueError(f"{op}: label_smoothing must be in [0, 1], but got {label_smoothing!r}")
     ignore_index = check_labels(op, "logits", logits, labels, ignore_index)
     weights = fit_weights(op, "logits", logits, weights)
     if _is_picked(logits, labels, weights, label_smoothing):

@@ -58,6 +58,12 @@ def batch_norm(
     number per channel gives y = bias and dx = 0, where PyTorch raises. NaN spoils its whole
     channel, forward and backward.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y, mean, var = batch_norm(jnp.array([[1.0], [3.0]]), jnp.ones(1), jnp.zeros(1), eps=0)
+        >>> y[:, 0].tolist(), float(mean[0]), float(var[0])
+        ([-1.0, 1.0], 2.0, 1.0)
+
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         scale: one number per channel, (C,).
@@ -75,12 +81,6 @@ def batch_norm(
     Raises:
         TypeError: no arrays of floats, mixed dtypes, or eps or axis_name of another type.
         ValueError: shapes that do not fit, a negative eps, an axis that is not mapped here.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> y, mean, var = batch_norm(jnp.array([[1.0], [3.0]]), jnp.ones(1), jnp.zeros(1), eps=0)
-        >>> y[:, 0].tolist(), float(mean[0]), float(var[0])
-        ([-1.0, 1.0], 2.0, 1.0)
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -112,15 +112,15 @@ def _mapped_axes(op: str, axis_name: Any) -> tuple[str, ...]:
     names = tuple(names) if is_sequence(names) else (names,)
     if not all(isinstance(name, str) for name in names):
         raise TypeError(
-            f"{op}: axis_name must be None, a name or a tuple of names, but {axis_name!r} came"
+            f"{op}: axis_name must be None, a name or a tuple of names, but got {axis_name!r}"
         )
     if len(set(names)) != len(names):
-        raise ValueError(f"{op}: axis_name must name different axes, but {axis_name!r} came")
+        raise ValueError(f"{op}: axis_name must name different axes, but got {axis_name!r}")
     try:
         lax.axis_size(names)
     except NameError:
         raise ValueError(
-            f"{op}: axis_name must be of axes that are mapped here, but {axis_name!r} came"
+            f"{op}: axis_name must be of axes that are mapped here, but got {axis_name!r}"
         ) from None
     return names
 
@@ -147,6 +147,14 @@ def batch_norm_inference(
 
     Saved for the backward pass: x, scale, mean and var. NaN in x stays where it is. An empty
     batch gives gradients of 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[1.0], [5.0]])
+        >>> one = jnp.ones(1)
+        >>> print(batch_norm_inference(x, 2 * one, one, mean=3 * one, var=4 * one).round(3))
+        [[-1.       ]
+         [ 3.0000002]]
 
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.

@@ -48,6 +48,12 @@ def group_norm(
     one number gives dx = 0. NaN spoils its group, dscale of its channels, and nothing else.
     An empty batch gives dscale = dbias = 0.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[1.0, 3.0, 2.0, 6.0]]])
+        >>> print(group_norm(x, jnp.ones(4), jnp.zeros(4), groups=2).round(3))
+        [[[-1.  1. -1.  1.]]]
+
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         scale: one number per channel, (C,).
@@ -106,6 +112,14 @@ def instance_norm(
     up to rounding; so one of a single number gives dx = 0, where PyTorch raises. NaN spoils its
     channel of its example, and dscale. An empty batch gives dscale = dbias = 0.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[1.0], [2.0], [3.0]]])
+        >>> print(instance_norm(x).round(3))
+        [[[-1.225]
+          [ 0.   ]
+          [ 1.225]]]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         scale: one number per channel, (C,); None is 1.
@@ -151,6 +165,13 @@ def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channel
     `jax.nn.standardize`; the paper's own code divides by the unbiased deviation plus ε. There
     is no factor of 1/√m and no gain: multiply what comes. A kernel of equal numbers gives
     y = 0. NaN spoils its output channel.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> w = jnp.array([[[1.0], [3.0]]])
+        >>> print(weight_standardize(w).round(3))
+        [[[-1.]
+          [ 1.]]]
 
     Args:
         w: kernel, (*window, C_in/groups, C_out) with 0 to 3 window dimensions: none is a dense

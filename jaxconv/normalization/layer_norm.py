@@ -42,6 +42,11 @@ def layer_norm(
     scale, both up to rounding; so a group of one number gives dx = 0. NaN spoils its group and
     dscale. Where nothing is summed, dscale and dbias are 0.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> layer_norm(jnp.array([[1.0, 3.0], [0.0, 20.0]]), eps=0).tolist()
+        [[-1.0, 1.0], [-1.0, 1.0]]
+
     Args:
         x: input, any shape but ().
         scale: in the shape of x along `axis`; None is 1.
@@ -56,11 +61,6 @@ def layer_norm(
     Raises:
         TypeError: no arrays of floats, mixed dtypes, or axis or eps of another type.
         ValueError: axes that x does not have, shapes that do not fit, or a negative eps.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> layer_norm(jnp.array([[1.0, 3.0], [0.0, 20.0]]), eps=0).tolist()
-        [[-1.0, 1.0], [-1.0, 1.0]]
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -87,6 +87,11 @@ def rms_norm(
 
     A group of zeros gives y = 0 and dx = dx̂/√ε. NaN spoils its group and dscale.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> rms_norm(jnp.array([3.0, -3.0]), eps=0).tolist()
+        [1.0, -1.0]
+
     Args:
         x: input, any shape but ().
         scale: in the shape of x along `axis`; None is 1.
@@ -99,11 +104,6 @@ def rms_norm(
     Raises:
         TypeError: no arrays of floats, mixed dtypes, or axis or eps of another type.
         ValueError: axes that x does not have, shapes that do not fit, or a negative eps.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> rms_norm(jnp.array([3.0, -3.0]), eps=0).tolist()
-        [1.0, -1.0]
 
     The derivation: docs/derivations/normalization.md.
     """

@@ -43,6 +43,12 @@ def local_response_norm(
     of PyTorch; AlexNet's own α was not divided. Where D is 0 (k = 0 and zeros around) y is NaN
     for a positive β. NaN spoils the windows it is in.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[1.0, 2.0, 3.0]]])
+        >>> print(local_response_norm(x, 3, alpha=1.0).round(3))
+        [[[0.47900003 0.545      0.855     ]]]
+
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         size: channels in a window.

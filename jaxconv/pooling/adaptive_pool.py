@@ -46,6 +46,11 @@ def adaptive_avg_pool(
     side if o divides n, else two sizes, one apart, neighbours sharing a position now and then.
     An o above n repeats positions. Nothing is saved for the backward pass.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> adaptive_avg_pool(jnp.array([[[1.0], [3.0], [2.0]]]), 2)[0, :, 0].tolist()
+        [2.0, 2.5]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         output_size: o, an int or one per spatial dimension.
@@ -57,11 +62,6 @@ def adaptive_avg_pool(
     Raises:
         TypeError: x is no array of floats, output_size is no int.
         ValueError: x has no positions, a size below 1, or an unknown layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> adaptive_avg_pool(jnp.array([[[1.0], [3.0], [2.0]]]), 2)[0, :, 0].tolist()
-        [2.0, 2.5]
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -111,6 +111,11 @@ def adaptive_max_pool(
     the first NaN if a window holds one, as in `jaxconv.max_pool`. Saved for the backward pass:
     if o divides n what `jaxconv.max_pool` saves, else an index per dimension, in small integers.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> adaptive_max_pool(jnp.array([[[1.0], [3.0], [2.0]]]), 2)[0, :, 0].tolist()
+        [3.0, 3.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         output_size: o, an int or one per spatial dimension.
@@ -122,11 +127,6 @@ def adaptive_max_pool(
     Raises:
         TypeError: x is no array of numbers, output_size is no int.
         ValueError: x has no positions, a size below 1, or an unknown layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> adaptive_max_pool(jnp.array([[[1.0], [3.0], [2.0]]]), 2)[0, :, 0].tolist()
-        [3.0, 3.0]
 
     The derivation: docs/derivations/pooling.md.
     """

@@ -43,6 +43,11 @@ def avg_pool(
     so every value of a window is given the same share (¼ each for 2 × 2). Nothing is saved
     for the backward pass: count is known from the shapes.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> avg_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [2.0, 1.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
@@ -63,11 +68,6 @@ def avg_pool(
         ValueError: divisor is 0, not finite, or too small or large to divide by in the dtype
             of the sum; an unknown option; a window that fits nowhere.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> avg_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
-        [2.0, 1.0]
-
     The derivation: docs/derivations/pooling.md.
     """
     x = as_array("avg_pool", "x", x)
@@ -85,7 +85,7 @@ def avg_pool(
     if divisor is not None and not smallest <= abs(divisor) <= 1 / smallest:
         raise ValueError(
             f"avg_pool: divisor must be from {smallest:.3g} to {1 / smallest:.3g} in size to"
-            f" divide {accumulator(x.dtype)}, but {divisor!r} came"
+            f" divide {accumulator(x.dtype)}, but got {divisor!r}"
         )
     return mean_rule(g, count_include_pad, divisor, x)
 

@@ -19,6 +19,11 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
     It is `jaxconv.avg_pool` with a window as large as x. Nothing is saved for the backward pass.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> global_avg_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).tolist()
+        [[1.5]]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         keepdims: keep the spatial axes, of size 1.
@@ -31,11 +36,6 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
     Raises:
         TypeError: x is no array of floats, keepdims is no bool.
         ValueError: x has no positions, or an unknown layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> global_avg_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).tolist()
-        [[1.5]]
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -59,6 +59,11 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
     over the spatial axes split among equals.) Saved for the backward pass: the position p, as
     the smallest unsigned integer that holds it.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> global_max_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).tolist()
+        [[3.0]]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         keepdims: keep the spatial axes, of size 1.
@@ -70,11 +75,6 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
     Raises:
         TypeError: x is no array of numbers, keepdims is no bool.
         ValueError: x has no positions, or an unknown layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> global_max_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]])).tolist()
-        [[3.0]]
 
     The derivation: docs/derivations/pooling.md.
     """

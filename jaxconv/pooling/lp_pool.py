@@ -44,6 +44,11 @@ def lp_pool(
     value is taken and the sum is the sum. An infinite value gives y = ∞ and NaN for its own
     gradient. |x|^p must be representable (in float32 for 16-bit floats).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> lp_pool(jnp.array([[[3.0], [-4.0], [0.0], [0.0]]]), 2, 2)[0, :, 0].tolist()
+        [5.0, 0.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
@@ -61,11 +66,6 @@ def lp_pool(
         TypeError: x is no array of floats, or p no number.
         ValueError: p is not finite or not > 0, an unknown option, or a window that fits nowhere.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> lp_pool(jnp.array([[[3.0], [-4.0], [0.0], [0.0]]]), 2, 2)[0, :, 0].tolist()
-        [5.0, 0.0]
-
     The derivation: docs/derivations/pooling.md.
     """
     x = as_array("lp_pool", "x", x)
@@ -76,7 +76,7 @@ def lp_pool(
     )  # fmt: skip
     p = as_float("lp_pool", "p", p)
     if p <= 0:
-        raise ValueError(f"lp_pool: p must be more than 0, but {p} came")
+        raise ValueError(f"lp_pool: p must be more than 0, but got {p}")
     return _norm(g, p, x)
 
 

@@ -60,6 +60,11 @@ def max_pool(
     all, or split). A window of padding alone gives −∞ and its cotangent goes nowhere;
     padding never ties with a −∞ of x.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> max_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [3.0, 2.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
@@ -77,11 +82,6 @@ def max_pool(
     Raises:
         TypeError: x is no array of numbers.
         ValueError: an unknown option, padding over half the window, a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> max_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
-        [3.0, 2.0]
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -117,6 +117,11 @@ def min_pool(
     (which give +∞) and what is saved for the backward pass are as there. Integers are compared
     as they are: their smallest has no negative.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> min_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
+        [1.0, 0.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
@@ -135,11 +140,6 @@ def min_pool(
     Raises:
         TypeError: x is no array of numbers.
         ValueError: an unknown option, padding over half the window, a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> min_pool(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)[0, :, 0].tolist()
-        [1.0, 0.0]
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -173,7 +173,7 @@ def extreme_windows(
         if g.known and max(pair) > span // 2:  # what a name stands for never is
             raise ValueError(
                 f"{op}: padding may not exceed half the window, which spans {span}"
-                f" positions of spatial dimension {d}, but {pair} came"
+                f" positions of spatial dimension {d}, but got {pair}"
             )
     return x, g
 

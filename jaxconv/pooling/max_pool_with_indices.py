@@ -54,6 +54,12 @@ def max_pool_with_indices(
     Saved for the backward pass: not the indices, but the offset inside the window, as in
     `jaxconv.max_pool` (one byte for windows up to 16 × 16).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y, indices = max_pool_with_indices(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)
+        >>> y[0, :, 0].tolist(), indices[0, :, 0].tolist()
+        ([3.0, 2.0], [1, 2])
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
@@ -71,12 +77,6 @@ def max_pool_with_indices(
     Raises:
         TypeError: x is no array of numbers.
         ValueError: an unknown layout, padding over half the window, a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> y, indices = max_pool_with_indices(jnp.array([[[1.0], [3.0], [2.0], [0.0]]]), 2)
-        >>> y[0, :, 0].tolist(), indices[0, :, 0].tolist()
-        ([3.0, 2.0], [1, 2])
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -148,6 +148,12 @@ def max_unpool(
     size − 1 (such as the −1 of a window of padding alone) is dropped, and its dy is 0; PyTorch
     refuses it. Saved for the backward pass: the indices.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> y, indices = jnp.array([[[3.0], [2.0]]]), jnp.array([[[1], [2]]])
+        >>> max_unpool(y, indices, 4)[0, :, 0].tolist()
+        [0.0, 3.0, 2.0, 0.0]
+
     Args:
         y: values, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         indices: integers of the shape of y, flat over the spatial dimensions of x.
@@ -160,12 +166,6 @@ def max_unpool(
     Raises:
         TypeError: y is no array of floats, indices are no integers.
         ValueError: indices are not of the shape of y, a size below 1, an unknown layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> y, indices = jnp.array([[[3.0], [2.0]]]), jnp.array([[[1], [2]]])
-        >>> max_unpool(y, indices, 4)[0, :, 0].tolist()
-        [0.0, 3.0, 2.0, 0.0]
 
     The derivation: docs/derivations/pooling.md.
     """

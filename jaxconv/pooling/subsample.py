@@ -37,6 +37,12 @@ def subsample(
     weight 1/K (1/K² in two dimensions) makes it `jaxconv.avg_pool`. It is bilinear in x and
     the weight: no kinks. Saved for the backward pass: the sums t and the weight, not x.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[1.0], [3.0], [2.0], [0.0]]])
+        >>> subsample(x, jnp.array([0.5]), jnp.array([10.0]), 2)[0, :, 0].tolist()
+        [12.0, 11.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         weight: one number per channel, (C,).
@@ -50,12 +56,6 @@ def subsample(
     Raises:
         TypeError: x, weight or bias are no arrays of floats of one dtype.
         ValueError: weight or bias are not (C,), an unknown layout, a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> x = jnp.array([[[1.0], [3.0], [2.0], [0.0]]])
-        >>> subsample(x, jnp.array([0.5]), jnp.array([10.0]), 2)[0, :, 0].tolist()
-        [12.0, 11.0]
 
     The derivation: docs/derivations/pooling.md.
     """

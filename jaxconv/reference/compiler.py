@@ -1,6 +1,6 @@
 """What to tell the compiler about the twins: the same, so that one seam switches all."""
 
-from jaxconv._core import compiler
+from jaxconv import compiler
 
 
 def compiler_options(

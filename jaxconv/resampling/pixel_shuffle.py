@@ -27,6 +27,11 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
     `F.pixel_shuffle`, channels_last is the same with the channel axis moved. TensorFlow's
     `depth_to_space` has a before c.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pixel_shuffle(jnp.array([[[1.0, 2.0], [3.0, 4.0]]]), 2)[0, :, 0].tolist()
+        [1.0, 2.0, 3.0, 4.0]
+
     Args:
         x: input, (N, *spatial, C·Πr) with 1, 2 or 3 spatial dimensions, none of them empty.
         factor: r, an int or one per spatial dimension.
@@ -39,11 +44,6 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
         TypeError: x is no array of floats, or factor no int.
         ValueError: channels that Πr does not divide, a factor under 1, an empty x, or an unknown
             layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> pixel_shuffle(jnp.array([[[1.0, 2.0], [3.0, 4.0]]]), 2)[0, :, 0].tolist()
-        [1.0, 2.0, 3.0, 4.0]
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -69,6 +69,11 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
     and `jaxconv.unfold` of windows side by side but for the flattened positions. Nothing is
     saved for the backward pass.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> pixel_unshuffle(jnp.array([[[1.0], [2.0], [3.0], [4.0]]]), 2)[0].tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions, none of them empty.
         factor: r, an int or one per spatial dimension; it divides them.
@@ -81,11 +86,6 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
         TypeError: x is no array of floats, or factor no int.
         ValueError: a size that r does not divide, a factor under 1, an empty x, or an unknown
             layout.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> pixel_unshuffle(jnp.array([[[1.0], [2.0], [3.0], [4.0]]]), 2)[0].tolist()
-        [[1.0, 2.0], [3.0, 4.0]]
 
     The derivation: docs/derivations/resampling.md.
     """

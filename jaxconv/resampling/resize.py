@@ -49,6 +49,11 @@ def upsample(
     PyTorch: `F.interpolate(scale_factor=r)` with mode "nearest", or "linear", "bilinear" or
     "trilinear" and align_corners=False. JAX: `jax.image.resize`.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> upsample(jnp.array([[[1.0], [5.0]]]), 2, method="linear")[0, :, 0].tolist()
+        [1.0, 2.0, 4.0, 5.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions, none of them empty.
         factor: r, an int or one per spatial dimension.
@@ -61,11 +66,6 @@ def upsample(
     Raises:
         TypeError: x is no array of floats, or factor no int.
         ValueError: a factor under 1, an empty x, or an unknown option.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> upsample(jnp.array([[[1.0], [5.0]]]), 2, method="linear")[0, :, 0].tolist()
-        [1.0, 2.0, 4.0, 5.0]
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -111,6 +111,12 @@ def resize(
     n = s·o). JAX: `jax.image.resize`, but that averages when it makes an image smaller linearly
     (unless antialias=False), and PyTorch and jaxconv do not.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.array([[[0.0], [3.0]]])
+        >>> resize(x, 4, method="linear", align_corners=True)[0, :, 0].tolist()
+        [0.0, 1.0, 2.0, 3.0]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions, none of them empty.
         size: o, an int or one per spatial dimension.
@@ -125,12 +131,6 @@ def resize(
         TypeError: x is no array of floats, size no int, or align_corners no bool.
         ValueError: a size under 1, an empty x, an unknown option, or align_corners with "nearest".
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> x = jnp.array([[[0.0], [3.0]]])
-        >>> resize(x, 4, method="linear", align_corners=True)[0, :, 0].tolist()
-        [0.0, 1.0, 2.0, 3.0]
-
     The derivation: docs/derivations/resampling.md.
     """
     x, axes, _ = as_image("resize", x, layout)
@@ -138,7 +138,7 @@ def resize(
     output = per_dimension("resize", "size", size, len(axes), 1)
     align_corners = as_bool("resize", "align_corners", align_corners)
     if align_corners and method == "nearest":
-        raise ValueError("resize: align_corners=True needs method 'linear', but 'nearest' came")
+        raise ValueError("resize: align_corners=True needs method 'linear', but got 'nearest'")
     before = tuple(x.shape[axis] for axis in axes)
     return _resize(_Grid(axes, before, output, method, align_corners), x)
 

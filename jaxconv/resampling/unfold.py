@@ -51,6 +51,11 @@ def unfold(
     there, `jax.lax.conv_general_dilated_patches`. Nothing is saved for the backward pass. NaN
     and ∞ are copied like any value.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> unfold(jnp.array([[[1.0], [2.0], [3.0]]]), 2)[0].tolist()
+        [[1.0, 2.0], [2.0, 3.0]]
+
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
@@ -65,11 +70,6 @@ def unfold(
     Raises:
         TypeError: x is no array of floats.
         ValueError: an unknown option, an empty x, or a window that fits nowhere.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> unfold(jnp.array([[[1.0], [2.0], [3.0]]]), 2)[0].tolist()
-        [[1.0, 2.0], [2.0, 3.0]]
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -116,6 +116,11 @@ def fold(
 
     channels_first is PyTorch's `F.fold`.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> fold(jnp.array([[[1.0, 2.0], [2.0, 3.0]]]), (3,), 2)[0, :, 0].tolist()
+        [1.0, 4.0, 3.0]
+
     Args:
         x: patches, (N, L, ΠK·C), as `unfold` makes them of an input of `output_size`.
         output_size: the spatial dimensions of y: 1, 2 or 3 ints. They say how many dimensions
@@ -134,11 +139,6 @@ def fold(
         ValueError: a shape of x that `unfold` would not have made, an unknown option, or a
             window that fits nowhere.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> fold(jnp.array([[[1.0, 2.0], [2.0, 3.0]]]), (3,), 2)[0, :, 0].tolist()
-        [1.0, 4.0, 3.0]
-
     The derivation: docs/derivations/resampling.md.
     """
     x = as_array("fold", "x", x)
@@ -151,7 +151,7 @@ def fold(
     if not is_sequence(output_size) or not 1 <= len(output_size) <= 3:  # type: ignore[arg-type]
         raise TypeError(
             "fold: output_size must be 1, 2 or 3 ints, one per spatial dimension,"
-            f" but {output_size!r} came"
+            f" but got {output_size!r}"
         )
     size = tuple(as_int("fold", f"output_size[{d}]", n, 1) for d, n in enumerate(output_size))  # type: ignore[arg-type]
     g = windows_over(

@@ -41,7 +41,7 @@ class DivergedError(Exception):
 
 
 class Result(NamedTuple):
-    """What a run came to."""
+    """The result of a run."""
 
     folder: Path
     params: Params
@@ -59,7 +59,7 @@ class After(NamedTuple):
 def run(config: Config, console: Console | None = None) -> Result:
     """Train as `config` says; print a line an epoch, fill the output folder.
 
-    Interrupted (KeyboardInterrupt), it saves what the finished epochs came to.
+    Interrupted (KeyboardInterrupt), it saves the results of the finished epochs.
 
     Raises:
         ValueError: the data set, the devices or the output folder are not as expected.
@@ -154,7 +154,7 @@ def _train(
     progress: Progress,
     task: TaskID,
 ) -> Iterator[tuple[Epoch, After]]:
-    """The epochs of a run from the one after those that are done, and what each came to."""
+    """The epochs of a run from the one after those that are done, and the result of each."""
     arrays = devices.on_all(config, tuple(map(jnp.asarray, dataset[:4])))
     train_images, train_labels, test_images, test_labels = arrays
     steps = _steps(config, dataset)
@@ -275,7 +275,7 @@ def _line(epoch: Epoch, config: Config) -> str:
 
 
 def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder: Path) -> Table:
-    """What came of it, and where it is."""
+    """Say what the run achieved, and where its files are."""
     last = epochs[-1]
     images = len(dataset.train_images)
     seconds = sum(images / epoch.images_per_second for epoch in epochs)

@@ -174,6 +174,6 @@ def load_params(path: str | Path) -> Params:
     for key, leaf in leaves.items():
         layer, dot, name = key.partition(".")
         if not dot:
-            raise ValueError(f"{path}: parameters are named layer.name, but {key!r} came")
+            raise ValueError(f"{path}: parameters are named layer.name, but got {key!r}")
         params.setdefault(layer, {})[name] = jnp.asarray(leaf)
     return params

@@ -10,8 +10,8 @@ from jax.stages import Compiled, Wrapped
 
 import jaxconv
 import jaxconv.reference
-from jaxconv._core.compiler import largest_array
 from jaxconv._core.extras import needs
+from jaxconv.compiler import largest_array
 from jaxconv.models import Model, Params
 from jaxconv.train.config import Config
 from jaxconv.train.devices import AXIS, EACH, SHARED, on_each

@@ -93,9 +93,9 @@ def test_the_catalogue_instead(two_ops, capsys):
     [
         (["--only", "relu", "pol"], "--only: no name has 'pol' in it; there are relu tiny, tanh"),
         (["--only"], "argument --only: expected at least one argument"),
-        (["--rounds", "0"], "argument --rounds: must be 1 or more, but '0' came"),
-        (["--batches", "0"], "argument --batches: must be 1 or more, but '0' came"),
-        (["--threads", "many"], "argument --threads: must be 1 or more, but 'many' came"),
+        (["--rounds", "0"], "argument --rounds: must be 1 or more, but got '0'"),
+        (["--batches", "0"], "argument --batches: must be 1 or more, but got '0'"),
+        (["--threads", "many"], "argument --threads: must be 1 or more, but got 'many'"),
         (["--device", "abacus"], "--device: JAX finds no 'abacus' here; it has cpu"),
         (["--markdown", "."], "argument --markdown: . is a folder"),
         (["--markdown", "no/where.md"], "argument --markdown: there is no folder"),

@@ -171,7 +171,7 @@ def test_files_that_hold_no_parameters(tmp_path):
         with pytest.raises(ValueError, match="file is no safetensors file: "):
             load_params(path)
     safetensors.numpy.save_file({"w": np.zeros(3)}, path)
-    with pytest.raises(ValueError, match=r"parameters are named layer.name, but 'w' came"):
+    with pytest.raises(ValueError, match=r"parameters are named layer.name, but got 'w'"):
         load_params(path)
 
 

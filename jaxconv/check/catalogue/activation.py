@@ -165,7 +165,7 @@ HARD = (
 def _shrink_refusals(op):
     def refusals():
         for value in (-0.5, -1):
-            message = f"{op}: lambd must be at least 0, but {value} came"
+            message = f"{op}: lambd must be at least 0, but got {value}"
             yield value_error(message, np.zeros(3), lambd=value)
 
     return refusals
@@ -224,12 +224,12 @@ SHRINKING = (
 
 def _alpha_refusals():
     for value in (0, 0.0, -0.0):
-        yield value_error(f"celu: alpha must not be 0, but {value} came", np.zeros(3), alpha=value)
+        yield value_error(f"celu: alpha must not be 0, but got {value}", np.zeros(3), alpha=value)
 
 
 def _b_refusals():
     for value in (0, -4.0):
-        message = f"squareplus: b must be positive, but {value} came"
+        message = f"squareplus: b must be positive, but got {value}"
         yield value_error(message, np.zeros(3), b=value)
 
 
@@ -334,16 +334,16 @@ def _glu(seed: int) -> Sample:
 def _axis_refusals(op):
     x = np.zeros((2, 4))
     for value in (1.0, None, True, "1"):
-        yield type_error(f"{op}: axis must be an int, but {value!r} came", x, axis=value)
+        yield type_error(f"{op}: axis must be an int, but got {value!r}", x, axis=value)
 
 
 def _glu_refusals():
     yield from _axis_refusals("glu")
     message = "glu: x must have at least 1 axis, but its shape is ()"
     yield value_error(message, np.zeros(()))
-    yield value_error("glu: axis must be at most 1, but 2 came", np.zeros((2, 4)), axis=2)
-    yield value_error("glu: axis must be at least -2, but -3 came", np.zeros((2, 4)), axis=-3)
-    yield type_error("glu: axis must be an int, but (0,) came", np.zeros((2, 4)), axis=(0,))
+    yield value_error("glu: axis must be at most 1, but got 2", np.zeros((2, 4)), axis=2)
+    yield value_error("glu: axis must be at least -2, but got -3", np.zeros((2, 4)), axis=-3)
+    yield type_error("glu: axis must be an int, but got (0,)", np.zeros((2, 4)), axis=(0,))
     for shape, axis, resolved in (((3,), -1, 0), ((2, 3, 4), 1, 1), ((2, 3, 4), -2, 1)):
         message = f"glu: x must be of even size along axis {resolved}, its shape is {shape}"
         yield value_error(message, np.zeros(shape), axis)
@@ -399,8 +399,8 @@ def _softmax_refusals(op):
         x = np.zeros((2, 4))
         must = f"{op}: axis must be one or several different axes of x of shape"
         for axes in (2, -3, (), (1, -1), (0, 2)):
-            yield value_error(f"{must} (2, 4), but {axes!r} came", x, axis=axes)
-        yield value_error(f"{must} (), but -1 came", np.zeros(()))
+            yield value_error(f"{must} (2, 4), but got {axes!r}", x, axis=axes)
+        yield value_error(f"{must} (), but got -1", np.zeros(()))
 
     return refusals
 

@@ -134,15 +134,15 @@ def _general_refusals() -> Iterator[Refusal]:
         " ('NHWC', 'HWIO', 'NHWC') with a letter for each of 4 axes"
     )
     for numbers in ("NHWC", ("NHWC", "HWIO"), ("NHC", "HWIO", "NHWC"), 3):
-        message = f"{must}, but {numbers!r} came"
+        message = f"{must}, but got {numbers!r}"
         yield value_error(message, x, w, (1, 1), "SAME", dimension_numbers=numbers)
     wider = f"{op}: preferred_element_type must be float64 or a wider float"
     for dtype in ("float32", "int32", "complex64"):
-        message = f"{wider}, but {dtype} came"
+        message = f"{wider}, but got {dtype}"
         yield type_error(message, x, w, (1, 1), "SAME", preferred_element_type=dtype)
     message = f"{op}: lhs has 4 channels, but rhs expects 8 (feature_group_count=2)"
     yield value_error(message, x, w, (1, 1), "SAME", feature_group_count=2)
-    message = f"{op}: feature_group_count or batch_group_count must be 1, but 2 and 2 came"
+    message = f"{op}: feature_group_count or batch_group_count must be 1, but got 2 and 2"
     yield value_error(message, x, w, (1, 1), "SAME", feature_group_count=2, batch_group_count=2)
     message = f"{op}: rhs has an empty window, its shape is (6, 4, 0, 3)"
     yield value_error(message, x, w[:, :, :0], (1, 1), "SAME")
@@ -150,23 +150,21 @@ def _general_refusals() -> Iterator[Refusal]:
     yield value_error(message, x, w, (1, 1), "SAME", batch_group_count=4)
     message = f"{op}: 2 examples of lhs cannot be shared by 3 groups"
     yield value_error(message, x, w, (1, 1), "SAME", batch_group_count=3)
-    message = (
-        f"{op}: padding must be (low, high) pairs where lhs_dilation is not 1, but 'SAME' came"
-    )
+    message = f"{op}: padding must be (low, high) pairs where lhs_dilation is not 1, but got 'SAME'"
     yield value_error(message, x, w, (1, 1), "SAME", (2, 1))
     must = f"{op}: padding must be a name or 2 (low, high) pairs, one per spatial dimension"
     for padding in (1, ((1, 1),), None):
-        yield value_error(f"{must}, but {padding!r} came", x, w, (1, 1), padding)
+        yield value_error(f"{must}, but got {padding!r}", x, w, (1, 1), padding)
     for pair in (1, (1,)):
-        message = f"{op}: padding[1] must be a (low, high) pair, but {pair!r} came"
+        message = f"{op}: padding[1] must be a (low, high) pair, but got {pair!r}"
         yield value_error(message, x, w, (1, 1), ((1, 1), pair))
     message = f"{op}: padding[0] cuts 6 positions, but lhs has 5 of them"
     yield value_error(message, x, w, (1, 1), ((-3, -3), (0, 0)))
     for name in ("window_strides", "rhs_dilation", "lhs_dilation"):
         rest = {"window_strides": (1, 1), "padding": "VALID"}
         must = f"{op}: {name} must be an int or 2 ints, one per spatial dimension"
-        yield value_error(f"{must}, but (1,) came", x, w, **{**rest, name: (1,)})
-        message = f"{op}: {name}[0] must be at least 1, but 0 came"
+        yield value_error(f"{must}, but got (1,)", x, w, **{**rest, name: (1,)})
+        message = f"{op}: {name}[0] must be at least 1, but got 0"
         yield value_error(message, x, w, **{**rest, name: (0, 1)})
 
 
@@ -189,13 +187,13 @@ def _transposed_refusals() -> Iterator[Refusal]:
         (3, 3, 1, 3, 0),
     ):
         message = (
-            f"{less}, but {extra} came with stride {stride} and dilation {dilation}"
+            f"{less}, but got {extra} with stride {stride} and dilation {dilation}"
             f" in spatial dimension {axis}"
         )
         yield value_error(message, X, w, output_padding=value, stride=stride, dilation=dilation)
-    message = f"{op}: output_padding must be at least 0, but -1 came"
+    message = f"{op}: output_padding must be at least 0, but got -1"
     yield value_error(message, X, w, output_padding=-1)
-    message = f"{op}: output_padding must be 0 with padding 'SAME', but (1, 1) came"
+    message = f"{op}: output_padding must be 0 with padding 'SAME', but got (1, 1)"
     yield value_error(message, X, w, output_padding=1, stride=2)
     nothing = f"{op}: nothing is left of spatial dimension"
     message = f"{nothing} 0: 5 windows that span 3 positions reach 7, padding cuts 8"

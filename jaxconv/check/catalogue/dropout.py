@@ -59,12 +59,12 @@ def _pins():
 def _common_refusals(op: str):
     x, key = np.zeros((2, 3)), _key(0)
     for rate in (-0.1, 1.5, 2):
-        yield value_error(f"{op}: rate must be in [0, 1], but {rate!r} came", x, rate, key)
+        yield value_error(f"{op}: rate must be in [0, 1], but got {rate!r}", x, rate, key)
     must = f"{op}: key must be a key of jax.random.key or jax.random.PRNGKey"
     for wrong in (0, None, [0, 1]):
-        yield type_error(f"{must}, but {wrong!r} came", x, 0.5, wrong)
+        yield type_error(f"{must}, but got {wrong!r}", x, 0.5, wrong)
     for dtype in ("int32", "float32"):
-        yield type_error(f"{must}, but an array of {dtype} came", x, 0.5, key.astype(dtype))
+        yield type_error(f"{must}, but got an array of {dtype}", x, 0.5, key.astype(dtype))
     for shape in ((), (3,), (4, 2)):
         must = f"{op}: key must be one key, of shape (2,)"
         message = f"{must}, but its shape is {shape}"
@@ -76,11 +76,11 @@ def _dropout_refusals():
     x, key = np.zeros((2, 3)), _key(0)
     for axes in (2, (0, -3), [5]):
         must = "dropout: broadcast_axes must be any different axes of x of shape (2, 3)"
-        yield value_error(f"{must}, but {axes!r} came", x, 0.5, key, broadcast_axes=axes)
+        yield value_error(f"{must}, but got {axes!r}", x, 0.5, key, broadcast_axes=axes)
     for axes in ((0, 0), (1, -1)):
-        yield value_error(f"{must}, but {axes!r} came", x, 0.5, key, broadcast_axes=axes)
+        yield value_error(f"{must}, but got {axes!r}", x, 0.5, key, broadcast_axes=axes)
     for axis in (1.0, None, "0", True):
-        message = f"dropout: broadcast_axes must be an int, but {axis!r} came"
+        message = f"dropout: broadcast_axes must be an int, but got {axis!r}"
         yield type_error(message, x, 0.5, key, broadcast_axes=axis)
         yield type_error(message, x, 0.5, key, broadcast_axes=(0, axis))
 

@@ -127,7 +127,7 @@ def _affine_refusals(op: str, **required: object):
 
 
 def _eps_refusals(op: str, *arrays: np.ndarray, **required: object):
-    message = f"{op}: eps must be at least 0, but -1e-05 came"
+    message = f"{op}: eps must be at least 0, but got -1e-05"
     yield value_error(message, *arrays, **required, eps=-1e-5)
 
 
@@ -147,12 +147,12 @@ def _batch_refusals():
     yield from _affine_refusals(op)
     yield from _rank_refusals(op, c, c)
     for name in (1, 1.0, ("i", 1), True):
-        message = f"{op}: axis_name must be None, a name or a tuple of names, but {name!r} came"
+        message = f"{op}: axis_name must be None, a name or a tuple of names, but got {name!r}"
         yield type_error(message, x, c, c, axis_name=name)
-    message = f"{op}: axis_name must name different axes, but ('i', 'i') came"
+    message = f"{op}: axis_name must name different axes, but got ('i', 'i')"
     yield value_error(message, x, c, c, axis_name=("i", "i"))
     for name in ("nowhere", ("nowhere",)):
-        message = f"{op}: axis_name must be of axes that are mapped here, but {name!r} came"
+        message = f"{op}: axis_name must be of axes that are mapped here, but got {name!r}"
         yield value_error(message, x, c, c, axis_name=name)
 
 
@@ -174,8 +174,8 @@ def _group_refusals():
     for groups in (3, 8):
         message = f"{op}: x has 4 channels, which {groups} groups cannot share"
         yield value_error(message, x, c, c, groups)
-    yield value_error(f"{op}: groups must be at least 1, but 0 came", x, c, c, 0)
-    yield type_error(f"{op}: groups must be an int, but 2.0 came", x, c, c, 2.0)
+    yield value_error(f"{op}: groups must be at least 1, but got 0", x, c, c, 0)
+    yield type_error(f"{op}: groups must be an int, but got 2.0", x, c, c, 2.0)
 
 
 def _instance_refusals():
@@ -190,10 +190,10 @@ def _along_refusals(op: str, names: tuple[str, ...]):
     yield from _eps_refusals(op, x)
     must = f"{op}: axis must be one or several different axes of x of shape"
     for axes in (3, -4, (), (0, 0), (1, -2), (0, 3)):
-        yield value_error(f"{must} (2, 3, 4), but {axes!r} came", x, axis=axes)
-    yield value_error(f"{must} (), but -1 came", np.zeros(()))
+        yield value_error(f"{must} (2, 3, 4), but got {axes!r}", x, axis=axes)
+    yield value_error(f"{must} (), but got -1", np.zeros(()))
     for wrong in (1.0, "1", None, True):
-        yield type_error(f"{op}: axis must be an int, but {wrong!r} came", x, axis=wrong)
+        yield type_error(f"{op}: axis must be an int, but got {wrong!r}", x, axis=wrong)
     for name in names:
         for axis, expected in ((-1, (4,)), ((2, 0), (2, 4))):
             message = f"{op}: {name} must have shape {expected}, but its shape is (3,)"
@@ -216,11 +216,11 @@ def _kernel_refusals():
 def _response_refusals():
     op, x = "local_response_norm", np.zeros((2, 5, 4))
     yield from _rank_refusals(op, size=3)
-    yield value_error(f"{op}: size must be at least 1, but 0 came", x, 0)
-    yield type_error(f"{op}: size must be an int, but 2.5 came", x, 2.5)
+    yield value_error(f"{op}: size must be at least 1, but got 0", x, 0)
+    yield type_error(f"{op}: size must be an int, but got 2.5", x, 2.5)
     for name in ("alpha", "beta", "k"):
-        yield value_error(f"{op}: {name} must be finite, but inf came", x, 3, **{name: np.inf})
-        yield type_error(f"{op}: {name} must be a number, but '1' came", x, 3, **{name: "1"})
+        yield value_error(f"{op}: {name} must be finite, but got inf", x, 3, **{name: np.inf})
+        yield type_error(f"{op}: {name} must be a number, but got '1'", x, 3, **{name: "1"})
 
 
 def _batch_pins():

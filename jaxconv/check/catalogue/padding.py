@@ -34,21 +34,21 @@ def _large() -> Sample:
 def _refusals():
     x = np.zeros((2, 3))
     modes = "'constant', 'reflect', 'replicate', 'circular'"
-    message = f"pad: mode must be one of {modes}, but 'zeros' came"
+    message = f"pad: mode must be one of {modes}, but got 'zeros'"
     yield value_error(message, x, [(1, 1), (0, 0)], mode="zeros")
     must = "pad: widths must be 2 (low, high) pairs, one per axis of x of shape (2, 3)"
     for widths in (1, (), [(1, 1)], "SAME"):
-        yield value_error(f"{must}, but {widths!r} came", x, widths)
+        yield value_error(f"{must}, but got {widths!r}", x, widths)
     for pair in (1, (1,), (1, 1, 1)):
-        message = f"pad: widths[1] must be a (low, high) pair, but {pair!r} came"
+        message = f"pad: widths[1] must be a (low, high) pair, but got {pair!r}"
         yield value_error(message, x, [(0, 0), pair])
-    message = "pad: widths[0] must be an int, but 1.0 came"
+    message = "pad: widths[0] must be an int, but got 1.0"
     yield type_error(message, x, [(0, 1.0), (0, 0)])
-    message = "pad: widths[1] crops 4 of 3, (-3, -1) came"
+    message = "pad: widths[1] crops 4 of 3, got (-3, -1)"
     yield value_error(message, x, [(0, 0), (-3, -1)])
     message = "pad: mode 'circular' has nothing to copy, x has shape (0, 3)"
     yield value_error(message, np.zeros((0, 3)), [(1, 0), (0, 0)], mode="circular")
-    message = "pad: value must be a number, but 'x' came"
+    message = "pad: value must be a number, but got 'x'"
     yield type_error(message, x, [(1, 0), (0, 0)], value="x")
 
 

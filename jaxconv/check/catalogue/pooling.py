@@ -235,12 +235,12 @@ def _too_much_padding(op):
     x = np.zeros((1, 5, 5, 4))
     may = f"{op}: padding may not exceed half the window, which spans"
     of = "positions of spatial dimension"
-    yield value_error(f"{may} 1 {of} 0, but (1, 1) came", x, 1, padding=1)
-    yield value_error(f"{may} 2 {of} 0, but (2, 2) came", x, 2, padding=2)
-    yield value_error(f"{may} 3 {of} 0, but (2, 0) came", x, 3, padding=((2, 0), (0, 0)))
-    yield value_error(f"{may} 3 {of} 1, but (0, 2) came", x, 3, padding=((1, 1), (0, 2)))
+    yield value_error(f"{may} 1 {of} 0, but got (1, 1)", x, 1, padding=1)
+    yield value_error(f"{may} 2 {of} 0, but got (2, 2)", x, 2, padding=2)
+    yield value_error(f"{may} 3 {of} 0, but got (2, 0)", x, 3, padding=((2, 0), (0, 0)))
+    yield value_error(f"{may} 3 {of} 1, but got (0, 2)", x, 3, padding=((1, 1), (0, 2)))
     row = np.zeros((1, 5, 4))
-    yield value_error(f"{may} 3 {of} 0, but (2, 0) came", row, 3, stride=1, padding="CAUSAL")
+    yield value_error(f"{may} 3 {of} 0, but got (2, 0)", row, 3, stride=1, padding="CAUSAL")
 
 
 def _divisors():
@@ -250,17 +250,17 @@ def _divisors():
     must = "avg_pool: divisor must be from 1.18e-38 to 8.51e+37 in size to divide float32"
     for dtype in ("float32", "float16"):
         for value in (1e-50, -1e-39, 1e38):
-            yield value_error(f"{must}, but {value} came", x.astype(dtype), 2, divisor=value)
+            yield value_error(f"{must}, but got {value}", x.astype(dtype), 2, divisor=value)
 
 
 def _powers():
     x = np.zeros((1, 5, 5, 4))
     for value in (0, -1.0):
-        yield value_error(f"lp_pool: p must be more than 0, but {float(value)} came", x, 2, value)
+        yield value_error(f"lp_pool: p must be more than 0, but got {float(value)}", x, 2, value)
     for value in (np.inf, np.nan):
-        yield value_error(f"lp_pool: p must be finite, but {value} came", x, 2, value)
+        yield value_error(f"lp_pool: p must be finite, but got {value}", x, 2, value)
     for value in (None, "2", True):
-        yield type_error(f"lp_pool: p must be a number, but {value!r} came", x, 2, value)
+        yield type_error(f"lp_pool: p must be a number, but got {value!r}", x, 2, value)
 
 
 def _per_channel():
@@ -280,10 +280,10 @@ def _no_positions(op, *arguments):
 def _output_sizes(op):
     x = np.zeros((1, 5, 5, 4))
     yield from _no_positions(op, 2)
-    yield value_error(f"{op}: output_size must be at least 1, but 0 came", x, 0)
-    yield type_error(f"{op}: output_size must be an int, but 2.0 came", x, 2.0)
+    yield value_error(f"{op}: output_size must be at least 1, but got 0", x, 0)
+    yield type_error(f"{op}: output_size must be an int, but got 2.0", x, 2.0)
     must = f"{op}: output_size must be an int or 2 ints, one per spatial dimension"
-    yield value_error(f"{must}, but (2,) came", x, (2,))
+    yield value_error(f"{must}, but got (2,)", x, (2,))
 
 
 def _unpool_refusals():
@@ -295,7 +295,7 @@ def _unpool_refusals():
         message = f"{op}: indices must have the shape of y, (1, 5, 4), but theirs is {shape}"
         yield value_error(message, y, np.zeros(shape, int), 9)
     indices = np.zeros((1, 5, 4), int)
-    yield value_error(f"{op}: output_size must be at least 1, but 0 came", y, indices, 0)
+    yield value_error(f"{op}: output_size must be at least 1, but got 0", y, indices, 0)
     form = "(N, *spatial, C) with 1, 2 or 3 spatial dimensions"
     message = f"{op}: y must be {form}, but its shape is (5, 4)"
     yield value_error(message, y[0], indices[0], 9)

@@ -174,7 +174,7 @@ def _no_positions(op, *arguments, **keywords):
 
 def _refused_unfolds():
     yield from _no_positions("unfold", 1, padding=1)
-    message = "unfold: stride must be an int, but None came"
+    message = "unfold: stride must be an int, but got None"
     yield type_error(message, np.zeros((2, 5, 3)), 1, stride=None)
 
 
@@ -186,8 +186,8 @@ def _refused_folds():
     yield value_error(message, x[0], (4, 3), 2, layout="channels_first")
     for size in (4, (), (1, 2, 3, 4), "SAME"):
         message = "fold: output_size must be 1, 2 or 3 ints, one per spatial dimension"
-        yield type_error(f"{message}, but {size!r} came", x, size, 2)
-    message = "fold: output_size[1] must be at least 1, but 0 came"
+        yield type_error(f"{message}, but got {size!r}", x, size, 2)
+    message = "fold: output_size[1] must be at least 1, but got 0"
     yield value_error(message, x, (4, 0), 2)
     message = f"fold: x must be {form} with 4 positions and a multiple of 4 window elements"
     yield value_error(f"{message}, but its shape is (2, 6, 12)", x, (3, 3), 2)
@@ -199,40 +199,40 @@ def _refused_folds():
     message = "fold: the window spans 5 positions of spatial dimension 0 (window 3, dilation 2)"
     message += ", but output_size has 3 + 1 of padding"
     yield value_error(message, x, (3,), 3, dilation=2, padding=((1, 0),))
-    message = "fold: stride must be an int, but None came"
+    message = "fold: stride must be an int, but got None"
     yield type_error(message, x, (4, 3), 2, stride=None)
 
 
 def _refused_sizes():
     x = np.zeros((2, 4, 6, 3))
     yield from _no_positions("resize", 2)
-    message = "resize: size must be at least 1, but 0 came"
+    message = "resize: size must be at least 1, but got 0"
     yield value_error(message, x, 0)
-    message = "resize: size must be an int or 2 ints, one per spatial dimension, but (1, 2, 3) came"
+    message = "resize: size must be an int or 2 ints, one per spatial dimension, but got (1, 2, 3)"
     yield value_error(message, x, (1, 2, 3))
-    message = "resize: size must be an int, but 2.0 came"
+    message = "resize: size must be an int, but got 2.0"
     yield type_error(message, x, 2.0)
-    message = "resize: method must be one of 'nearest', 'linear', but 'bilinear' came"
+    message = "resize: method must be one of 'nearest', 'linear', but got 'bilinear'"
     yield value_error(message, x, 2, method="bilinear")
-    message = "resize: align_corners must be True or False, but None came"
+    message = "resize: align_corners must be True or False, but got None"
     yield type_error(message, x, 2, align_corners=None)
-    message = "resize: align_corners=True needs method 'linear', but 'nearest' came"
+    message = "resize: align_corners=True needs method 'linear', but got 'nearest'"
     yield value_error(message, x, 2, align_corners=True)
 
 
 def _refused_factors(op):
     yield from _no_positions(op, 1)
     x = np.zeros((2, 4, 6, 4))
-    yield value_error(f"{op}: factor must be at least 1, but 0 came", x, 0)
-    yield value_error(f"{op}: factor[1] must be at least 1, but -2 came", x, (1, -2))
-    yield type_error(f"{op}: factor must be an int, but 1.5 came", x, 1.5)
+    yield value_error(f"{op}: factor must be at least 1, but got 0", x, 0)
+    yield value_error(f"{op}: factor[1] must be at least 1, but got -2", x, (1, -2))
+    yield type_error(f"{op}: factor must be an int, but got 1.5", x, 1.5)
     must = f"{op}: factor must be an int or 2 ints, one per spatial dimension"
-    yield value_error(f"{must}, but (1, 2, 3) came", x, (1, 2, 3))
+    yield value_error(f"{must}, but got (1, 2, 3)", x, (1, 2, 3))
 
 
 def _refused_upsamplings():
     yield from _refused_factors("upsample")
-    message = "upsample: method must be one of 'nearest', 'linear', but 'cubic' came"
+    message = "upsample: method must be one of 'nearest', 'linear', but got 'cubic'"
     yield value_error(message, np.zeros((2, 4, 6, 3)), 2, method="cubic")
 
 

@@ -14,7 +14,7 @@ from jaxconv.check.oracles.structure import backward_fails
 
 
 def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
-    """The same bits twice, also if another call came between forward and backward pass.
+    """The same bits twice, also if another call runs between forward and backward pass.
 
     Asked before anything is compiled: what a rule keeps beside JAX would be a tracer then.
 

@@ -1,4 +1,4 @@
-"""The same gradient under the transformations of JAX: what came, what was expected, how near.
+"""The same gradient under the transformations of JAX: what was got and expected, how near.
 
 Each question yields (leaf, got, want, allowed). What is expected is computed by the reference
 without the transformation, one example or step at a time; or, where there is no reference, by the

@@ -109,7 +109,7 @@ class _Bar:
         self._progress.start()
 
     def update(self, count: int) -> None:
-        """So many bytes came."""
+        """Report so many more bytes."""
         self._progress.advance(self._task, count)
 
     def reset(self) -> None:

@@ -30,7 +30,7 @@ def load(config: Config) -> Dataset:
     if not name or not path.is_dir():
         raise ValueError(
             f"--dataset must be {', '.join(('digits', *PUBLISHED))}, an .npz file or a folder,"
-            f" but {name!r} came"
+            f" but got {name!r}"
         )
     if (path / idx.names(idx.PARTS[0])[0]).exists():
         return idx.of_folder(path)

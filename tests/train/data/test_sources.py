@@ -11,8 +11,8 @@ from jaxconv.train.data import load, sources
 def test_a_name_that_says_nothing(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     message = (
-        "--dataset must be digits, mnist, fashion-mnist, cifar10, an .npz file or a folder, but"
-        f" {name!r} came"
+        "--dataset must be digits, mnist, fashion-mnist, cifar10, an .npz file or a folder,"
+        f" but got {name!r}"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load(Config(dataset=name))

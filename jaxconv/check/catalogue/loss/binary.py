@@ -112,9 +112,9 @@ def _focal_pins():
 def _focal_refusals():
     yield from pair_refusals("focal_loss")
     x = np.zeros((2, 3))
-    message = "focal_loss: gamma must be at least 0, but -0.5 came"
+    message = "focal_loss: gamma must be at least 0, but got -0.5"
     yield value_error(message, x, x, gamma=-0.5)
-    yield type_error("focal_loss: gamma must be a number, but None came", x, x, gamma=None)
+    yield type_error("focal_loss: gamma must be a number, but got None", x, x, gamma=None)
 
 
 RECORDS = (

@@ -78,7 +78,7 @@ def _cross_entropy_refusals():
         message = f"{op}: {must} (2, 3), but their shape is {shape}"
         yield value_error(message, z, t, weights=np.zeros(shape))
     for value in (-0.1, 1.1, 2.0):
-        message = f"{op}: label_smoothing must be in [0, 1], but {value} came"
+        message = f"{op}: label_smoothing must be in [0, 1], but got {value}"
         yield value_error(message, z, t, label_smoothing=value)
     message = f"{op}: ignore_index needs integer labels, but the labels are float64"
     yield value_error(message, z, np.zeros((2, 3)), ignore_index=0)
@@ -198,7 +198,7 @@ def _hinge_refusals():
         yield value_error(f"{must}, but their shape is {shape}", s, np.zeros(shape, int))
     message = f"{op}: scores must be (..., classes), but their shape is ()"
     yield value_error(message, np.zeros(()), t)
-    yield type_error(f"{op}: margin must be a number, but None came", s, t, margin=None)
+    yield type_error(f"{op}: margin must be a number, but got None", s, t, margin=None)
 
 
 RECORDS = (

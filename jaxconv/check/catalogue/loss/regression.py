@@ -44,9 +44,9 @@ def _huber_refusals():
     yield from pair_refusals("huber_loss")
     x = np.zeros((2, 3))
     for value in (0, -1.0):
-        message = f"huber_loss: delta must be positive, but {float(value)!r} came"
+        message = f"huber_loss: delta must be positive, but got {float(value)!r}"
         yield value_error(message, x, x, delta=value)
-    yield type_error("huber_loss: delta must be a number, but '1' came", x, x, delta="1")
+    yield type_error("huber_loss: delta must be a number, but got '1'", x, x, delta="1")
 
 
 def _divergence(seed: int) -> Sample:

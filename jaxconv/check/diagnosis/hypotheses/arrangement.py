@@ -181,8 +181,8 @@ def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray
     new = np.zeros(a.shape, bool)
     for axis in axes:
         index = np.arange(a.shape[axis])
-        came = index < k if k > 0 else index >= a.shape[axis] + k
-        new |= came.reshape([-1 if n == axis else 1 for n in range(a.ndim)])
+        entered = index < k if k > 0 else index >= a.shape[axis] + k
+        new |= entered.reshape([-1 if n == axis else 1 for n in range(a.ndim)])
     if fill == "zeros":
         return np.where(new, 0.0, moved)
     return np.ma.array(moved, mask=new) if np.sum(~new) >= 3 else None

@@ -11,7 +11,7 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 
 @register("cotangent_ignored")
 def cotangent_ignored(evidence: Evidence) -> Iterator[Guess]:
-    """The gradient of the sum or the mean of y, whatever came in."""
+    """The gradient of the sum or the mean of y, whatever its cotangent is."""
     replaced: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "as if it were 1 everywhere": np.ones_like,
         "as its mean": lambda d: np.full_like(d, d.mean()),

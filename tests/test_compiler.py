@@ -8,7 +8,7 @@ from rules import normal
 
 import jaxconv
 import jaxconv.reference
-from jaxconv._core import compiler
+from jaxconv import compiler
 
 
 @pytest.mark.parametrize("ops", [jaxconv, jaxconv.reference], ids=lambda ops: ops.__name__)
@@ -96,7 +96,7 @@ def test_the_largest_array_is_found_inside_functions():
 def test_largest_array_is_a_number_of_bytes(wrong):
     with pytest.raises(TypeError, match=r"^compiler_options: largest_array must be an int, but"):
         jaxconv.compiler_options(largest_array=wrong)
-    with pytest.raises(ValueError, match="largest_array must be at least 0, but -1 came"):
+    with pytest.raises(ValueError, match="largest_array must be at least 0, but got -1"):
         jaxconv.compiler_options(largest_array=-1)
 
 

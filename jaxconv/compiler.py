@@ -41,10 +41,20 @@ def compiler_options(
     large the largest array is, and it is smaller than that, the memory comes in pieces that are
     kept.
 
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxconv.compiler import largest_array
+        >>> def step(w, x):
+        ...     return w - 0.1 * jax.grad(lambda w: jnp.mean((x @ w) ** 2))(w)
+        >>> w, x = jnp.ones((3, 2)), jnp.ones((100, 3))
+        >>> options = compiler_options(largest_array=largest_array(step, w, x))
+        >>> jax.jit(step, compiler_options=options)(w, x).shape
+        (3, 2)
+
     Args:
         platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
         largest_array: the bytes of the largest array that is computed in the function, for which
-            you can ask `jaxconv._core.compiler.largest_array`; None if you do not know.
+            you can ask `jaxconv.compiler.largest_array`; None if you do not know.
 
     Returns:
         A dict of your own, to be changed as you like.
@@ -52,19 +62,9 @@ def compiler_options(
     Raises:
         TypeError: platform is no string, or largest_array no int.
         ValueError: largest_array is negative, or 2**63 and more.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> from jaxconv._core.compiler import largest_array
-        >>> def step(w, x):
-        ...     return w - 0.1 * jax.grad(lambda w: jnp.mean((x @ w) ** 2))(w)
-        >>> w, x = jnp.ones((3, 2)), jnp.ones((100, 3))
-        >>> options = compiler_options(largest_array=largest_array(step, w, x))
-        >>> jax.jit(step, compiler_options=options)(w, x).shape
-        (3, 2)
     """
     if platform is not None and not isinstance(platform, str):
-        raise TypeError(f"compiler_options: platform must be a name or None, but {platform!r} came")
+        raise TypeError(f"compiler_options: platform must be a name or None, but got {platform!r}")
     largest = None
     if largest_array is not None:
         largest = as_int("compiler_options", "largest_array", largest_array, 0, 2**63 - 1)
@@ -82,14 +82,14 @@ def largest_array(function: Callable[..., Any], *args: Any) -> int:
     What the compiler makes of the function can need a larger one, but hardly does. An argument
     counts only where it is computed again: it lies in memory of its own.
 
-    Args:
-        function: any that `jax.jit` takes, or that it gave; of one that it gave the trace is kept.
-        args: its arguments, or `jax.ShapeDtypeStruct` for arrays of them.
-
     Example:
         >>> import jax.numpy as jnp
         >>> largest_array(lambda x: jnp.sum(x[:, None] * x), jnp.ones(100, jnp.float32))
         40000
+
+    Args:
+        function: any that `jax.jit` takes, or that it gave; of one that it gave the trace is kept.
+        args: its arguments, or `jax.ShapeDtypeStruct` for arrays of them.
     """
     computed = (
         variable.aval
