@@ -1,88 +1,24 @@
 """ConvNet layers in JAX as pure functions whose backward passes are derived by hand.
 
-Every op here has a twin of the same name and signature in `jaxconv.reference`, written in
-plain `lax` and differentiated by JAX. The two are held against each other by the tests.
+Every op has a reference implementation of the same name and signature in `jaxconv.reference`,
+which is written in plain `lax` and differentiated by JAX. The tests compare the two.
 """
 
-from jaxconv.activation import (
-    celu,
-    elu,
-    gelu,
-    glu,
-    hard_sigmoid,
-    hard_silu,
-    hard_tanh,
-    hardshrink,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    mish,
-    prelu,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    soft_sign,
-    softmax,
-    softplus,
-    softshrink,
-    squareplus,
-    tanh,
-    tanhshrink,
-    threshold,
-)
+from jaxconv import activation, loss, normalization, pooling, resampling
+from jaxconv.activation import *
 from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose
 from jaxconv.dense import dense
 from jaxconv.dropout import drop_path, dropout
-from jaxconv.loss import (
-    focal_loss,
-    huber_loss,
-    kl_divergence,
-    l2_loss,
-    mean_absolute_error,
-    mean_squared_error,
-    multiclass_hinge_loss,
-    nll_loss,
-    sigmoid_binary_cross_entropy,
-    softmax_cross_entropy,
-)
-from jaxconv.normalization import (
-    batch_norm,
-    batch_norm_inference,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    rms_norm,
-    weight_standardize,
-)
+from jaxconv.loss import *
+from jaxconv.normalization import *
 from jaxconv.padding import pad
-from jaxconv.pooling import (
-    adaptive_avg_pool,
-    adaptive_max_pool,
-    avg_pool,
-    global_avg_pool,
-    global_max_pool,
-    lp_pool,
-    max_pool,
-    max_pool_with_indices,
-    max_unpool,
-    min_pool,
-    subsample,
-)
-from jaxconv.resampling import fold, pixel_shuffle, pixel_unshuffle, resize, unfold, upsample
+from jaxconv.pooling import *
+from jaxconv.resampling import *
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "adaptive_avg_pool",
-    "adaptive_max_pool",
-    "avg_pool",
-    "batch_norm",
-    "batch_norm_inference",
-    "celu",
     "compiler_options",
     "conv",
     "conv_general_dilated",
@@ -90,60 +26,10 @@ __all__ = [
     "dense",
     "drop_path",
     "dropout",
-    "elu",
-    "focal_loss",
-    "fold",
-    "gelu",
-    "global_avg_pool",
-    "global_max_pool",
-    "glu",
-    "group_norm",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_tanh",
-    "hardshrink",
-    "huber_loss",
-    "instance_norm",
-    "kl_divergence",
-    "l2_loss",
-    "layer_norm",
-    "leaky_relu",
-    "local_response_norm",
-    "log_sigmoid",
-    "log_softmax",
-    "lp_pool",
-    "max_pool",
-    "max_pool_with_indices",
-    "max_unpool",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "min_pool",
-    "mish",
-    "multiclass_hinge_loss",
-    "nll_loss",
     "pad",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "prelu",
-    "relu",
-    "relu6",
-    "resize",
-    "rms_norm",
-    "selu",
-    "sigmoid",
-    "sigmoid_binary_cross_entropy",
-    "silu",
-    "soft_sign",
-    "softmax",
-    "softmax_cross_entropy",
-    "softplus",
-    "softshrink",
-    "squareplus",
-    "subsample",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-    "unfold",
-    "upsample",
-    "weight_standardize",
 ]
+__all__ += activation.__all__
+__all__ += loss.__all__
+__all__ += normalization.__all__
+__all__ += pooling.__all__
+__all__ += resampling.__all__

@@ -1,4 +1,4 @@
-"""What to tell the compiler, so that these ops run fastest."""
+"""Compiler options that make the ops of jaxconv fast."""
 
 import functools
 import math
@@ -10,18 +10,18 @@ import jax
 from jaxconv._core.arguments import as_int
 from jaxconv._core.jaxprs import equations
 
-# XLA's CPU backend can hand products and convolutions to a library of its own (YNNPACK). Unless
-# asked, it does so for some convolutions, of which `contraction/apart.py` knows more. Asked for
-# these alone, it compiles reductions in another way that is 3 to 15 times slower (the statistics of
-# a batch norm, the bias of a convolution); asked for products and reductions, it leaves reductions
-# as fast as they are and convolutions to its own code.
+# XLA's CPU backend can hand products, reductions and convolutions to a library (YNNPACK). By
+# default it hands over some convolutions only (`contraction/apart.py`). With this value the library
+# computes products and reductions, and XLA's own code computes convolutions. Without REDUCE, XLA
+# compiles reductions in another way that is 3 to 15 times slower, which hurts the statistics of a
+# batch norm and the bias gradient of a convolution.
 _CPU = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
-# The arrays of a call come in pieces of so many bytes at most (`compiler_options`). glibc hands out
-# memory that was given back, and has its pages, in pieces below 32 MB only; of MOST bytes and a
-# header is the largest. Pieces of 8, 16 and 31 MB are as fast as each other, but one has to hold
-# the largest array: XLA warns of each that is larger, hundreds of lines for one function.
+# This option limits the bytes of each piece of memory that a call asks for (`compiler_options`).
+# glibc keeps freed memory, pages included, only if a piece is smaller than 32 MB; MOST leaves room
+# for its header. Pieces of 8, 16 and 31 MB are equally fast, but a piece must hold the largest
+# array: otherwise XLA warns of every larger one, with hundreds of lines for one function.
 _PIECES = "xla_multiheap_size_constraint_per_heap"
 PIECE = 2**24
 MOST = 31 * 2**20
@@ -30,16 +30,16 @@ MOST = 31 * 2**20
 def compiler_options(
     platform: str | None = None, *, largest_array: int | None = None
 ) -> dict[str, str]:
-    """Options for `jax.jit(..., compiler_options=...)`, or {} where none is known to help.
+    """Return options for `jax.jit(..., compiler_options=...)` that help on a CPU; elsewhere `{}`.
 
-    An option is given only if the installed XLA takes it, which is tried once by compiling
-    nothing much with it. So a JAX that has never heard of it gets {}, and works.
+    An option is returned only if the installed XLA accepts it, which is tested once by compiling a
+    trivial function. So a JAX that does not know the options gets `{}`, and works.
 
-    XLA asks for the memory of all arrays inside a function in one piece, at every call. On a CPU
-    the C library gives a piece of more than 32 MB back to the system after the call, and the next
-    call waits until its pages are cleared: a quarter to a half of a training step. If you say how
-    large the largest array is, and it is smaller than that, the memory comes in pieces that are
-    kept.
+    At every call, XLA asks for the memory of all arrays inside a function in one piece. On a CPU
+    the C library returns a piece of more than 32 MB to the system after the call, and the next
+    call waits until the system has cleared its pages: a quarter to a half of a training step. If
+    you say how large the largest array is, and it is at most 31 MB, XLA asks for several smaller
+    pieces, which the process keeps.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -53,15 +53,15 @@ def compiler_options(
 
     Args:
         platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
-        largest_array: the bytes of the largest array that is computed in the function, for which
-            you can ask `jaxconv.compiler.largest_array`; None if you do not know.
+        largest_array: the bytes of the largest array that is computed in the function, as
+            `jaxconv.compiler.largest_array` returns it; None if you do not know.
 
     Returns:
-        A dict of your own, to be changed as you like.
+        A new dict, which you may change.
 
     Raises:
-        TypeError: platform is no string, or largest_array no int.
-        ValueError: largest_array is negative, or 2**63 and more.
+        TypeError: platform is not a string, or largest_array is not an int.
+        ValueError: largest_array is negative or at least 2**63.
     """
     if platform is not None and not isinstance(platform, str):
         raise TypeError(f"compiler_options: platform must be a name or None, but got {platform!r}")
@@ -77,10 +77,10 @@ def compiler_options(
 
 
 def largest_array(function: Callable[..., Any], *args: Any) -> int:
-    """The bytes of the largest array that function(*args) computes, which is traced for it.
+    """Trace function(*args) and return the bytes of the largest array that it computes.
 
-    What the compiler makes of the function can need a larger one, but hardly does. An argument
-    counts only where it is computed again: it lies in memory of its own.
+    The compiled function may need a larger array, but this hardly ever happens. Arguments do not
+    count, because they have their own memory.
 
     Example:
         >>> import jax.numpy as jnp
@@ -88,21 +88,21 @@ def largest_array(function: Callable[..., Any], *args: Any) -> int:
         40000
 
     Args:
-        function: any that `jax.jit` takes, or that it gave; of one that it gave the trace is kept.
-        args: its arguments, or `jax.ShapeDtypeStruct` for arrays of them.
+        function: a function that `jax.jit` accepts, or a jitted one, whose trace JAX keeps.
+        args: its arguments; a `jax.ShapeDtypeStruct` may stand for an array.
     """
     computed = (
         variable.aval
         for eqn in equations(jax.make_jaxpr(function)(*args))
         for variable in eqn.outvars
-        if hasattr(variable.aval, "shape")  # not a token
+        if hasattr(variable.aval, "shape")  # a token has none
     )
     return max((math.prod(a.shape) * a.dtype.itemsize for a in computed), default=0)
 
 
 @functools.cache
 def is_taken(name: str, value: str | int) -> bool:
-    """Whether a CPU is there whose compiler knows this option."""
+    """Return whether there is a CPU backend whose compiler accepts this option."""
     identity: Callable[[float], float] = lambda x: x  # noqa: E731
     try:
         with jax.default_device(jax.devices("cpu")[0]):

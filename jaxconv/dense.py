@@ -18,16 +18,17 @@ from jaxconv._core.rule import Rule
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
-    r"""Every output sees every input.
+    r"""Fully connected layer: every output depends on every input.
 
         y[…, o] = Σ_i x[…, i] · w[i, o] + b[o]
 
-    A nudge of w[i, o] reaches y[…, o] of every sample with the weight x[…, i], a nudge of
-    x[…, i] reaches every o with the weight w[i, o]. Summed over all that is reached:
+    A small change of w[i, o] changes y[…, o] of every sample, by x[…, i] times as much. A small
+    change of x[…, i] changes y[…, o] for every o, by w[i, o] times as much. Each gradient sums dy,
+    with these factors, over all outputs that change:
 
         dx = dy · wᵀ,        dw = xᵀ · dy,        db = Σ dy
 
-    where the sums in dw and db run over all leading axes. Saved: x and w.
+    where the sums in dw and db run over all leading axes. Saved for the backward pass: x and w.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -38,16 +39,16 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
         [[1.0, 10.0]]
 
     Args:
-        x: input, (…, in); no leading axis is needed.
+        x: input, (…, in), with zero or more leading axes.
         w: weights, (in, out).
         b: bias, (out,), or None.
 
     Returns:
-        y, (…, out) in the dtype of x. Sums over 16-bit floats are kept in float32.
+        y, (…, out) in the dtype of x. Sums of 16-bit floats are accumulated in float32.
 
     Raises:
-        TypeError: an argument is no array, not floating-point, or of another dtype than x.
-        ValueError: shapes that do not fit.
+        TypeError: an argument is not a floating-point array, or its dtype is not that of x.
+        ValueError: the shapes do not fit together.
 
     The derivation: docs/derivations/dense.md.
     """
@@ -96,7 +97,7 @@ def _product(
     and_over: tuple[int, ...],
     sharding: Any = None,
 ) -> Array:
-    """Sum of products over these axes of left and right; 16-bit floats give a float32 sum."""
+    """Sum the products over these axes of left and right; 16-bit floats give a float32 sum."""
     return lax.dot_general(
         left,
         right,

@@ -1,4 +1,4 @@
-"""Dropout: parts of x left out by chance while training."""
+"""Dropout: during training, set random parts of x to 0."""
 
 from functools import partial
 from typing import Any
@@ -21,18 +21,18 @@ from jaxconv._core.rule import Rule
 
 
 def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:
-    r"""x with each element dropped (set to 0) by chance, the others scaled up.
+    r"""Drop random elements of x (set them to 0) and scale up the others.
 
         m  = 1 with probability 1 − rate, else 0              drawn anew for each element
         y  = m · x / (1 − rate)
         dx = m · dy / (1 − rate)
 
-    so y is x on average, and where not to drop, in evaluation, is not to call. What is dropped
-    is 0 even where it is NaN or infinite, forward and backward (PyTorch: NaN).
+    so y equals x on average, and in evaluation you simply do not call it. A dropped element is 0
+    in the forward and the backward pass even if it is NaN or infinite (PyTorch gives NaN).
 
-    The mask is `jax.random.bernoulli(key, 1 - rate, shape)`, that of Flax for the same key.
-    Saved for the backward pass: the mask, one bit an element. To draw it again from the key
-    would need no bit, and takes fifteen times as long on a CPU.
+    The mask is `jax.random.bernoulli(key, 1 - rate, shape)`; Flax draws the same mask for the same
+    key. Saved for the backward pass: the mask, one bit per element. Drawing it again from the key
+    would need no memory, but takes fifteen times as long on a CPU.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -41,11 +41,11 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
 
     Args:
         x: input, any shape.
-        rate: the probability to drop, a number in [0, 1] known while tracing. 0 gives x, 1
-            gives 0, both without drawing anything.
+        rate: the probability of dropping an element, a number in [0, 1] that is known while
+            tracing. 0 returns x and 1 returns zeros, both without drawing a mask.
         key: one key of `jax.random.key` or `jax.random.PRNGKey`. It has no gradient. The same
-            key drops the same elements: split a new one for each call. Inside `jax.shard_map`
-            fold the device's index into it.
+            key drops the same elements, so split off a new key for each call. Inside
+            `jax.shard_map`, fold the index of the device into the key.
         broadcast_axes: axes (an int or several, negative ones count from the end) along which
             elements are dropped together: (1, 2) drops whole channels of (N, H, W, C).
 
@@ -53,9 +53,10 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
         y in the shape and dtype of x.
 
     Raises:
-        TypeError: x is no array of floats, rate no number, key no key, an axis no int.
-        ValueError: rate outside [0, 1], several keys, or an axis that x does not have or that
-            comes twice.
+        TypeError: x is not a floating-point array, rate is not a number, key is not a key, or an
+            axis is not an int.
+        ValueError: rate is outside [0, 1], key holds several keys, or an axis is given twice or
+            does not exist in x.
 
     The derivation: docs/derivations/dropout.md.
     """
@@ -69,15 +70,15 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
 
 
 def drop_path(x: Array, rate: float, key: Array) -> Array:
-    r"""x with each example dropped (set to 0) by chance, the others scaled up.
+    r"""Drop random examples of x (set them to 0) and scale up the others.
 
         m[n]     = 1 with probability 1 − rate, else 0        drawn anew for each example
         y[n, …]  = m[n] · x[n, …] / (1 − rate)
         dx[n, …] = m[n] · dy[n, …] / (1 − rate)
 
-    Stochastic depth: with `h + drop_path(block(h), rate, key)` some examples skip the block.
-    It is `dropout` with all axes but the first broadcast, and all said there holds. Saved for
-    the backward pass: one byte an example.
+    This is stochastic depth: with `h + drop_path(block(h), rate, key)` some examples skip the
+    block. It is `dropout` with all axes except the first in `broadcast_axes`. Saved for the
+    backward pass: at most one byte per example.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -86,15 +87,17 @@ def drop_path(x: Array, rate: float, key: Array) -> Array:
 
     Args:
         x: input, (N, …).
-        rate: the probability to drop, a number in [0, 1] known while tracing.
-        key: one key of `jax.random.key` or `jax.random.PRNGKey`. It has no gradient.
+        rate: the probability of dropping an example, a number in [0, 1] that is known while
+            tracing.
+        key: one key of `jax.random.key` or `jax.random.PRNGKey`, a new one for each call. It has
+            no gradient.
 
     Returns:
         y in the shape and dtype of x.
 
     Raises:
-        TypeError: x is no array of floats, rate no number, or key no key.
-        ValueError: rate outside [0, 1], several keys, or x without axes.
+        TypeError: x is not a floating-point array, rate is not a number, or key is not a key.
+        ValueError: rate is outside [0, 1], key holds several keys, or x has no axes.
 
     The derivation: docs/derivations/dropout.md.
     """
@@ -125,8 +128,9 @@ def _drawn(keep: float, shape: tuple[int, ...], x: Array, key: Array) -> Array:
 def _masked_forward(
     keep: float, shape: tuple[int, ...], x: Array, kept: Array
 ) -> tuple[Array, Array]:
-    # Along one axis, not flat: an array sharded over another stays where it is. How many bits an
-    # axis of unknown size leaves over in its last byte is unknown, too, so there they stay bytes.
+    # Only the last axis is packed, so that an array sharded over another axis stays where it is.
+    # If its size is a symbol (`jax.export`), so is the number of unused bits in the last byte, and
+    # the mask is kept unpacked.
     packed = jnp.packbits(jnp.atleast_1d(kept), axis=-1) if _is_packed(shape) else kept
     return _scaled(keep, x, kept), packed
 
@@ -144,7 +148,7 @@ def _masked_backward(
     return _scaled(keep, dy, bits), None
 
 
-_masked = Rule(_masked_forward, _masked_backward, static=2)
+_masked = Rule(_masked_forward, _masked_backward, static=2, name="dropout or drop_path")
 
 
 def _scaled(keep: float, x: Array, kept: Array) -> Array:

@@ -1,7 +1,7 @@
-r"""Padding: extending an array beyond its border, and the way back.
+r"""Padding: extend an array beyond its border, and add the cotangents of the border back.
 
-All padding that copies is one map of positions. With n positions along an axis and
-p = −low, …, n + high − 1,
+A mode that copies is given by a map π from the positions of y to the positions of x. With n
+positions along an axis and p = −low, …, n + high − 1,
 
     y[p] = x[π(p)],         dx[q] = Σ_{p : π(p) = q} dy[p],
 
@@ -9,9 +9,10 @@ p = −low, …, n + high − 1,
     replicate   π(p) = min(max(p, 0), n − 1)
     reflect     π(p) = r if r < n else 2·(n−1) − r,   r = p mod 2·(n−1)     (0 if n = 1)
 
-and π(p) = p inside. Outside, π is made of runs that step by +1, −1 or 0, so both
-directions are slices: `extend` copies each run out, `retract` adds each run's cotangent
-back onto where it was copied from. Several axes are padded one after the other.
+and π(p) = p inside x. Outside, π consists of runs that step by +1, −1 or 0, so both
+passes need only slices: `extend` copies each run into the border, and `retract` adds the
+cotangent of each run to the positions it was copied from. Several axes are padded one
+after the other.
 """
 
 from collections.abc import Sequence
@@ -41,14 +42,15 @@ CopyMode = Literal["reflect", "replicate", "circular"]
 
 
 def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
-    r"""x with a border, or without part of itself.
+    r"""Add a border to x, or crop x.
 
         y[p] = x[π(p)]                              constant:  y[p] = x[p] in x, else value
         dx[q] = Σ_{p : π(p) = q} dy[p]                         dx[q] = dy[q]
 
     along every axis, for p = −low, …, n + high − 1 and the map π of the mode (`jaxconv.padding`).
-    A border that copies gives its cotangent back to where it was copied from, a constant one
-    to nobody, and a position that was cropped gets none. Nothing is saved for the backward pass.
+    The cotangent of a copied element is added to the element it was copied from, the cotangent of
+    a constant border is dropped, and an element of x that is not in y gets the gradient 0. Nothing
+    is saved for the backward pass.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,18 +59,18 @@ def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float
 
     Args:
         x: input, any shape; floats or integers.
-        widths: one (low, high) per axis; a negative width crops. A border may be wider than
-            x: the pattern goes on, as in `jnp.pad`.
-        mode: "constant", "reflect" (border not repeated), "replicate" or "circular".
-        value: what a constant border holds.
+        widths: one (low, high) pair per axis; a negative number crops. A border may be wider
+            than x: then the pattern continues, as in `jnp.pad`.
+        mode: "constant", "reflect" (without repeating the edge), "replicate" or "circular".
+        value: the value of a constant border.
 
     Returns:
-        y, in the dtype of x, n + low + high long along each axis.
+        y in the dtype of x, with n + low + high positions along each axis.
 
     Raises:
-        TypeError: x is no array of numbers, widths are no ints, or value no number.
-        ValueError: not one pair per axis, more cropped than there is, nothing to copy from,
-            or an unknown mode.
+        TypeError: x is not an array of numbers, a width is not an int, or value is not a number.
+        ValueError: widths does not hold one pair per axis, an axis is shorter than what is cropped
+            or has nothing to copy, or the mode is unknown.
 
     The derivation: docs/derivations/conv.md, section 6.
     """
@@ -121,7 +123,7 @@ _pad = Rule(_pad_forward, _pad_backward, static=3)
 
 
 def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
-    """y[p] = x[π(p)] along every axis in `axes`; any widths, however wide, negative or both."""
+    """Return y[p] = x[π(p)] along every axis in `axes`; widths may be negative or exceed n."""
     for axis, (low, high) in zip(axes, widths, strict=True):
         if not (low or high):
             continue
@@ -138,7 +140,7 @@ def extend(x: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Arra
 
 
 def retract(dy: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Array:
-    """dx[q] = Σ_{p : π(p) = q} dy[p], the transpose of `extend`."""
+    """Return dx[q] = Σ_{p : π(p) = q} dy[p], the transpose of `extend`."""
     for axis, (low, high) in reversed(list(zip(axes, widths, strict=True))):
         if not (low or high):
             continue
@@ -154,7 +156,7 @@ def retract(dy: Array, widths: Pairs, axes: Sequence[int], mode: CopyMode) -> Ar
 
 
 class _Run(NamedTuple):
-    """Neighbouring padded positions whose sources are start, start + step, …"""
+    """A run of positions of y that are copied from start, start + step, and so on in x."""
 
     start: int
     step: Literal[-1, 0, 1]
@@ -162,7 +164,7 @@ class _Run(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """Positions of the input from start to stop − 1."""
+    """The positions of x from start to stop − 1."""
 
     start: int
     stop: int
@@ -172,7 +174,7 @@ Parts = tuple[list[_Run], _Kept, list[_Run]]
 
 
 def _parts(n: int, low: int, high: int, mode: CopyMode) -> Parts:
-    """Runs of π before the first position of the input, what is kept of it, runs after the last."""
+    """Return the runs of π before x, the part of x that is kept, and the runs of π after x."""
     if not isinstance(n, int):
         return _parts_of_unknown(n, low, high, mode)
     p = np.arange(-low, n + high)
@@ -183,9 +185,10 @@ def _parts(n: int, low: int, high: int, mode: CopyMode) -> Parts:
 
 
 def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
-    """`_parts` of an axis whose size is a symbol, known to be so large that none is copied twice.
+    """Return `_parts` of an axis whose size is a symbol (`jax.export`).
 
-    The comparison raises JAX's error, with its advice, if that is not known.
+    Unless the mode is "replicate", the size must be known to be so large that neither border copies
+    a position twice. If JAX cannot tell, the comparison raises JAX's error, which gives advice.
     """
     if mode != "replicate":
         check_enough("pad", mode, n, max(low, high) + (mode == "reflect"))
@@ -205,7 +208,7 @@ def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
 
 
 def _source(p: np.ndarray, n: int, mode: CopyMode) -> Any:
-    """π(p)."""
+    """Return π(p)."""
     if mode == "circular":
         return p % n
     if mode == "replicate" or n == 1:
@@ -215,7 +218,7 @@ def _source(p: np.ndarray, n: int, mode: CopyMode) -> Any:
 
 
 def _split(source: list[int]) -> list[_Run]:
-    """Cut a list of positions into runs, each as long as it can be."""
+    """Cut a list of positions into runs that are as long as possible."""
     runs: list[_Run] = []
     for q in source:
         last = runs[-1] if runs else None
@@ -238,7 +241,7 @@ def _copy(x: Array, run: _Run, axis: int) -> Array:
 
 
 def _gather_back(piece: Array, run: _Run, n: int, axis: int) -> Array:
-    """The cotangent of a run, laid over the n positions it was copied from."""
+    """Return the cotangent of a run at the positions of x it was copied from, 0 at the others."""
     first = run.start
     if run.step == 0:
         piece = jnp.sum(piece, axis=axis, keepdims=True)

@@ -85,9 +85,17 @@ def test_the_public_face_only_imports(module):
     for node in rest:
         if isinstance(node, ast.Assign):
             assert [target.id for target in node.targets] in (["__version__"], ["__all__"])
+        elif isinstance(node, ast.AugAssign):
+            assert node.target.id == "__all__"
         else:
             assert isinstance(node, ast.ImportFrom)
             assert node.module.startswith(module.__name__)
+
+
+def test_the_readme_counts_right():
+    text = (ROOT / "README.md").read_text()
+    assert f"| {len(jaxconv.activation.__all__)} activations" in text
+    assert f"| {len(jaxconv.loss.__all__)} losses" in text
 
 
 def defaults(name):

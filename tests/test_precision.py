@@ -55,6 +55,15 @@ CALLS = {name: (name, record.large()) for name, record in CATALOGUE.items()} | {
     ),
 }
 
+# Near the floor −α of an exponential unit, whose slope is a small difference with y.
+_NEGATIVE = {"x": -12 + 8 * np.random.default_rng(2).random((64, 1024))}
+CALLS |= {
+    "elu, negative": ("elu", Sample(_NEGATIVE, options={"alpha": 1.1})),
+    "celu, negative": ("celu", Sample(_NEGATIVE, options={"alpha": 3.0})),
+    "celu, negative, α = 2": ("celu", Sample(_NEGATIVE, options={"alpha": 2.0})),
+    "selu, negative": ("selu", Sample(_NEGATIVE)),
+}
+
 # The fast forms, each through one op; they have thousands of elements, so that few draws do.
 SHARING = [record for record in CATALOGUE.values() if record.ways]
 FEW_DRAWS = 2

@@ -4,6 +4,8 @@ import jax
 import pytest
 from rules import float_leaves
 
+import jaxconv
+import jaxconv.reference
 from jaxconv.check.catalogue import CATALOGUE
 
 each_record = pytest.mark.parametrize(
@@ -12,11 +14,13 @@ each_record = pytest.mark.parametrize(
 
 
 @each_record
-def test_no_rank_is_promoted(record):
-    for sample in map(record.sample, (*range(16), *record.each_form)):
+@pytest.mark.parametrize("ops", [jaxconv, jaxconv.reference], ids=lambda ops: ops.__name__)
+def test_no_rank_is_promoted(record, ops):
+    op = getattr(ops, record.name)
+    for sample in [record.large(), *map(record.sample, (*range(16), *record.each_form))]:
 
         def program(*arrays, sample=sample):
-            y, pull = jax.vjp(lambda *a: float_leaves(sample.bind(record.op)(*a)), *arrays)
+            y, pull = jax.vjp(lambda *a: float_leaves(sample.bind(op)(*a)), *arrays)
             return pull(y)
 
         with jax.numpy_rank_promotion("raise"):

@@ -1,1 +1,1 @@
-"""What all ops share and no user imports."""
+"""Code that the ops share and that users do not import."""

@@ -1,8 +1,8 @@
-"""What every op asks of its arguments, and the words in which it says no.
+"""Checks of arguments that several ops share, and their error messages.
 
-Every check happens on shapes, dtypes and Python values, so it costs nothing at
+Every check looks only at shapes, dtypes and Python values, so it costs nothing at
 run time: under `jax.jit` it runs once, while tracing. A message names the op, the
-argument, what was expected and what was got.
+argument, what the op expected and what it got.
 """
 
 import math
@@ -20,7 +20,8 @@ PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 PadMode = Literal["constant", "reflect", "replicate", "circular"]
 Ties = Literal["first", "all", "split"]
 Reduction = Literal["mean", "sum", "none"]
-ResizeMethod = Literal["nearest", "linear"]
+ResizeMethod = Literal["nearest", "nearest_floor", "linear"]
+UpsampleMethod = Literal["nearest", "linear"]
 PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
 
 FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "float16"))
@@ -31,7 +32,7 @@ Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
 def as_array(op: str, name: str, value: Any) -> Array:
-    """Return the argument `name` as an array of numbers; lists and Python's scalars raise."""
+    """Return the argument as an array of numbers; raise for lists and Python scalars."""
     known = isinstance(value, (jax.Array, np.ndarray, np.generic))
     if not known or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{op}: {name} must be an array, but got {value!r:.40}")
@@ -41,7 +42,7 @@ def as_array(op: str, name: str, value: Any) -> Array:
 
 
 def as_key(op: str, name: str, value: Any) -> Array:
-    """One key for random numbers, typed; `jax.random.PRNGKey` gives raw ones, of uint32."""
+    """Return one typed random key; the raw uint32 keys of `jax.random.PRNGKey` are converted."""
     must = f"{op}: {name} must be a key of jax.random.key or jax.random.PRNGKey"
     if not isinstance(value, (jax.Array, np.ndarray)):
         raise TypeError(f"{must}, but got {value!r:.40}")
@@ -76,7 +77,7 @@ def check_floating(op: str, **arrays: Array | None) -> None:
 
 
 def check_number(op: str, **arrays: Array) -> None:
-    """Raise unless every array is of one of our floating dtypes, or of integers."""
+    """Raise unless every array has an integer dtype or one of `FLOATS`."""
     for name, array in arrays.items():
         if array.dtype not in FLOATS and not jnp.issubdtype(array.dtype, jnp.integer):
             raise TypeError(
@@ -85,11 +86,12 @@ def check_number(op: str, **arrays: Array) -> None:
 
 
 def aligned(*arrays: Array | None) -> tuple[Any, ...]:
-    """The arrays, marked as varying over the same mesh axes; outside `jax.shard_map`, as they are.
+    """Return the arrays, inside `jax.shard_map` marked as varying over the same mesh axes.
 
-    A `custom_vjp` must give each argument a cotangent that varies over the axes the argument
-    varies over. Weights that are the same on every device meet images that are not, and so
-    do their gradients: marked as varying, their cotangents are summed over the devices.
+    A `custom_vjp` must return for each argument a cotangent that varies over the same axes as the
+    argument. Weights may be equal on all devices while the images, and so the gradients of the
+    weights, differ. If the weights are marked as varying, JAX sums their cotangents over the
+    devices.
     """
     axes = [_varying_axes(array) for array in arrays if array is not None]
     everywhere = frozenset().union(*axes)
@@ -102,19 +104,19 @@ def aligned(*arrays: Array | None) -> tuple[Any, ...]:
 
 
 def _varying_axes(array: Array) -> frozenset[Any]:
-    """The mesh axes over which `jax.shard_map` says the array varies; empty where none says so."""
+    """Return the mesh axes over which the array varies in `jax.shard_map`; outside, none."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return frozenset() if kind is None else kind.varying
 
 
 def per_channel(values: Array, x: Array, axis: int) -> Array:
-    """One number per channel, in the dtype of sums over x, with the axes of x for broadcasting."""
+    """Return one number per channel in the accumulator dtype, shaped to broadcast against x."""
     shape = (1,) * axis + values.shape + (1,) * (x.ndim - axis - 1)
     return values.astype(accumulator(x.dtype)).reshape(shape)
 
 
 def of_rank(array: Array, ndim: int) -> Array:
-    """The array with as many axes of size 1 before its own as give it this rank."""
+    """Return the array with axes of size 1 in front, so that it has this rank."""
     return lax.expand_dims(array, range(ndim - array.ndim))
 
 
@@ -132,14 +134,14 @@ def check_option(op: str, name: str, value: object, options: Any) -> None:
 
 
 def as_bool(op: str, name: str, value: object) -> bool:
-    """True or False, and nothing that merely counts as one."""
+    """Return a bool; raise for anything that is not True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{op}: {name} must be True or False, but got {value!r}")
     return bool(value)
 
 
 def as_float(op: str, name: str, value: Any, minimum: float = -math.inf) -> float:
-    """A finite number of Python or numpy, known while tracing; at least `minimum`."""
+    """Return a finite Python or numpy number as a float; raise if it is below `minimum`."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{op}: {name} must be a number, but got {value!r}")
     try:
@@ -154,7 +156,7 @@ def as_float(op: str, name: str, value: Any, minimum: float = -math.inf) -> floa
 
 
 def as_int(op: str, name: str, value: object, minimum: int, maximum: int = 2**31 - 1) -> int:
-    """An integer in [minimum, maximum]; bools and floats are refused."""
+    """Return an integer in [minimum, maximum]; raise for bools and floats."""
     try:
         integer = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -169,14 +171,14 @@ def as_int(op: str, name: str, value: object, minimum: int, maximum: int = 2**31
 
 
 def as_axis(op: str, axis: object, x: Array) -> int:
-    """The axis of x with this number, which counts from the end if it is negative."""
+    """Return an axis of x, counted from 0; a negative number counts from the end."""
     if x.ndim == 0:
         raise ValueError(f"{op}: x must have at least 1 axis, but its shape is ()")
     return as_int(op, "axis", axis, -x.ndim, x.ndim - 1) % x.ndim
 
 
 def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tuple[int, ...]:
-    """One int for all spatial dimensions, or one for each, as a tuple of ints."""
+    """Return a tuple with one int per spatial dimension; a single int counts for all of them."""
     if not is_sequence(value):
         return (as_int(op, name, value, minimum),) * dims
     if len(value) != dims:
@@ -188,7 +190,7 @@ def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tu
 
 
 def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[int, ...]:
-    """An axis or at least `minimum` different ones of x, counted from 0, in order."""
+    """Return one axis or at least `minimum` different axes of x, sorted and counted from 0."""
     given = tuple(axes) if is_sequence(axes) else (axes,)
     ints = [as_int(op, name, value, -(2**31)) for value in given]
     found = {value % max(x.ndim, 1) for value in ints if -x.ndim <= value < x.ndim}
@@ -202,15 +204,15 @@ def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[
 
 
 def is_sequence(value: object) -> bool:
-    """Whether `value` lists several things (a string and a 0-d array do not)."""
+    """Return whether `value` is a tuple, a list, or an array with at least one axis."""
     return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def as_precision(op: str, value: Any) -> Any:
-    """None, a `lax.Precision`, or a pair of them (for the two factors of a product).
+    """Return None, a `lax.Precision`, or a pair of them (for the two factors of a product).
 
-    None stands for what `jax.default_matmul_precision` says. It is looked up here, where the
-    forward pass is traced: a context around that need not be around the backward pass.
+    None means the setting of `jax.default_matmul_precision`. It is looked up here, while the
+    forward pass is traced, because a context around it may not be around the backward pass.
     """
     if value is None:
         return _precision(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
@@ -234,5 +236,5 @@ def _precision(value: object) -> lax.Precision | None:
 
 
 def accumulator(dtype: Any) -> Any:
-    """The dtype in which sums over values of `dtype` are kept: 16-bit floats use float32."""
+    """Return the dtype in which sums of `dtype` are accumulated: float32 for 16-bit floats."""
     return np.dtype(np.float32) if jnp.finfo(dtype).bits == 16 else dtype

@@ -1,4 +1,4 @@
-"""What is kept in memory, and what is computed again."""
+"""Barriers against fusion: they decide what XLA keeps in memory and what it computes again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,25 +14,25 @@ from jaxconv._core.symbolic import at_least
 
 try:
     from jax.experimental import xla_metadata
-except ImportError:  # in a JAX to come, maybe: then calls are inlined, and nothing else changes
+except ImportError:  # a later JAX may drop it: then calls are inlined, and nothing else changes
     xla_metadata = None  # type: ignore[assignment]
 
-# Caution, not a measurement: of fewer bytes no copy is worth one of its own.
+# Below this size in bytes, a separate copy is assumed (not measured) to cost more than it saves.
 LEAST_BYTES = 2**18
-# Positions of fewer channels are padded a row of them at a time: of 64 and fewer XLA's CPU backend
-# unrolls the copy into numbers. Depthwise 3×3, y, ms: 64×32×32×64 1.9 for 2.5, 32×32×32×96 1.3 for
-# 1.6; 64×16×16×128 1.2 for 1.2.
+# Positions with fewer channels are padded one row at a time, because XLA's CPU backend copies
+# positions of at most 64 channels number by number. Depthwise 3×3, y, 64×32×32×64, takes 1.9 ms so
+# and 2.5 ms otherwise.
 WIDE = 128
 
 
 def materialize_on_cpu(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
-    """compute(x, *others), of the shape and dtype of x, as an array of its own on a CPU.
+    """Return compute(x, *others), of the shape and dtype of x, on a CPU as a separate array.
 
-    XLA fuses what is cheap into everything that reads it. Where a forward and a backward pass both
-    read it, that keeps alive for the second what it is computed of, beside what the rule has said
-    to keep. Nothing is fused into or out of the branch of a condition, and nothing is known of the
-    condition here until it is run. The other branch is x itself, so the result takes the place of
-    x, which a call (`call_unfused`) would not let it do.
+    XLA fuses a cheap operation into everything that reads its result. If a forward and a backward
+    pass both read it, both compute it, and its operands stay in memory for the backward pass, in
+    addition to the residuals of the rule. XLA fuses nothing into or out of a branch of a condition,
+    and does not know before run time which branch is taken here. The other branch returns x, so
+    that the result can overwrite x, which is not possible with a call (`call_unfused`).
     """
     if not at_least(x.nbytes, LEAST_BYTES):
         return compute(x, *others)
@@ -45,14 +45,14 @@ def _in_place(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
 
 
 def call_unfused(compute: Callable[..., Any], *operands: Any) -> Any:
-    """compute(*operands), in a call that XLA is told not to inline.
+    """Return compute(*operands), computed in a call that XLA is told not to inline.
 
-    Nothing is fused into a call or out of it. An XLA that does not know the attribute inlines it as
-    any other: the numbers are the same.
+    XLA fuses nothing into or out of a call. An XLA that does not know the attribute inlines the
+    call as usual, and the numbers are the same.
     """
 
     def call(*operands: Any) -> Any:
-        # What is called in there is inlined, as everywhere.
+        # Calls inside this call are inlined as usual.
         with _inlineable(None):
             return compute(*operands)
 
@@ -61,9 +61,9 @@ def call_unfused(compute: Callable[..., Any], *operands: Any) -> Any:
 
 
 def call_unfused_on_cpu(compute: Callable[..., Any], x: Array, *others: Any) -> Any:
-    """compute(x, *others), on a CPU `call_unfused`.
+    """Return compute(x, *others), on a CPU by `call_unfused`.
 
-    On a mesh of Explicit axes a call would have to say how its arrays lie.
+    On a mesh with Explicit axes there is no call, because it would have to name its shardings.
     """
     if explicit_sharding(x):
         return compute(x, *others)
@@ -71,21 +71,21 @@ def call_unfused_on_cpu(compute: Callable[..., Any], x: Array, *others: Any) -> 
 
 
 def _inlineable(value: str | None) -> AbstractContextManager[Any]:
-    """What is called in it has this attribute."""
+    """Return a context in which calls get this value of the attribute `inlineable`."""
     return (
         nullcontext() if xla_metadata is None else xla_metadata.set_xla_metadata(inlineable=value)
     )
 
 
 def pad_zeros(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
-    """x with so many zeros before and after it on each axis; on a CPU as an array of its own.
+    """Pad each axis of x with (before, after) zeros; on a CPU the result is a separate array.
 
-    A loop that reads a padded array in several places, and is fused with the padding, asks at each
-    of them whether it is outside (`add_back` of 3×3 windows: 16 ms, and 2.0 of an array).
+    A loop that reads a padded array in several places, and is fused with the padding, tests at each
+    place whether it lies outside: `add_back` of 3×3 windows takes 2.0 ms so and 16 ms fused.
     """
     if not any(map(any, edges)):
         return x
-    # On a mesh of Explicit axes the copy would have to say how it lies.
+    # On a mesh with Explicit axes a call would have to name the sharding of the copy.
     if not at_least(x.nbytes, LEAST_BYTES) or explicit_sharding(x):
         return _padded(x, edges)
     return lax.platform_dependent(
@@ -94,9 +94,10 @@ def pad_zeros(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
 
 
 def pad_zeros_unfused(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
-    """x with so many zeros before and after it on each axis, where the platform is a CPU.
+    """Pad each axis of x with (before, after) zeros, where the platform is a CPU.
 
-    What computes x is not fused into the copy, where it would be looked up by its place in the row.
+    The operations that compute x are not fused into the copy, where they would be evaluated number
+    by number.
     """
     if not any(map(any, edges)):
         return x
@@ -110,7 +111,7 @@ def _padded(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
 
 
 def pad_zeros_by_rows(x: Array, edges: Sequence[tuple[int, int]]) -> Array:
-    """The same zeros, with a row of positions as one where positions have few channels."""
+    """Pad each axis of x with (before, after) zeros, row by row if channels are few."""
     zero = jnp.zeros((), x.dtype)
     *others, size, last = x.shape
     *rest, row, own = ((*edge, 0) for edge in edges)

@@ -1,4 +1,4 @@
-"""What the command lines share: bad usage is answered in one line."""
+"""The argument parser of the command lines, which reports an error in one line."""
 
 import argparse
 import os
@@ -9,16 +9,16 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """Of `python -m jaxconv.<name>`. Says what is wrong as "name: what is wrong", and exits 2."""
+    """Parser of `python -m jaxconv.<name>`; it prints an error as "name: error" and exits 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Bad usage."""
+        """Print the message in one line and exit with status 2."""
         print(f"{self.prog.rpartition('.')[2]}: {message}", file=sys.stderr)
         sys.exit(2)
 
 
 def count(least: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number, `least` or more."""
+    """Return the type of an argument that is a whole number of at least `least`."""
 
     def parse(text: str) -> int:
         try:
@@ -33,7 +33,7 @@ def count(least: int) -> Callable[[str], int]:
 
 
 def new_file(text: str) -> Path:
-    """The type of an argument that names a file to write, found out before the work is done."""
+    """Return the path of a file to write; raise now if it cannot be written later."""
     path = Path(text)
     folder = path.absolute().parent
     if path.is_dir():

@@ -25,15 +25,16 @@ from jaxconv._core.geometry import Ints, check_output, image_axes, resolve_paddi
 
 @dataclass(frozen=True, kw_only=True)
 class ConvCall:
-    """What is static in a call of a convolution: the only static argument of its `custom_vjp`.
+    """The only static argument of a convolution's `custom_vjp`: everything but the arrays.
 
     Attributes:
-        spec: where the windows land.
-        layout: where the channels sit.
+        spec: the static geometry.
+        layout: which axis holds the channels.
         padding_mode: what the padding is filled with.
-        flip_kernel: true convolution (the kernel turned by 180°), not cross-correlation.
-        precision: of the products, as in `jax.lax`.
-        dtype: of the output; None is that of the input.
+        flip_kernel: whether to compute the true convolution (the kernel rotated by 180°) instead
+            of cross-correlation.
+        precision: precision of the products, as in `jax.lax`.
+        dtype: dtype of the output; None means that of the input.
     """
 
     spec: ConvSpec
@@ -55,7 +56,7 @@ class ConvCall:
 
     @property
     def bordered(self) -> ConvSpec:
-        """The spec of an x whose border has been filled in, unless the border is zeros."""
+        """The spec for x with its border copied in; a border of zeros remains padding."""
         if self.padding_mode == "zeros":
             return self.spec
         sizes = zip(self.spec.size, self.spec.padding, strict=True)
@@ -63,9 +64,9 @@ class ConvCall:
         return replace(self.spec, size=size, padding=((0, 0),) * self.spec.dims)
 
     def how(self, sharding: Any = None) -> dict[str, Any]:
-        """What a contraction is told beside its spec and its factors.
+        """Return the keyword arguments of a contraction, which takes a spec and factors besides.
 
-        `sharding` says how its result is to lie on a mesh with Explicit axes.
+        `sharding` is the sharding of its result on a mesh with Explicit axes.
         """
         return {"layout": self.layout, "precision": self.precision, "sharding": sharding}
 
@@ -154,8 +155,8 @@ def transposed_call(
     """Check the arrays and resolve the keywords of a transposed convolution.
 
     Returns:
-        The call of the convolution it transposes, which leads from y's shape to x's, and x, w and b
-        as JAX arrays.
+        The call of the convolution that is transposed, which maps the shape of y to that of x, and
+        x, w and b as JAX arrays.
     """
     x, w, b = _arrays(op, x, w, b)
     axes, channel_axis = image_axes(op, x, layout)
@@ -201,7 +202,7 @@ def transposed_call(
                 f" {hole * (k - 1) + 1} positions reach {max(reach, 0)}, padding cuts {low + high}"
             )
         size.append(out)
-        # The high padding that lets exactly n windows fit, cut or not.
+        # The high padding with which exactly n windows fit; it may be negative.
         reaching.append((low, reach - low - out))
     spec = ConvSpec(
         size=tuple(size),
@@ -218,7 +219,7 @@ def transposed_call(
 
 
 def _arrays(op: str, x: object, w: object, b: object) -> tuple[Array, Array, Array | None]:
-    """x, w and b as JAX arrays of one floating dtype."""
+    """Return x, w and b as JAX arrays of one floating dtype."""
     x, w = as_array(op, "x", x), as_array(op, "w", w)
     b = None if b is None else as_array(op, "b", b)
     check_floating(op, x=x, w=w, b=b)
@@ -228,7 +229,7 @@ def _arrays(op: str, x: object, w: object, b: object) -> tuple[Array, Array, Arr
 def _kernel(
     op: str, x: Array, w: Array, layout: Layout, inner: str, outer: str
 ) -> tuple[Ints, int, int]:
-    """The window of w, and its last two sizes in the order of channels_last: (inner, outer)."""
+    """Return the window of w and its two channel sizes, in the order (inner, outer)."""
     last = layout == "channels_last"
     if w.ndim != x.ndim:
         form = f"(*window, {inner}, {outer})" if last else f"({outer}, {inner}, *window)"

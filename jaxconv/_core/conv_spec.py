@@ -1,17 +1,15 @@
-"""`ConvSpec`: where the windows of a convolution land, as one validated, hashable value.
+"""`ConvSpec`: the static geometry of a convolution as one validated, hashable value.
 
-A convolution is one sum of products of three numbers. Per spatial dimension, with n input
-positions, input dilation e, stride s, dilation d and padding (low, high), output position i meets
-the input position p at the element a of the window where
+Per spatial dimension, with n input positions, input dilation e, stride s, dilation d and padding
+(low, high), output position i reads the input position p with the element a of the window if
 
     e·p = s·i + d·a − low,      0 ≤ p < n,   0 ≤ i < n_out,   0 ≤ a < K,
 
     n_out = ⌊(e·(n−1) + 1 + low + high − d·(K−1) − 1) / s⌋ + 1     (0 if that is negative).
 
-Input and output enter this equation alike. Read from the output's side, with the window counted
+Input and output play the same part in this equation. With the two exchanged and the window counted
 backwards, it is the equation of another convolution, whose stride is e and whose input dilation is
-s: `ConvSpec.transposed`. So a transposed convolution, a convolution with `lhs_dilation` and an
-input gradient are convolutions with exchanged roles.
+s: `ConvSpec.transposed`. So an input gradient and a transposed convolution are convolutions, too.
 """
 
 import math
@@ -26,24 +24,25 @@ _PER_DIMENSION = ("size", "window", "stride", "dilation", "input_dilation", "pad
 
 @dataclass(frozen=True, kw_only=True)
 class ConvSpec:
-    """The geometry of a convolution, channels included.
+    """The static geometry of a convolution, channels included.
 
-    Layout, dtype, precision, border mode and the flip of the kernel are no part of it.
+    It does not hold layout, dtype, precision, padding mode or whether the kernel is flipped.
 
     Attributes:
         size: input positions n of each spatial dimension, without the holes of `input_dilation`.
-        window: window extent K.
+        window: number of elements K of a window.
         stride: distance s between neighbouring windows.
         dilation: distance d between neighbouring elements of a window.
         input_dilation: distance e between neighbouring elements of the input; lax's `lhs_dilation`.
-        padding: (low, high) positions added before and after the dilated input; negative ones cut.
-        groups: the channels fall into this many groups that do not see each other.
-        channels_in: channels of x, of all groups together.
-        channels_out: channels of y, of all groups together.
+        padding: (low, high) positions added before and after the dilated input; a negative number
+            crops.
+        groups: number of channel groups that are convolved separately.
+        channels_in: number of channels of x, of all groups together.
+        channels_out: number of channels of y, of all groups together.
 
     Raises:
-        ValueError: lengths that differ, numbers below their least value, or channels that the
-            groups cannot share.
+        ValueError: the lengths differ, a number is below its minimum, or a number of channels is
+            not a multiple of groups.
     """
 
     size: Ints
@@ -57,7 +56,7 @@ class ConvSpec:
     channels_out: int
 
     def __post_init__(self) -> None:
-        """Refuse what is no convolution; an op has checked its arguments and named them before."""
+        """Raise if this is no convolution; an op has checked its own arguments before."""
         lengths = {name: len(getattr(self, name)) for name in _PER_DIMENSION}
         if len(set(lengths.values())) != 1:
             raise ValueError(
@@ -86,12 +85,12 @@ class ConvSpec:
 
     @property
     def in_a_group(self) -> int:
-        """Input channels of one group."""
+        """The number of input channels of one group."""
         return self.channels_in // self.groups
 
     @property
     def out_a_group(self) -> int:
-        """Output channels of one group."""
+        """The number of output channels of one group."""
         return self.channels_out // self.groups
 
     @property
@@ -101,17 +100,17 @@ class ConvSpec:
 
     @property
     def extent(self) -> Ints:
-        """What a window spans, its holes included: d·(K−1) + 1."""
+        """The number of positions that a window spans, holes included: d·(K−1) + 1."""
         return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.window, strict=True))
 
     @property
     def dilated_size(self) -> Ints:
-        """The input positions with the holes between them: e·(n−1) + 1."""
+        """The number of input positions, holes included: e·(n−1) + 1."""
         return tuple(_dilated(n, e) for n, e in zip(self.size, self.input_dilation, strict=True))
 
     @cached_property
     def output(self) -> Ints:
-        """How many windows fit, per spatial dimension; 0 where none does."""
+        """The number of windows that fit, per spatial dimension; 0 if none fits."""
         return tuple(
             windows_that_fit(n + low + high - span, s)
             for n, span, s, (low, high) in zip(
@@ -121,7 +120,7 @@ class ConvSpec:
 
     @property
     def covering(self) -> Pairs:
-        """The padding with which the input ends where the last window does; negative ones cut."""
+        """The padding with which the input ends where the last window ends; it may be negative."""
         return tuple(
             (low, s * (o - 1) + span - n - low)
             for (low, _), s, o, span, n in zip(
@@ -131,27 +130,27 @@ class ConvSpec:
 
     @property
     def is_static(self) -> bool:
-        """Whether all sizes are ints: in `jax.export` they may be symbols."""
+        """Whether all sizes are ints; in `jax.export` they may be symbols."""
         numbers = (*self.size, self.channels_in, self.channels_out, *sum(self.padding, ()))
         return all(isinstance(number, int) for number in numbers)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no product to add up, because something has size 0."""
+        """Whether there are no products to add up, because some size is 0."""
         numbers = (*self.size, *self.output, self.channels_in, self.channels_out)
         return any(isinstance(number, int) and number == 0 for number in numbers)
 
     def multiply_adds(self, batch: int) -> int:
-        """One for each example, window, element of the window and pair of channels."""
+        """Count the products: one per example, window, element of it and pair of channels."""
         return batch * math.prod(self.output) * self.taps * self.in_a_group * self.channels_out
 
     @cached_property
     def transposed(self) -> "ConvSpec":
-        """The convolution that leads from y's shape to x's, with a kernel that is read backwards.
+        """The convolution from the shape of y to that of x, whose kernel is read backwards.
 
-        With a' = K−1−a, s·i = e·p + low − d·a is s·i = e·p + d·a' − (d·(K−1) − low): stride e,
-        input dilation s. Its padding is whatever gives n windows, and its kernel is
-        `kernels.transposed`.
+        With a' = K−1−a, the equation s·i = e·p + low − d·a is s·i = e·p + d·a' − (d·(K−1) − low).
+        So the stride is e and the input dilation s. The high padding is the one with which n
+        windows fit. The kernel is that of `kernels.transposed`.
         """
         padding = []
         for n, o, e, s, span, (low, _) in zip(
@@ -173,32 +172,32 @@ class ConvSpec:
         )
 
     def with_channels(self, channels_in: int, channels_out: int) -> "ConvSpec":
-        """The same windows over other channels."""
+        """Return this spec with other numbers of channels."""
         return replace(self, channels_in=channels_in, channels_out=channels_out)
 
     def one_group(self) -> "ConvSpec":
-        """A group by itself."""
+        """Return the spec of one group by itself."""
         return replace(self, groups=1, channels_in=self.in_a_group, channels_out=self.out_a_group)
 
     def without_first(self, fold: int = 1) -> "ConvSpec":
-        """The spatial dimensions but for the first, with `fold` times as many input channels."""
+        """Return this spec without its first dimension, with `fold` times the input channels."""
         rest = {name: getattr(self, name)[1:] for name in _PER_DIMENSION}
         return replace(self, channels_in=fold * self.channels_in, **rest)
 
     def windows(self) -> Windows:
-        """The same windows as pools have them, channels last; without an input dilation."""
+        """Return the `Windows` of a pool, channels last; they have no input dilation."""
         shared = {f.name for f in fields(Windows)} & set(_PER_DIMENSION)
         return Windows(layout="channels_last", **{name: getattr(self, name) for name in shared})
 
 
 def windows_that_fit(room: Any, stride: int) -> Any:
-    """How many windows fit, if the last of them may begin `room` positions after the first.
+    """Return how many windows fit if the last may begin `room` positions after the first.
 
-    A `room` of symbolic sizes counts as not negative.
+    A `room` that is a symbol counts as not negative.
     """
     return 0 if isinstance(room, int) and room < 0 else room // stride + 1
 
 
 def _dilated(n: Any, e: int) -> Any:
-    """How many positions n elements span that are e apart."""
+    """Return how many positions n elements span that are e apart."""
     return e * (n - 1) + 1 if not isinstance(n, int) or n else 0

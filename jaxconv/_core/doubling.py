@@ -1,11 +1,11 @@
-"""Runs of neighbours by doubling: a run of 2w is two runs of w, so K neighbours take log₂ K steps.
+"""Combine K neighbours in log₂ K steps, because a run of 2w neighbours is two runs of w.
 
     F_1[p]  = x[p]
     F_2w[p] = F_w[p] ∘ F_w[p + w]
 
-where ∘ is associative: a sum, a maximum, a maximum with its first position. A run of any length K
-is put together of runs whose lengths are powers of two: of disjoint ones, one for each bit of K,
-or of two that overlap where x ∘ x = x.
+where ∘ is associative: a sum, a maximum, or a maximum with its first position. A run of any length
+K consists of runs whose lengths are powers of two. These are disjoint, one for each bit of K, or,
+if x ∘ x = x, two runs that may overlap.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from jax import Array, lax
 from jaxconv._core.barriers import call_unfused_on_cpu
 
 LONG = 32
-"""The extremes of windows of more elements along a dimension are found by doubling. The gradient of
-max pool of 4 × 8192 × 64, window 64, stride 1: 20.7 → 7.2 ms."""
+"""Extremes of windows with more elements than this along a dimension are found by doubling. The
+gradient of max pool, 4×8192×64, window 64, stride 1, takes 7.2 ms so and 20.7 ms otherwise."""
 
 LONG_SUM = 64
-"""Sums of more neighbours are taken by doubling. Forward and backward pass of average pooling of
-4 × 8192 × 64, window 128, stride 1: 112 → 13 ms; of 64 both take 12 ms."""
+"""Sums of more neighbours than this are taken by doubling. Both passes of average pooling,
+4×8192×64, window 128, stride 1, take 13 ms so and 112 ms otherwise."""
 
 Arrays = tuple[Array, ...]
 
@@ -35,11 +35,11 @@ def runs(
     *arrays: Array,
     overlap: bool = False,
 ) -> Arrays:
-    """What `count` neighbours along an axis, each `hop` after the last, combine to.
+    """Combine each `count` neighbours along an axis that are `hop` apart.
 
-    `combine(left, right, apart)` is ∘ for the arrays of two runs; the right one starts `apart`
-    neighbours after the left one. `overlap` says that the two may have neighbours in common.
-    The axis gets (count − 1)·hop shorter.
+    `combine(left, right, apart)` is ∘ for the arrays of two runs, of which the right one starts
+    `apart` neighbours after the left one. With `overlap` two runs may share neighbours. The axis
+    becomes (count − 1)·hop shorter.
     """
     length = arrays[0].shape[axis] - (count - 1) * hop
 
@@ -80,7 +80,7 @@ def _cut(axis: int, arrays: Arrays, start: int, length: Any) -> Arrays:
 
 
 def running_sum(axis: int, count: int, x: Array) -> Array:
-    """The sum of each `count` neighbours along an axis, which gets count − 1 shorter."""
+    """Sum each `count` neighbours along an axis, which becomes count − 1 shorter."""
     (total,) = runs(_add, axis, 1, count, x)
     return total
 

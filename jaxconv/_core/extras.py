@@ -1,16 +1,16 @@
-"""Optional dependencies: imported where they are used, and named when they are missing."""
+"""Optional dependencies: an error names the extra that installs a missing module."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class MissingExtraError(ModuleNotFoundError):
-    """A module that comes with one of jaxconv's extras is not installed."""
+    """Raised if a module that one of jaxconv's extras installs is missing."""
 
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
-    """Around imports: a missing module is answered with the command that installs it."""
+    """Turn an import error in this context into one that says how to install the module."""
     try:
         yield
     except MissingExtraError:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files so that no reader ever sees an incomplete one."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, beside `path`, that takes its place once the writing is done."""
+    """Yield a path beside `path`, and move it to `path` once the writing is done."""
     beside = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
     try:
         yield beside
@@ -20,13 +20,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The text and nothing else."""
+    """Write the text, and replace the file only once it is complete."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """As every reader of JSON takes it: NaN and infinities are refused.
+    """Write JSON that every reader accepts, so without NaN and infinities.
 
     Raises:
         ValueError: a number is not finite.

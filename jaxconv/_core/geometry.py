@@ -1,18 +1,18 @@
-"""Where a window lands: size, window, stride, padding, dilation, groups -> one value.
+"""`Windows`: the static geometry of a windowed op as one value.
 
 An op resolves its keywords here, once, into a frozen value that is validated,
-hashable and free of arrays. That value is the only static argument of the op's
-`custom_vjp`, and forward and backward passes read the same numbers from it.
+hashable and free of arrays. That value is a static argument of the op's `custom_vjp`,
+so the forward and the backward pass read the same numbers from it.
 
 Per spatial dimension, with input size n, window K, stride s, dilation d and padding
-(low, high), the window at output position i covers at its offset a the input position
+(low, high), the window at output position i sees at its offset a the input position
 
     p = s·i + d·a − low,        0 ≤ i < n_out,   0 ≤ a < K,
 
     n_out = ⌊(n + low + high − d·(K−1) − 1) / s⌋ + 1     (ceil_mode may add one).
 
-Positions p < 0 and p ≥ n are padding. Every backward pass of a windowed op is this one
-equation read the other way: given p, which (i, a) meet there?
+Positions p < 0 and p ≥ n are padding. Every backward pass of a windowed op solves this
+equation for the other side: given p, which windows i see it, and at which offsets a?
 """
 
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ class Windows:
     """Windows sliding over the spatial dimensions of an array.
 
     Attributes:
-        size: input extent n of each spatial dimension.
-        window: window extent K.
+        size: input size n of each spatial dimension.
+        window: number of elements K of a window.
         stride: distance s between neighbouring windows.
         dilation: distance d between neighbouring elements inside a window.
         padding: (low, high) positions added before and after the input.
-        layout: where the channels sit.
-        ceil_mode: let a last window hang over the end, provided it starts inside.
+        layout: which axis holds the channels.
+        ceil_mode: whether a last window may end beyond the padding, if it starts before x ends.
     """
 
     size: Ints
@@ -62,29 +62,29 @@ class Windows:
 
     @property
     def dims(self) -> int:
-        """How many spatial dimensions there are."""
+        """The number of spatial dimensions."""
         return len(self.size)
 
     @property
     def known(self) -> bool:
-        """Whether all sizes are numbers; `jax.export` traces with symbols, too."""
+        """Whether all sizes are ints; in `jax.export` they may be symbols."""
         return all(isinstance(n, int) for n in self.size)
 
     @property
     def extent(self) -> Ints:
-        """What a window spans, its holes included: d·(K−1) + 1."""
+        """The number of positions that a window spans, holes included: d·(K−1) + 1."""
         return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.window, strict=True))
 
     @property
     def output(self) -> Ints:
-        """How many windows fit, per spatial dimension."""
+        """The number of windows that fit, per spatial dimension."""
         sizes = []
         for n, span, s, (low, high) in zip(
             self.size, self.extent, self.stride, self.padding, strict=True
         ):
             room = n + low + high - span
             steps = room // s
-            # Round up only if the window gained starts inside the input or its low padding.
+            # Round up only if the additional window starts inside the input or its low padding.
             if self.ceil_mode and room % s and (steps + 1) * s < n + low:
                 steps += 1
             sizes.append(steps + 1)
@@ -92,7 +92,7 @@ class Windows:
 
     @property
     def reach(self) -> Ints:
-        """From the first window's start to the last one's end: s·(n_out − 1) + extent."""
+        """The positions from the start of the first window to the end of the last one."""
         return tuple(
             s * (o - 1) + span
             for s, o, span in zip(self.stride, self.output, self.extent, strict=True)
@@ -100,7 +100,7 @@ class Windows:
 
     @property
     def covering(self) -> Pairs:
-        """The padding with which x ends where the last window does; a negative high cuts."""
+        """The padding with which x ends where the last window ends; a negative high crops."""
         return tuple(
             (low, reach - n - low)
             for (low, _), reach, n in zip(self.padding, self.reach, self.size, strict=True)
@@ -117,7 +117,7 @@ class Windows:
         return spatial_axes(self.dims, self.layout)[0]
 
     def on_axes(self, values: Any, fill: Any) -> tuple[Any, ...]:
-        """`values` at the spatial axes, `fill` at the batch and channel axes."""
+        """Return `values` at the spatial axes and `fill` at the batch and channel axes."""
         full = [fill] * (self.dims + 2)
         for axis, value in zip(self.spatial_axes, values, strict=True):
             full[axis] = value
@@ -125,7 +125,7 @@ class Windows:
 
 
 def spatial_axes(dims: int, layout: Layout) -> tuple[Ints, int]:
-    """The spatial axes and the channel axis of an array with `dims` spatial dimensions."""
+    """Return the spatial axes and the channel axis for so many spatial dimensions."""
     if layout == "channels_last":
         return tuple(range(1, dims + 1)), dims + 1
     return tuple(range(2, dims + 2)), 1
@@ -162,7 +162,7 @@ def windows_over(
     layout: Layout,
     name: str = "x",
 ) -> Windows:
-    """`make_windows` where the size is known and the array is not; messages call it `name`."""
+    """Resolve the arguments of a windowed op from sizes; messages call the array `name`."""
     dims = len(size)
     k = per_dimension(op, "window", window, dims, 1)
     s = k if stride is None else per_dimension(op, "stride", stride, dims, 1)
@@ -185,9 +185,9 @@ def windows_over(
 def image_axes(
     op: str, x: Array, layout: Layout, fewest: int = 1, name: str = "x"
 ) -> tuple[Ints, int]:
-    """The spatial axes and the channel axis of x, once its rank and layout are known good.
+    """Check the rank of x and the layout, and return the spatial axes and the channel axis.
 
-    `fewest` is how many spatial dimensions x must have; 0 lets (N, C) in. Messages call x `name`.
+    x must have at least `fewest` spatial dimensions; 0 allows (N, C). Messages call x `name`.
     """
     check_option(op, "layout", layout, Layout)
     if not fewest <= x.ndim - 2 <= 3:
@@ -203,7 +203,7 @@ def image_axes(
 def resolve_padding(
     op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints
 ) -> Pairs:
-    """Any form of `padding` as one (low, high) pair per spatial dimension."""
+    """Return any form of `padding` as one (low, high) pair per spatial dimension."""
     dims = len(size)
     if isinstance(padding, str):
         return named_padding(op, padding, size, window, stride, dilation)
@@ -237,7 +237,7 @@ def _padding_forms(op: str, dims: int, padding: object) -> str:
 def named_padding(
     op: str, name: str, size: Ints, window: Ints, stride: Ints, dilation: Ints
 ) -> Pairs:
-    """SAME keeps n_out = ⌈n/s⌉; its odd position goes high, that of SAME_LOWER low."""
+    """Return the pairs for a name; if a total is odd, SAME adds one more high, SAME_LOWER low."""
     kind = name.upper()
     if kind not in PADDING_NAMES:
         expected = ", ".join(map(repr, PADDING_NAMES))
@@ -260,7 +260,7 @@ def named_padding(
 
 
 def check_output(op: str, windows: Any, array: str = "x") -> None:
-    """Raise if no window fits in some dimension; `windows` is `Windows` or a `ConvSpec`."""
+    """Raise if no window fits in some dimension; `windows` is a `Windows` or a `ConvSpec`."""
     for axis, out in enumerate(windows.output):
         if out < 1:
             low, high = windows.padding[axis]

@@ -1,4 +1,4 @@
-"""What a traced function is made of."""
+"""The equations of a traced function."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:
-    """Its equations, each followed by those of the functions inside it."""
+    """Yield the equations of a jaxpr, each followed by those of the functions inside it."""
     for eqn in jaxpr.eqns:
         yield eqn
         inner = jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr)

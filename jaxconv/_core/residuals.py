@@ -1,4 +1,4 @@
-"""What a rule keeps for its backward pass."""
+"""The residuals of ops that multiply x and w."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +10,9 @@ from jax import Array
 
 from jaxconv._core.sharding import explicit_sharding
 
-# In place of a factor that no gradient needs. It keeps its place in the tree of residuals,
-# because that tree must not depend on which gradients are wanted: JAX traces a jitted
-# function's rule once for every set of perturbed arguments, but remembers one tree for all.
+# Stands for a factor that no gradient needs. The tree of residuals must have the same
+# structure whichever gradients are wanted: JAX traces the rule of a jitted function once for
+# every set of perturbed arguments, but remembers a single tree structure for all of them.
 _ABSENT = np.zeros(0, bool)
 
 
@@ -26,11 +26,12 @@ class Factors:
     """The residuals of a product of x and w plus a bias.
 
     Attributes:
-        x: kept for the gradient of w, and only if that is wanted.
-        w: kept for the gradient of x, and only if that is wanted.
+        x: the array x, which is kept only if the gradient of w is wanted.
+        w: the array w, which is kept only if the gradient of x is wanted.
         biased: whether there is a bias. Its gradient needs no residual.
-        x_sharding: how x, and so its gradient, lies on a mesh with Explicit axes; None elsewhere.
-        w_sharding: the same of w. JAX cannot tell: the gradient is a sum over what dy is split by.
+        x_sharding: sharding of x and of its gradient on a mesh with Explicit axes; otherwise None.
+        w_sharding: sharding of w and of its gradient, likewise. JAX cannot infer it, because dw is
+            a sum over axes along which dy is sharded.
     """
 
     x: Any
@@ -41,7 +42,7 @@ class Factors:
 
 
 def factors_for_each_other(x: Any, w: Any, b: Any) -> Factors:
-    """The residuals, from the primals that `defvjp(symbolic_zeros=True)` hands to a rule."""
+    """Return the residuals from the primals that `defvjp(symbolic_zeros=True)` gives a rule."""
     return Factors(
         x=x.value if w.perturbed else _ABSENT,
         w=w.value if x.perturbed else _ABSENT,
@@ -52,5 +53,5 @@ def factors_for_each_other(x: Any, w: Any, b: Any) -> Factors:
 
 
 def is_kept(residual: Array) -> bool:
-    """Whether this factor was kept."""
+    """Return whether this factor was kept."""
     return residual.dtype != bool

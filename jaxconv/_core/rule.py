@@ -1,4 +1,4 @@
-"""The line that joins a forward and a backward pass into an op."""
+"""`Rule`, which joins a forward and a backward pass into an op."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Primal:
-    """An argument as a forward pass with `knows_wanted` gets it: the fields of JAX's own.
+    """An argument of a forward pass with `knows_wanted`, with the same fields as JAX's own class.
 
     Attributes:
         value: the array.
@@ -24,18 +24,19 @@ class Primal:
 
 
 class Rule:
-    """An op with a backward pass that is written by hand, compiled where it is called.
+    """An op with a backward pass that is written by hand, compiled by `jax.jit`.
 
-    Calling the rule computes y, and `jax.grad` of what is made of y runs the backward pass.
+    Calling the rule computes y. `jax.grad` of a function that calls it runs the backward pass.
 
     Attributes:
-        forward: forward(*static, *arrays) -> (y, residuals). The residuals are what is kept for
-            the backward pass.
-        backward: backward(*static, residuals, dy) -> a gradient for each of the arrays, in a tuple.
-        static: how many of the leading arguments are static: hashable values of Python.
+        forward: forward(*static, *arrays) -> (y, residuals), where the residuals are kept for the
+            backward pass.
+        backward: backward(*static, residuals, dy) -> a tuple with one gradient per array.
+        static: how many of the leading arguments are static, that is, hashable Python values.
+        name: name of the op in messages and profiles.
 
-    Both functions must consist of operations that JAX can differentiate, and a rule is not one of
-    them in forward mode: they call each other's helpers, never a rule.
+    Both functions may use only operations that JAX can differentiate in forward mode. A rule is not
+    one of them, so forward and backward may share helpers but never call a rule.
 
     Example:
         >>> square = Rule(lambda x: (x * x, x), lambda x, dy: (2 * x * dy,))
@@ -51,17 +52,19 @@ class Rule:
         static: int = 0,
         value: Function | None = None,
         knows_wanted: bool = False,
+        name: str | None = None,
     ):
-        """Join the two.
+        """Join a forward and a backward pass.
 
         Args:
-            forward: see above.
-            backward: see above.
-            static: see above.
-            value: value(*static, *arrays) -> y for calls of which no gradient is taken, if that is
-                cheaper than the forward pass.
-            knows_wanted: whether the forward pass gets each array as `Primal`, and cotangents that
-                are zeros as symbols.
+            forward: the attribute.
+            backward: the attribute.
+            static: the attribute.
+            value: value(*static, *arrays) -> y for calls without a gradient, if it is cheaper than
+                the forward pass.
+            knows_wanted: whether the forward pass gets each array as a `Primal`, and the backward
+                pass gets zero cotangents as symbols.
+            name: the attribute; by default the name of the forward function without `_forward`.
         """
         self.forward, self.backward, self.static = forward, backward, static
 
@@ -73,7 +76,8 @@ class Rule:
                 args = (*args[:static], *arrays)
             return forward(*args)[0]
 
-        op.__name__ = op.__qualname__ = forward.__name__.strip("_").removesuffix("_forward")
+        self.name = name or forward.__name__.strip("_").removesuffix("_forward")
+        op.__name__ = op.__qualname__ = self.name
         numbers = tuple(range(static))
         with_rule = jax.custom_vjp(op, nondiff_argnums=numbers)
         with_rule.defvjp(forward, backward, symbolic_zeros=knows_wanted)
@@ -81,9 +85,23 @@ class Rule:
         RULES.append(self)
 
     def __call__(self, *args: Any) -> Any:
-        """The value, y."""
-        return self._compiled(*args)
+        """Compute y.
+
+        Raises:
+            TypeError: forward mode (`jax.jvp`, `jax.jacfwd`) was used, but a rule has a backward
+                pass only.
+        """
+        try:
+            return self._compiled(*args)
+        except TypeError as error:
+            if "custom_vjp" not in str(error):
+                raise
+            raise TypeError(
+                f"jaxconv: {self.name} has a backward pass written by hand (a custom_vjp), and so"
+                " jax.jvp and jax.jacfwd cannot differentiate it; jaxconv.reference has the same op"
+                " for forward mode"
+            ) from error
 
 
 RULES: list[Rule] = []
-"""Every rule that was made, in that order."""
+"""All rules in the order in which they were created."""

@@ -1,4 +1,4 @@
-"""Arrays on meshes with Explicit axes, where how an array lies is part of its type."""
+"""Arrays on meshes with Explicit axes, where the sharding of an array is part of its type."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 
 def explicit_sharding(array: Array) -> Any:
-    """How an array lies on such a mesh; None elsewhere."""
+    """Return the sharding of an array on a mesh with Explicit axes; otherwise None."""
     sharding = jax.typeof(array).sharding
     return sharding if sharding.mesh.explicit_axes else None
 
 
 def reshape(x: Array, shape: Sequence[int]) -> Array:
-    """`x.reshape(shape)` that keeps axis 0, the batch, and the way that is cut.
+    """Return `x.reshape(shape)`, where axis 0, the batch, and its sharding must stay the same.
 
-    JAX asks to be told how the result lies if several axes change at once.
+    If several axes change at once, JAX needs to be told the sharding of the result.
     """
     sharding = explicit_sharding(x)
     if sharding is None:

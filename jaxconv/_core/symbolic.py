@@ -1,7 +1,7 @@
-"""Sizes that are not known while tracing: `jax.export` puts symbols in their place.
+"""Sizes that are not known while tracing, for which `jax.export` uses symbols.
 
-Such a symbol counts and compares like an int where the answer is the same for all sizes that it
-stands for. Where it is not, the comparison raises JAX's InconclusiveDimensionOperation.
+A symbol can be used and compared like an int if the answer is the same for all sizes that it
+stands for. Otherwise the comparison raises JAX's InconclusiveDimensionOperation.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from jax.extend.core import InconclusiveDimensionOperation
 
 
 def at_least(size: Any, least: int) -> bool:
-    """Whether a size is at least this; one that is not known yet counts as large.
+    """Return whether a size is at least `least`; if this is unknown while tracing, return True.
 
-    `jax.export` traces with sizes that are symbols, and a comparison of these may have no answer.
-    What is done for large arrays is right for small ones, too, and only costs more there.
+    The comparison may have no answer for the symbols of `jax.export`. Code for large arrays is
+    correct for small ones, too, and only slower.
     """
     try:
         return bool(size >= least)
@@ -24,7 +24,7 @@ def at_least(size: Any, least: int) -> bool:
 
 
 def as_number(size: Any, dtype: Any) -> Any:
-    """A size to count with: an int, or a 0-d array in this dtype of what is not known yet."""
+    """Return a size as an int or, if it is not known while tracing, as a 0-d array of `dtype`."""
     return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
 
 
@@ -35,7 +35,7 @@ def check_ceil_mode(
     extent: Sequence[int],
     stride: Sequence[int],
 ) -> None:
-    """Raise if it depends on a size that is not known whether ceil_mode gains a window."""
+    """Raise if it depends on an unknown size whether ceil_mode adds a window."""
     for axis, (n, pair, span, s) in enumerate(zip(size, padding, extent, stride, strict=True)):
         if not isinstance(n, int) and (n + sum(pair) - span) % s != 0:
             raise ValueError(
@@ -45,6 +45,6 @@ def check_ceil_mode(
 
 
 def check_enough(op: str, mode: str, n: Any, least: int) -> None:
-    """Raise unless an axis is known to have so many positions to copy."""
+    """Raise unless an axis is known to have at least `least` positions to copy."""
     if n < least:
         raise ValueError(f"{op}: mode {mode!r} must have {least} positions to copy, but x has {n}")

@@ -1,13 +1,13 @@
-"""The two ways of reading windows: spreading an input over them, and adding them back up.
+"""Read the windows of an input, and add what belongs to each position back up.
 
-Forth it goes offset by offset. At offset a all windows together look at a strided slice of the
-padded input, so a windowed op is Π K elementwise terms and no gather:
+Windows are read offset by offset. At offset a all windows together see a strided slice of the
+padded input, so a windowed op consists of Π K elementwise terms and needs no gather:
 
     view_a[i]  = x̃[s·i + d·a]                          x̃[q] = x[q − low], `fill` outside
     dx[p]      = Σ_a Σ_{i : s·i + d·a − low = p} part_a[i]
 
-`overlap_add` is the transpose of `views`: <views(x), parts> = <x, overlap_add(parts)>. Where a part
-is a function of its offset, `add_back` says the same from the position's side, with Π ⌈K/s⌉ terms.
+`overlap_add` is the transpose of `views`: <views(x), parts> = <x, overlap_add(parts)>. If a part is
+a function of its offset, `add_back` computes the same position by position from Π ⌈K/s⌉ terms.
 """
 
 import itertools
@@ -28,19 +28,18 @@ from jaxconv._core.sharding import explicit_sharding
 from jaxconv._core.symbolic import as_number, at_least
 
 FEW_OFFSETS = 16
-"""In windows of so many offsets, what each of them sees is padded by itself, which takes no memory.
-Max pool of 64 × 32 × 32 × 64 with padding 1, both directions, for a padded copy of x: 3 × 3 with
-stride 2, 2.7 ms for 5.8; stride 1, 9.6 for 11.8; 4 × 4 with stride 2, 4.0 for 7.1. To ask at each
-of 25 offsets what is outside is dearer than that copy: 22 ms for 9."""
+"""Windows with at most so many offsets pad what each offset sees, which takes no memory; larger
+windows read one padded copy of x. Both passes of max pool, 3×3 with stride 2 and padding 1,
+64×32×32×64, take 2.7 ms so and 5.8 ms with a copy."""
 
 
 def offsets(g: Windows) -> Iterator[Ints]:
-    """Every offset a inside the window, the last dimension running fastest."""
+    """Iterate over the offsets a inside the window, the last dimension running fastest."""
     return itertools.product(*map(range, g.window))
 
 
 def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
-    """What all windows see at each offset; padding is `fill`."""
+    """Iterate over what all windows see at each offset; padding is `fill`."""
     if math.prod(g.window) > FEW_OFFSETS or not g.known:
         return views_of_copy(g, x, fill)
     nothing = jnp.asarray(fill, x.dtype)
@@ -48,8 +47,8 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
 
 
 def views_of_copy(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
-    """The same, of one padded copy of x."""
-    # Of a size that is not known it is not known either how much of the padding no window reaches.
+    """Iterate over what all windows see at each offset, in one padded copy of x."""
+    # If a size is not known, neither is the part of the padding that no window reaches.
     around = [(low, max(high, 0)) for low, high in g.covering] if g.known else g.padding
     widths = [(*edge, 0) for edge in around]
     padded = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
@@ -61,14 +60,14 @@ def _view_of_padded(g: Windows, a: Ints, padded: Array) -> Array:
     limits = list(padded.shape)
     for axis, first, s, o in zip(g.spatial_axes, start, g.stride, g.output, strict=True):
         limits[axis] = first + s * (o - 1) + 1
-    if not g.known:  # nor where the last window starts, but that it does so in time
+    if not g.known:  # the last window may start at any of the last s positions
         for axis, first, span in zip(g.spatial_axes, start, g.extent, strict=True):
             limits[axis] = first + padded.shape[axis] - span + 1
     return lax.slice(padded, g.on_axes(start, 0), limits, g.on_axes(g.stride, 1))
 
 
 def view_of_x(g: Windows, a: Ints, x: Array, nothing: Array) -> Array:
-    """The windows that see x at this offset; the others see nothing."""
+    """Return what all windows see at this offset: an element of x, or `nothing` in the padding."""
     starts, limits, widths = [], list(x.shape), []
     for i, d, s, o, (low, _), n, axis in zip(
         a, g.dilation, g.stride, g.output, g.padding, g.size, g.spatial_axes, strict=True
@@ -84,20 +83,20 @@ def view_of_x(g: Windows, a: Ints, x: Array, nothing: Array) -> Array:
 
 
 def overlap_add(g: Windows, parts: Iterable[Array]) -> Array:
-    """dx[p], the sum of every part that was looked at in p; what fell on padding is lost."""
+    """Return dx[p], the sum of the parts of all windows that see p; padding is dropped."""
     spread = [_spread(g, a, part) for a, part in zip(offsets(g), parts, strict=True)]
     return _without_padding(g, pairwise_sum(spread), g.reach)
 
 
 def pairwise_sum(terms: list[Array]) -> Array:
-    """Σ terms as a balanced tree: each is rounded log₂ n times on its way, not up to n."""
+    """Sum the terms as a balanced tree: each is rounded log₂ n times instead of up to n times."""
     while len(terms) > 1:
         terms = [reduce(jnp.add, terms[i : i + 2]) for i in range(0, len(terms), 2)]
     return terms[0]
 
 
 def _spread(g: Windows, a: Ints, part: Array) -> Array:
-    """One offset's part, s apart, at the positions of the padded input it came from."""
+    """Place the part of one offset, s apart, at the positions of the padded input it belongs to."""
     widths = []
     for i, d, s, o, reach in zip(a, g.dilation, g.stride, g.output, g.reach, strict=True):
         widths.append((d * i, reach - d * i - (s * (o - 1) + 1), s - 1))
@@ -105,10 +104,10 @@ def _spread(g: Windows, a: Ints, part: Array) -> Array:
 
 
 def _without_padding(g: Windows, padded: Array, reach: Ints) -> Array:
-    """x̃[low : low + n], of an x̃ that reaches so far; positions it does not reach are 0.
+    """Return x̃[low : low + n] of an x̃ of size `reach`; positions beyond its end are 0.
 
-    A step of its own: XLA's partitioner aborts, if the dimension is sharded, on a `pad` that
-    makes holes and cuts edges at once.
+    This is a separate step, because XLA's partitioner aborts on a `pad` that makes holes and crops
+    edges at once, if the dimension is sharded.
     """
     widths = [
         (-low, low + n - length, 0)
@@ -123,32 +122,34 @@ def add_back(
     *arrays: Array,
     pad: Callable[..., Array] = pad_zeros,
 ) -> Array:
-    """dx[p], the sum of what all windows that see p give there; what falls on padding is lost.
+    """Return dx[p], the sum of what all windows that see p contribute; padding is dropped.
 
-    `term(a, *arrays)` is what windows give at their offset a, flat in row-major order, elementwise;
-    a is a table that broadcasts against the arrays. Where the windows end a is Π K, and the term
-    has to be 0. Position p = s·m + r − low is seen at the offsets s·j + r, by the windows m − j:
+    `term(a, *arrays)` is what windows contribute at their offset a, computed elementwise. a is a
+    table of flat offsets in row-major order that broadcasts against the arrays. Beyond the end of
+    a window a is Π K, and the term must be 0. Position p = s·m + r − low is seen at the offsets
+    s·j + r by the windows m − j:
 
         dx[s·m + r − low] = Σ_{j < ⌈K/s⌉} term(s·j + r, arrays[m − j])
 
-    With m and r on axes of their own that is one loop over dx, whose numbers lie in memory as they
-    are computed. (`overlap_add` puts each part's elements s apart: XLA's CPU backend asks of every
-    number of dx whether there is one, part by part, and none of it is vectorized.)
+    With separate axes for m and r, this is one loop that writes dx in the order of memory.
+    (`overlap_add` places the elements of each part s apart. XLA's CPU backend then tests for every
+    number of dx and every part whether there is an element, and vectorizes none of it.)
 
-    `pad` puts zeros around an array: `pad_zeros`, or `pad_zeros_unfused` where the platform is
-    known to be a CPU.
+    `pad` puts zeros around an array: `pad_zeros`, or `pad_zeros_unfused` if the platform is known
+    to be a CPU.
     """
     if not g.known and side_by_side(g):
         beside = (jnp.expand_dims(array, window_axes(g)) for array in arrays)
         return _without_padding(g, _in_a_row(g, term(offsets_of_tiles(g), *beside)), g.reach)
     holes = any(min(each) > 1 for each in zip(g.stride, g.dilation, g.window, strict=True))
     if holes or not g.known:
-        # With a stride and a dilation the offsets that see a position are no longer s apart.
-        # Nor can symbols tell which windows see the first and the last positions.
+        # With both a stride and a dilation, the offsets that see a position are not s apart. If a
+        # size is not known, neither are the windows that see the first and the last positions.
         count = math.prod(g.window)
         return overlap_add(g, (term(np.asarray(a), *arrays) for a in range(count)))
     steps = [d if s == 1 else 1 for d, s in zip(g.dilation, g.stride, strict=True)]
-    # All m that have a position in x, and the windows m − step·j that there are not.
+    # first and last bound the m that have a position in x. missing counts, before and after, the
+    # windows m − step·j that do not exist.
     first = [low // s for (low, _), s in zip(g.padding, g.stride, strict=True)]
     last = [-(-(low + n) // s) for n, (low, _), s in zip(g.size, g.padding, g.stride, strict=True)]
     missing = [
@@ -158,7 +159,7 @@ def add_back(
     wide = [pad(array, g.on_axes(missing, (0, 0))) for array in arrays]
 
     def seen(array: Array, j: Ints) -> Array:
-        """Windows m − step·j for all m, beside the axes of r."""
+        """Return the windows m − step·j for all m, with axes of size 1 for r."""
         starts, limits = [0] * array.ndim, list(array.shape)
         for dim, axis in enumerate(g.spatial_axes):
             starts[axis] = missing[dim][0] + first[dim] - steps[dim] * j[dim]
@@ -180,7 +181,7 @@ def add_back(
 
 
 def offsets_of_tiles(g: Windows) -> Any:
-    """Every offset, flat in row-major order, on the axes of `tiles`."""
+    """Return all offsets, flat in row-major order, on the window axes of `tiles`."""
     count, own = math.prod(g.window), window_axes(g)
     xp: Any = np if isinstance(count, int) else jnp
     flat = xp.arange(count, dtype=np.int32).reshape(g.window)
@@ -188,12 +189,12 @@ def offsets_of_tiles(g: Windows) -> Any:
 
 
 def turns(g: Windows) -> Ints:
-    """How many j there are in each dimension: ⌈K/s⌉."""
+    """Return the number of j in each dimension: ⌈K/s⌉."""
     return tuple(-(-k // s) for k, s in zip(g.window, g.stride, strict=True))
 
 
 def _offsets_of_turn(g: Windows, j: Ints) -> np.ndarray:
-    """The offsets s·j + r for all r, on the axes of r; Π K for those that no window has."""
+    """Return the offsets s·j + r for all r, on the axes of r; Π K if beyond the window."""
     inside, flat = np.asarray(True), np.asarray(0)
     for i, k, s in zip(j, g.window, g.stride, strict=True):
         a = s * i + np.arange(s)
@@ -207,11 +208,11 @@ def _offsets_of_turn(g: Windows, j: Ints) -> np.ndarray:
 
 
 def sum_back(g: Windows, part: Array) -> Array:
-    """`overlap_add` of the same part at every offset.
+    """Return `overlap_add` of one part that is the same at every offset.
 
-    Windows side by side repeat their part. Otherwise, as a window is a product of intervals, the
-    sum may be taken one dimension after the other: if all at once are many terms, Σ ⌈K/s⌉ of them
-    instead of the product; and, if there are many in one dimension, log ⌈K/s⌉ there.
+    Windows side by side repeat their part. Otherwise, if there are many terms, the sum is taken one
+    dimension after the other, because a window is a product of intervals. This adds Σ ⌈K/s⌉ terms
+    instead of Π ⌈K/s⌉. A dimension with very many terms takes only log ⌈K/s⌉ steps.
     """
     if side_by_side(g):
         return _repeat(g, part)
@@ -229,9 +230,9 @@ def _sum_back_at_once(g: Windows, part: Array) -> Array:
 
 
 def _sum_back_long(g: Windows, dim: int, part: Array) -> Array:
-    """`sum_back` of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more.
+    """Return `sum_back` in one dimension, for windows of q = ⌊K/s⌋ tiles of s positions and r more.
 
-    Tile m is in the windows m − q + 1 … m, and its first r positions in m − q, too.
+    Tile m is in the windows m − q + 1 to m. Its first r positions are also in window m − q.
     """
     s, o, (low, _) = g.stride[dim], g.output[dim], g.padding[dim]
     count, rest = divmod(g.window[dim], s)
@@ -245,12 +246,12 @@ def _sum_back_long(g: Windows, dim: int, part: Array) -> Array:
 
 
 def _inside(count: int, a: np.ndarray, part: Array) -> Array:
-    """The part, where there is an offset a."""
+    """Return the part where the offset a is inside the window, otherwise 0."""
     return jnp.where(a < count, part, 0)
 
 
 def side_by_side(g: Windows) -> bool:
-    """Whether the windows have neither overlaps nor gaps nor holes (one window never has)."""
+    """Return whether the windows have no overlaps, gaps or holes."""
     return all(
         (s == k or o == 1) and (d == 1 or k == 1)
         for k, s, d, o in zip(g.window, g.stride, g.dilation, g.output, strict=True)
@@ -258,17 +259,17 @@ def side_by_side(g: Windows) -> bool:
 
 
 def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
-    """x with windows that are side by side on axes of their own, (…, n_out, K, …), and those."""
+    """Split x into windows side by side, (…, n_out, K, …), and return the axes of K with it."""
     widths = [(low, high, 0) for low, high in g.covering]
     x = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
-    # One axis at a time: of an array sharded over others, JAX splits no two at once.
+    # One axis at a time, because JAX cannot split two at once if another axis is sharded.
     for axis, o, k in reversed(list(zip(g.spatial_axes, g.output, g.window, strict=True))):
         x = x.reshape(*x.shape[:axis], o, k, *x.shape[axis + 1 :])
     return x, window_axes(g)
 
 
 def tiles_with_gaps(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
-    """`tiles`, of windows that may have gaps between them."""
+    """Return `tiles` of windows that may have gaps between them."""
     gaps = [max(s - k, 0) for s, k in zip(g.stride, g.window, strict=True)]
     padding = [(low, high + gap) for (low, high), gap in zip(g.padding, gaps, strict=True)]
     whole = tuple(k + gap for k, gap in zip(g.window, gaps, strict=True))
@@ -279,12 +280,12 @@ def tiles_with_gaps(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
 
 
 def window_axes(g: Windows) -> Ints:
-    """The axes of `tiles` that run over a window's offsets."""
+    """Return the axes of `tiles` that run over the offsets of a window."""
     return tuple(axis + dim + 1 for dim, axis in enumerate(g.spatial_axes))
 
 
 def _in_a_row(g: Windows, tiled: Array) -> Array:
-    """The positions, from windows on axes of their own."""
+    """Merge each axis of windows with the axis of its offsets into one axis of positions."""
     for axis in g.spatial_axes:
         o, k = tiled.shape[axis : axis + 2]
         tiled = tiled.reshape(*tiled.shape[:axis], o * k, *tiled.shape[axis + 2 :])
@@ -292,7 +293,7 @@ def _in_a_row(g: Windows, tiled: Array) -> Array:
 
 
 def _repeat(g: Windows, part: Array) -> Array:
-    """Every window's part at each of its positions, for windows side by side."""
+    """Repeat the part of each window at all its positions, for windows side by side."""
     tiled = jnp.expand_dims(part, window_axes(g))
     shape = list(tiled.shape)
     for axis, k in zip(window_axes(g), g.window, strict=True):
@@ -301,7 +302,7 @@ def _repeat(g: Windows, part: Array) -> Array:
 
 
 def window_sum(g: Windows, x: Array) -> Array:
-    """The sum of each window, of an x in the dtype that sums are kept in; padding is 0."""
+    """Return the sum of each window; x is in its accumulator dtype, and padding is 0."""
     if side_by_side(g) and math.prod(g.output) == 1:
         values, axes = tiles(g, x, 0)
         return jnp.sum(values, axes)
@@ -313,11 +314,10 @@ def window_sum(g: Windows, x: Array) -> Array:
 
 
 def _sum_in_parts(g: Windows, x: Array) -> Array:
-    """Offset by offset where there are few, else one dimension after the other.
+    """Sum windows offset by offset if the offsets are few, otherwise dimension by dimension.
 
-    XLA's CPU backend goes through each window number by number. 64 × 32 × 32 × 64, 3 × 3, ms: 20 at
-    once and 2.8 by offsets, with stride 2 3.6 and 0.9; 16 × 32 × 32 × 64, 5 × 5 at once 9.4, by
-    dimensions 0.9, 7 × 7 19.3 and 1.1.
+    For `reduce_window` XLA's CPU backend goes through each window number by number: 3×3,
+    64×32×32×64, takes 2.8 ms offset by offset and 20 ms by `reduce_window`.
     """
     if math.prod(g.window) <= FEW_OFFSETS:
         return pairwise_sum(list(views(g, x, 0)))
@@ -328,7 +328,7 @@ def _sum_in_parts(g: Windows, x: Array) -> Array:
 
 
 def _sum_long(g: Windows, dim: int, x: Array) -> Array:
-    """The sum of windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more."""
+    """Sum windows in one dimension, each of q = ⌊K/s⌋ tiles of s positions and r more."""
     s, o, (low, _), axis = g.stride[dim], g.output[dim], g.padding[dim], g.spatial_axes[dim]
     count, rest = divmod(g.window[dim], s)
 
@@ -341,8 +341,8 @@ def _sum_long(g: Windows, dim: int, x: Array) -> Array:
 
 
 def _sum_all(g: Windows, x: Array) -> Array:
-    # What ends before the padding does is cut, which lax.pad can and reduce_window cannot. Less
-    # than a stride beyond the last window reaches no window, and needs no copy.
+    # What lies beyond the last window is cropped by lax.pad, because reduce_window cannot crop.
+    # Less than a stride stays: it needs no copy, because no further window fits into it.
     around = g.covering if g.known else g.padding
     cuts = [
         (min(low, 0), high if high <= -s else 0, 0)
@@ -360,7 +360,7 @@ def _sum_all(g: Windows, x: Array) -> Array:
 
 
 def along(g: Windows, dim: int) -> Windows:
-    """The windows in one dimension, where earlier ones are summed and later ones are not yet."""
+    """Return the windows in one dimension; earlier ones have x's size, later ones that of y."""
 
     def only(values: Any, otherwise: Any) -> Any:
         return tuple(v if i == dim else otherwise for i, v in enumerate(values))
@@ -377,7 +377,7 @@ def along(g: Windows, dim: int) -> Windows:
 
 
 def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int) -> Windows:
-    """`count` windows in one dimension of g; the first starts `low` positions before x."""
+    """Return `count` windows in one dimension of g; the first starts `low` before x."""
 
     def here(values: Ints | Pairs, value: Any) -> Any:
         return (*values[:dim], value, *values[dim + 1 :])
@@ -394,9 +394,9 @@ def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int)
 
 
 def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple[Any, Any]]:
-    """Per dimension and window the first offset within n and this border, and how many there are.
+    """Return, per dimension and window, the first offset within n and this border, and their count.
 
-    Where there is none the first is 0.
+    If there are none, the first is 0.
     """
     spans = []
     for n, k, s, d, o, (before, _), (low, high) in zip(
@@ -413,7 +413,7 @@ def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple
 
 
 def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[Any]:
-    """Per dimension a table [window i, offset a]: does it land within n and this border?"""
+    """Return, per dimension, a table [window i, offset a]: is it within n and this border?"""
     tables = []
     for n, k, s, d, o, (before, _), (low, high) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True

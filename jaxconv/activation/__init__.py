@@ -1,38 +1,18 @@
 """Activations: what follows a linear layer, and the derivative read off the output or the input."""
 
-from jaxconv.activation.exponential import celu, elu, selu, softplus, squareplus
-from jaxconv.activation.gated import gelu, glu, mish, silu
-from jaxconv.activation.hard import hard_sigmoid, hard_silu, hard_tanh
-from jaxconv.activation.rectifiers import leaky_relu, prelu, relu, relu6
-from jaxconv.activation.shrinking import hardshrink, softshrink, tanhshrink, threshold
-from jaxconv.activation.sigmoidal import log_sigmoid, sigmoid, soft_sign, tanh
+from jaxconv.activation import exponential, gated, hard, rectifiers, shrinking, sigmoidal
+from jaxconv.activation.exponential import *
+from jaxconv.activation.gated import *
+from jaxconv.activation.hard import *
+from jaxconv.activation.rectifiers import *
+from jaxconv.activation.shrinking import *
+from jaxconv.activation.sigmoidal import *
 from jaxconv.activation.softmax import log_softmax, softmax
 
-__all__ = [
-    "celu",
-    "elu",
-    "gelu",
-    "glu",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_tanh",
-    "hardshrink",
-    "leaky_relu",
-    "log_sigmoid",
-    "log_softmax",
-    "mish",
-    "prelu",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "soft_sign",
-    "softmax",
-    "softplus",
-    "softshrink",
-    "squareplus",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-]
+__all__ = ["log_softmax", "softmax"]
+__all__ += exponential.__all__
+__all__ += gated.__all__
+__all__ += hard.__all__
+__all__ += rectifiers.__all__
+__all__ += shrinking.__all__
+__all__ += sigmoidal.__all__

@@ -63,7 +63,8 @@ def _joined(value: Function, save: Function, backward: Function) -> Function:
     def pull(options: tuple[Any, ...], saved: Array, dy: Array) -> tuple[Array]:
         return (backward(saved, _wide(dy), *options).astype(dy.dtype),)
 
-    op = Rule(forward, pull, static=1)
+    name = value.__name__.strip("_").removesuffix("_value")
+    op = Rule(forward, pull, static=1, name=name)
     return lambda x, *options: op(options, x)
 
 

@@ -1,4 +1,12 @@
-"""Rectifiers that bend smoothly."""
+"""Rectifiers that bend smoothly.
+
+elu, celu and selu approach a floor −α, and near it their slope is the small difference y + α. It is
+as exact as exp only if the floats next to α are as dense, relative to it, as those next to 1: if α
+is a power of two. For every other α the backward pass keeps x and computes exp again: celu with
+α = 3 on [−12, −4] in float32 has a root mean square error of 4.5e-8 from y, and 2.0e-8 from x.
+"""
+
+import math
 
 import jax.numpy as jnp
 from jax import Array
@@ -6,6 +14,8 @@ from jax import Array
 from jaxconv._core.arguments import as_float
 from jaxconv.activation._rule import as_floats, from_input, from_output
 from jaxconv.activation._saturation import one_minus_exp
+
+__all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:
@@ -16,8 +26,9 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
     since α·exp(x) = y + α. If α is not 1, x = 0 is a kink; its derivative is taken to be α, as
     in `jax.nn.elu` and PyTorch.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded; if α is
-    negative x too, since y then falls and rises).
+    Saved for the backward pass: y if α is 0 or a positive power of two, otherwise x, from which
+    α·exp(x) is more exact. (If α is negative, y does not tell the sign of x.) For 16-bit floats it
+    is always x, because their y is rounded.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -41,7 +52,12 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     The derivation: docs/derivations/activation.md.
     """
     x, alpha = as_floats("elu", x), as_float("elu", "alpha", alpha)
-    return _elu(x, alpha) if alpha >= 0 else _elu_of_input(x, alpha)
+    from_y = alpha == 0 or (alpha > 0 and _is_power_of_two(alpha))
+    return _elu(x, alpha) if from_y else _elu_of_input(x, alpha)
+
+
+def _is_power_of_two(alpha: float) -> bool:
+    return abs(math.frexp(alpha)[0]) == 0.5
 
 
 def _elu_value(x: Array, alpha: float) -> Array:
@@ -68,7 +84,8 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
         dx = dy where y > 0, else dy·(y/α + 1)
 
     since exp(x/α) = y/α + 1.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y if |α| is a power of two, otherwise x, from which exp(x/α) is
+    more exact. For 16-bit floats it is always x, because their y is rounded.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -94,7 +111,7 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
     x, number = as_floats("celu", x), as_float("celu", "alpha", alpha)
     if number == 0:
         raise ValueError(f"celu: alpha must not be 0, but got {alpha!r}")
-    return _celu(x, number)
+    return _celu(x, number) if _is_power_of_two(number) else _celu_of_input(x, number)
 
 
 def _celu_value(x: Array, alpha: float) -> Array:
@@ -107,7 +124,12 @@ def _celu_backward(y: Array, dy: Array, alpha: float) -> Array:
     return dy * jnp.where(y > 0, 1, y / alpha + 1)
 
 
+def _celu_backward_of_input(x: Array, dy: Array, alpha: float) -> Array:
+    return dy * jnp.where(x > 0, 1, jnp.exp(jnp.where(x > 0, 0, x) / alpha))
+
+
 _celu = from_output(_celu_value, _celu_backward)
+_celu_of_input = from_input(_celu_value, _celu_backward_of_input)
 
 
 _SELU_SCALE = 1.0507009873554805
@@ -118,11 +140,11 @@ def selu(x: Array) -> Array:
     r"""The self-normalizing exponential linear unit, elementwise.
 
         y  = λ·x where x > 0, else λ·α·(exp(x) − 1),      λ = 1.05070…,  α = 1.67326…
-        dx = λ·dy where y > 0, else dy·(y + λ·α)
+        dx = λ·dy where x > 0, else dy·λ·α·exp(x)
 
     With these λ and α a standard normal x gives a y of mean 0 and variance 1.
     At the kink x = 0 the derivative is taken to be λ·α, as in `jax.nn.selu` and PyTorch.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: x, from which exp(x) is more exact than y + λ·α.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -151,11 +173,11 @@ def _selu_value(x: Array) -> Array:
     return jnp.where(x > 0, _SELU_SCALE * x, curve)
 
 
-def _selu_backward(y: Array, dy: Array) -> Array:
-    return dy * jnp.where(y > 0, _SELU_SCALE, y + _SELU_FLOOR)
+def _selu_backward(x: Array, dy: Array) -> Array:
+    return dy * jnp.where(x > 0, _SELU_SCALE, _SELU_FLOOR * jnp.exp(jnp.where(x > 0, 0, x)))
 
 
-_selu = from_output(_selu_value, _selu_backward)
+_selu = from_input(_selu_value, _selu_backward)
 
 
 def softplus(x: Array) -> Array:

@@ -8,6 +8,8 @@ from jax import Array, lax
 from jaxconv._core.arguments import as_axis, as_bool
 from jaxconv.activation._rule import as_floats, from_input
 
+__all__ = ["gelu", "glu", "mish", "silu"]
+
 
 def silu(x: Array) -> Array:
     r"""x · sigmoid(x), elementwise; also called swish.

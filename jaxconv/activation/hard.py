@@ -5,6 +5,8 @@ from jax import Array
 
 from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
+__all__ = ["hard_sigmoid", "hard_silu", "hard_tanh"]
+
 
 def hard_sigmoid(x: Array) -> Array:
     r"""The straight line through ½ with slope 1/6, cut at 0 and 1, elementwise.

@@ -14,6 +14,8 @@ from jaxconv._core.arguments import (
 from jaxconv._core.rule import Rule
 from jaxconv.activation._rule import as_floats, from_mask, from_output
 
+__all__ = ["leaky_relu", "prelu", "relu", "relu6"]
+
 
 def relu(x: Array) -> Array:
     r"""max(x, 0), elementwise.
@@ -186,6 +188,8 @@ def prelu(x: Array, alpha: Array) -> Array:
     """
     x, alpha = as_array("prelu", "x", x), as_array("prelu", "alpha", alpha)
     check_floating("prelu", x=x, alpha=alpha)
+    if x.ndim == 0 and alpha.shape == (1,):
+        alpha = alpha.reshape(())  # PyTorch's layer has its one number in an array of this shape
     try:
         fits = jnp.broadcast_shapes(alpha.shape, x.shape) == x.shape
     except ValueError:

@@ -6,6 +6,8 @@ from jax import Array
 from jaxconv._core.arguments import as_float
 from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
+__all__ = ["hardshrink", "softshrink", "tanhshrink", "threshold"]
+
 
 def softshrink(x: Array, lambd: float = 0.5) -> Array:
     r"""x, moved by λ towards 0, elementwise.
@@ -67,18 +69,18 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Array:
 
     Args:
         x: input, any shape, floats.
-        lambd: λ, at least 0.
+        lambd: λ. If it is negative, no x is small: y = x and dx = dy.
 
     Returns:
         y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
 
     Raises:
         TypeError: x is no array of floats, or lambd no number.
-        ValueError: lambd is negative or not finite.
+        ValueError: lambd is not finite.
 
     The derivation: docs/derivations/activation.md.
     """
-    return _hardshrink(as_floats("hardshrink", x), _as_width("hardshrink", lambd))
+    return _hardshrink(as_floats("hardshrink", x), as_float("hardshrink", "lambd", lambd))
 
 
 def _hardshrink_value(x: Array, lambd: float) -> Array:
@@ -86,7 +88,7 @@ def _hardshrink_value(x: Array, lambd: float) -> Array:
 
 
 def _hardshrink_backward(y: Array, dy: Array, lambd: float) -> Array:
-    return jnp.where(y != 0, dy, 0)
+    return jnp.where(y != 0, dy, 0) if lambd >= 0 else dy
 
 
 _hardshrink = from_output(_hardshrink_value, _hardshrink_backward, exact=True)

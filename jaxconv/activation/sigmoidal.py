@@ -6,6 +6,8 @@ from jax import Array, lax
 from jaxconv.activation._rule import as_floats, from_input, from_output
 from jaxconv.activation._saturation import one_minus_exp
 
+__all__ = ["log_sigmoid", "sigmoid", "soft_sign", "tanh"]
+
 
 def sigmoid(x: Array) -> Array:
     r"""1/(1 + exp(−x)), elementwise.

@@ -8,6 +8,8 @@ from jax import Array, lax
 from jaxconv._core.arguments import as_axes
 from jaxconv.activation._rule import as_floats, from_output
 
+__all__ = ["log_softmax", "softmax"]
+
 
 def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
     r"""exp(x), divided by its sum along the axis.

@@ -1,30 +1,30 @@
-"""Measure how fast the ops and whole training steps are, beside autodiff and PyTorch.
+"""The benchmark: times of ops and whole training steps, compared with autodiff and PyTorch.
 
-What can be timed:
-subject.py       what a thing that can be timed has to answer
+What is timed:
+subject.py       the interface of everything that can be timed
 call.py          a subject that is one call of an op
-cases.py         the ops: each on arrays of one size, and the same in PyTorch
-networks.py      the networks: each a training step
-flax_network.py  one of them in Flax
+cases.py         the ops, each on arrays of one size, and the same ops in PyTorch
+networks.py      the networks, each a training step
+flax_network.py  one of these networks, in Flax
 catalogue.py     every op of the catalogue
 convolution.py   one call of `conv_general_dilated`, written as a layer
 geometries.py    convolutions of well-known networks
 growth.py        convolutions of growing batches, sizes and channels
-sections.py      all of these by name, and who takes part in each
+sections.py      all of these by name, and the contestants of each
 
 How it is timed:
 pytorch.py       arrays and ops in PyTorch's layout, so that the networks run there
-floors.py        what the machine can do at best, and what a program has to do at least
-contestants.py   compile the contestants and let them take turns
-against.py       compare two checkouts, in processes that take turns
-child.py         such a process
+floors.py        the machine's limits, and the least work that a program has to do
+contestants.py   compile the contestants (ours, autodiff, PyTorch, …) and time them in turns
+against.py       compare two checkouts in processes that take turns
+child.py         the program of such a process
 
 What is written:
 machine.py       the machine and the run
 saved.py         the files of measurements
-summary.py       what many rows come to
+summary.py       means and other summaries of many cases
 report.py        the table of a run
 page.py          docs/benchmarks.md
-charts.py        its charts
+charts.py        the charts of that page
 cli.py           the command `python -m jaxconv.bench`
 """

@@ -1,4 +1,4 @@
-"""`python -m jaxconv.bench`."""
+"""Run the benchmark: `python -m jaxconv.bench`."""
 
 from jaxconv.bench.cli import main
 

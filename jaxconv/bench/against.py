@@ -1,9 +1,9 @@
-"""Compare this checkout of jaxconv with another one, of another time.
+"""Compare the speed of this checkout of jaxconv with that of an older or newer one.
 
 Each case is timed in four processes that take turns: two have this checkout, two have the other.
-The quicker of two counts, and how far the two are from each other is the noise: one process can be
-faster than another one of the same code, for as long as it lives. What is timed is forward +
-backward of an op, or a step of a network, compiled with default options.
+The quicker process of each pair counts, and the difference within a pair is the noise, because two
+processes with the same code can differ in speed for as long as they run. The time is that of
+forward + backward of an op, or of a step of a network, compiled with default options.
 """
 
 import ast
@@ -34,16 +34,16 @@ HEADINGS = ("ms", "old", "new", "old / new", "noise", "compile s, old → new", 
 
 
 class ComparisonError(Exception):
-    """There is nothing to be compared with."""
+    """Raised if the other checkout does not exist or a process fails."""
 
 
 class Row(NamedTuple):
-    """One case.
+    """The result of one case.
 
     Attributes:
-        name: of it.
-        timings: of "old", "old again", "new" and "new again"; {} if one of them failed.
-        failure: what a process said when it failed, "" if none did.
+        name: the name of the case.
+        timings: the timings of "old", "old again", "new" and "new again"; {} if one failed.
+        failure: the error of the process that failed; "" if none did.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Row(NamedTuple):
     failure: str = ""
 
     def quicker(self, which: str) -> Timing:
-        """Of the two processes with the "old" or the "new" checkout."""
+        """Return the timing of the quicker process with the "old" or the "new" checkout."""
         return min(self._both(which), key=lambda timing: timing.median_ms)
 
     @property
     def noise(self) -> float:
-        """How far two processes with the same checkout are from each other."""
+        """The relative difference between two processes with the same checkout; the larger one."""
         return max(
             max(times) / min(times) - 1
             for which in ("old", "new")
@@ -69,10 +69,10 @@ class Row(NamedTuple):
 
 @contextlib.contextmanager
 def checkout(text: str) -> Iterator[Path]:
-    """The folder of the other checkout: `text`, or what git has under this name for a commit.
+    """Give the folder of the other checkout: `text` itself, or the commit of this name unpacked.
 
     Raises:
-        ComparisonError: it is neither.
+        ComparisonError: `text` is neither a folder with jaxconv nor a commit.
     """
     folder = Path(text)
     if (folder / "jaxconv" / "__init__.py").is_file():
@@ -97,7 +97,7 @@ def compare(case: Case, other: Path, rounds: int, device: str | None) -> Row:
     try:
         with contextlib.ExitStack() as stack:
             children = {who: stack.enter_context(_Child(folder)) for who, folder in folders.items()}
-            # One after the other: compilations that compete take longer.
+            # One after the other, because compilations at the same time slow each other down.
             timings = {who: child.ask(question) for who, child in children.items()}
             take_turns([(children[who], timing) for who, timing in timings.items()], rounds)
     except ComparisonError as error:
@@ -106,7 +106,7 @@ def compare(case: Case, other: Path, rounds: int, device: str | None) -> Row:
 
 
 def described(case: Case) -> dict[str, Any]:
-    """The case in Python's own types, as `child.py` understands them."""
+    """Describe the case in Python's built-in types, as `child.py` expects it."""
     subject = case.subject
     if isinstance(subject, Convolution):
         return {
@@ -123,7 +123,7 @@ def described(case: Case) -> dict[str, Any]:
 
 
 class _Child:
-    """A process with a checkout; in a `with` statement it runs."""
+    """A process that imports one checkout and runs for as long as its `with` statement."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -144,18 +144,18 @@ class _Child:
 
     def __exit__(self, *error: object) -> None:
         with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()  # there are no more questions, so it ends
+            self._process.communicate()  # closes its stdin, which ends the process
         self._errors.close()
 
     def ask(self, question: dict[str, Any]) -> Timing:
-        """Let it compile a case."""
+        """Let the process compile a case; return a timing with the costs of compilation."""
         about = self._answer(repr(question))
         if Path(about["package"]).parents[1] != self._folder:
             raise ComparisonError(f"python takes jaxconv from {about['package']}, not from there")
         return Timing(about["compile_s"], about["temporary_bytes"])
 
     def seconds_a_call(self) -> float:
-        """Of one call, as the process itself measures it."""
+        """Return the seconds of one call, as the process itself measures it."""
         return float(self._answer(""))
 
     def _answer(self, question: str) -> Any:
@@ -175,7 +175,7 @@ class _Child:
 
 
 def cells(row: Row) -> list[str]:
-    """A row of the table."""
+    """Return a row of the table."""
     if row.failure:
         return [row.name, *["–"] * 5, row.failure]
     old, new = row.quicker("old"), row.quicker("new")
@@ -195,7 +195,7 @@ def _megabytes(timing: Timing) -> str:
 
 
 def conclusion(rows: Iterable[Row]) -> str:
-    """How much faster it got, and every case that is slower beyond the noise."""
+    """Summarize how much faster the new checkout is, and list the cases that are slower."""
     measured = [row for row in rows if not row.failure]
     if not measured:
         return "Nothing was compared."

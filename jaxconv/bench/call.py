@@ -1,4 +1,4 @@
-"""What is the same for every subject that is one call of an op."""
+"""`OfOneCall`: the common part of all subjects that are one call of an op."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,29 +15,29 @@ from jaxconv.check.costs import residual_bytes
 
 
 class OfOneCall(ABC):
-    """The call `_call(ops)(*_args)`, of which so many first arguments are differentiated."""
+    """The call `_call(ops)(*_args)`; its first `_differentiated` arguments are differentiated."""
 
     @property
     @abstractmethod
     def _name(self) -> str:
-        """Of the op."""
+        """The name of the op."""
 
     @property
     @abstractmethod
     def _args(self) -> tuple[Any, ...]:
-        """Its arrays: what is differentiated, then what is not."""
+        """The arguments: first the differentiated arrays, then the others."""
 
     @property
     @abstractmethod
     def _differentiated(self) -> int:
-        """How many of them are."""
+        """The number of differentiated arguments."""
 
     @abstractmethod
     def _call(self, ops: Any) -> Callable[..., Any]:
-        """The call, with `jaxconv` as `ops` or with `jaxconv.reference`."""
+        """Return the call of the op in `ops`, which is `jaxconv` or `jaxconv.reference`."""
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
-        """Forward alone, and forward + backward of a random cotangent."""
+        """Return the programs for forward alone, and for forward + backward of a random dy."""
         call, args, count = self._call(ops), self._args, self._differentiated
         rng = np.random.default_rng(1)
 
@@ -54,14 +54,15 @@ class OfOneCall(ABC):
         return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
 
     def residual_bytes(self, ops: Any) -> int | None:
-        """What `jax.vjp` of the jitted op keeps."""
+        """Return the bytes that `jax.vjp` of the jitted op keeps."""
         call, args, count = self._call(ops), self._args, self._differentiated
         return residual_bytes(lambda *some: call(*some, *args[count:]), args[:count])
 
     def work(self) -> dict[str, list[Work]]:
-        """Every argument is read and every result written, once; a contraction has two more.
+        """Return the least work: read each argument and write each result once.
 
-        Additions of anything but a convolution or a dense layer are not counted.
+        The backward pass moves as many bytes as the forward pass and has two contractions for
+        each contraction there. Only convolutions and dense layers count as contractions.
         """
         call, args = self._call(jaxconv.reference), self._args
         counted = contractions(call, *args) if self._name.startswith(("conv", "dense")) else []

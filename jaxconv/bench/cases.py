@@ -1,4 +1,4 @@
-"""The ops: each on arrays of one size, forward alone and forward + backward."""
+"""The cases for single ops, each on arrays of one size: forward, and forward + backward."""
 
 import functools
 import importlib
@@ -17,13 +17,13 @@ Shape = tuple[int, ...]
 
 
 class Torch:
-    """A function of `torch.nn.functional`; its arrays go to the parameters of these names."""
+    """A function of `torch.nn.functional`; `names` are the parameters that get the arrays."""
 
     def __init__(self, name: str, /, *names: str, **options: Any):
         self.name, self.names, self.options = name, names, options
 
     def __call__(self, *arrays: Any) -> Any:
-        """What it makes of these arrays."""
+        """Call the function with these arrays."""
         function = getattr(importlib.import_module("torch").nn.functional, self.name)
         if self.names:
             return function(**dict(zip(self.names, arrays, strict=True)), **self.options)
@@ -32,14 +32,14 @@ class Torch:
 
 @dataclass(frozen=True)
 class Case(OfOneCall):
-    """One op on arrays of these shapes, the first of them images or rows.
+    """One op on arrays of these shapes, of which the first holds images or rows.
 
     Attributes:
-        op: its name.
-        shapes: of the arrays that are differentiated.
-        options: what else it is called with.
-        torch: the same in PyTorch, channels first.
-        labels: of losses: integers below this, one a row, follow the arrays.
+        op: the name of the op.
+        shapes: the shapes of the differentiated arrays.
+        options: the keyword arguments.
+        torch: the same op in PyTorch, channels first.
+        labels: for losses, the number of classes: one label per row follows the arrays.
     """
 
     op: str
@@ -49,12 +49,12 @@ class Case(OfOneCall):
     labels: int = 0
 
     def of_batches(self, count: int) -> "Case":
-        """The same op on so many times as many images or rows."""
+        """Return the case with `count` times as many images or rows."""
         (examples, *size), *others = self.shapes
         return replace(self, shapes=((count * examples, *size), *others))
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """The same, with the same numbers, contiguous and channels first."""
+        """Return the calls in PyTorch with the same numbers, contiguous and channels first."""
         if self.torch is None:
             return {}
         torch: Any = importlib.import_module("torch")
@@ -97,13 +97,13 @@ class Case(OfOneCall):
 
         def call(*arrays: Array) -> Array:
             y = op(*arrays, **self.options)
-            return y[0] if isinstance(y, tuple) else y  # of batch norm, without its statistics
+            return y[0] if isinstance(y, tuple) else y  # batch norm also returns statistics
 
         return call
 
 
 def image(n: int, size: int, channels: int, dims: int = 2) -> Shape:
-    """The shape of a batch of images of the same size in every dimension."""
+    """Return the shape of a batch of images that have the same size in every dimension."""
     return (n, *(size,) * dims, channels)
 
 

@@ -1,7 +1,7 @@
-"""Every op of the catalogue, on the call for which its record promises precision.
+"""The cases for every op of the catalogue, on the large call of its record.
 
-`cases.py` has the ops that a training step waits for, at the sizes that were complained of. Here is
-the other question: whether any op at all is slower than autodiff of its reference implementation.
+`cases.py` has the ops that take most of a training step, at typical sizes. The cases here show
+whether any op at all is slower than autodiff of its reference implementation.
 """
 
 import functools
@@ -24,19 +24,19 @@ class Catalogued(OfOneCall):
     """The large call of an op, in float32.
 
     Attributes:
-        record: of the op.
-        batches: how many times its examples are repeated.
+        record: the record of the op.
+        batches: how many times the examples are repeated.
     """
 
     record: Record
     batches: int = 1
 
     def of_batches(self, count: int) -> "Catalogued":
-        """The same call with so many times as many examples."""
+        """Return the case with `count` times as many examples."""
         return replace(self, batches=count * self.batches)
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """Nothing: the catalogue's calls are not PyTorch's."""
+        """Return {}, since the catalogue has no calls for PyTorch."""
         return {}
 
     @property
@@ -53,7 +53,7 @@ class Catalogued(OfOneCall):
 
     @functools.cached_property
     def _args(self) -> tuple[Any, ...]:
-        """Arrays first, then what is fixed; of one example after the other, repeated."""
+        """The differentiated arrays, then the fixed ones; all with their examples repeated."""
         arrays, fixed = self._sample.arrays, self._sample.fixed
         repeated = self.record.by_example or tuple(arrays)[:1]
         count = len(arrays[repeated[0]])
@@ -73,13 +73,13 @@ class Catalogued(OfOneCall):
 
 
 def _of_examples(array: Any, count: int) -> bool:
-    """Whether it has a row for each: labels and indices do, a random key does not."""
+    """Whether the array has a row per example, as labels and indices have but keys have not."""
     is_key = jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
     return not is_key and array.ndim > 0 and len(array) == count
 
 
 def _single(array: Any, repeats: int) -> Array:
-    """So many times after itself, floats in float32."""
+    """Repeat the array along its first axis; floats become float32."""
     if repeats > 1:
         array = np.concatenate([np.asarray(array)] * repeats)
     floats = jnp.issubdtype(array.dtype, jnp.floating)

@@ -12,7 +12,7 @@ from jaxconv.bench.growth import AXES, inversions, measured_series
 from jaxconv.bench.saved import Saved
 from jaxconv.bench.summary import compared
 
-# The rows of the page and of the chart: what a training step waits for, and four steps.
+# The rows of the page and of the chart: ops that take most of a training step, and four steps.
 ROWS = (
     "conv 3x3 64", "depthwise 3x3", "grouped 4", "transposed 4x4 stride 2", "conv3d 3x3x3",
     "max pool 3x3 stride 2", "batch norm", "cross-entropy 1000", "LeNet step",
@@ -23,18 +23,18 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
 
 def label(saved: Saved, files: Sequence[Saved]) -> str:
-    """What tells the file from the others: JAX's version, and the machine if there are several."""
+    """Return the file's label: the version of JAX, and the machine if there are several."""
     several = len({other.machine for other in files}) > 1
     return f"JAX {saved.jax}" + (f", {saved.machine}" if several else "")
 
 
 def growth_name(saved: Saved) -> str:
-    """The file of the chart that shows how time grows."""
+    """Return the name of the chart that shows how time grows."""
     return f"growth-{saved.machine.slug}-jax{saved.jax}.svg"
 
 
 def draw(files: Sequence[Saved], folder: Path) -> None:
-    """Write all charts there is data for."""
+    """Write all charts for which there is data."""
     if any(saved.sections for saved in files):
         _write(_overview(files), folder / OVERVIEW)
     for saved in files:
@@ -60,7 +60,7 @@ def _write(figure: Any, path: Path) -> None:
 
 
 def _overview(files: Sequence[Saved]) -> Any:
-    """How many times faster than autodiff: the rows of the page, and every known geometry."""
+    """Draw how many times faster than autodiff the page's rows and the known geometries are."""
     figure, (left, right) = _pyplot().subplots(1, 2, figsize=(11, 4.8), layout="constrained")
     for number, saved in enumerate(files):
         colour, shift = _COLOURS[number % len(_COLOURS)], 0.18 * (number - (len(files) - 1) / 2)
@@ -96,7 +96,7 @@ def _overview(files: Sequence[Saved]) -> Any:
 
 
 def _growth(saved: Saved) -> Any:
-    """A panel for each layer: time over work, as one number after the other is doubled."""
+    """Draw a panel for each layer: time against work, as batch, size and channels are doubled."""
     results = saved.results("growth")
     series = measured_series(results)
     holes = {(hole.layer, hole.axis, hole.less) for hole in inversions(results)}

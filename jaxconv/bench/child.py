@@ -1,9 +1,9 @@
-"""Answer the questions of `against.py` about one case, with whatever jaxconv is installed.
+"""Time one case for `against.py`, in a process of its own with its own checkout of jaxconv.
 
-This file is run by its path in a process of its own, which imports another checkout of jaxconv, of
-another time. So it takes from the package only the ops, and for a network `on_jax`, which every
-version has. A question is a line of stdin and an answer is a line of stdout, each a Python literal:
-first the case, to be compiled, then any number of empty lines, each of which asks for one call.
+This file is run by its path, and the jaxconv that it imports may be older or newer. From the
+package it therefore uses only the ops, and for a network `on_jax`, which every version has. Each
+line of stdin is a question and each line of stdout an answer, both Python literals: the first
+question is the case, which is compiled; each empty line after it asks for one call.
 """
 
 import ast
@@ -20,12 +20,12 @@ import jaxconv
 
 
 def program(case: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The function that is timed, and its arguments.
+    """Return the function to time, and its arguments.
 
     Args:
-        case: "op", "shapes" of the arrays that are differentiated, "options" and "labels" (integers
-            below this follow the arrays, 0 for none); or "module", "table" and "name" of a
-            subject of the package's own benchmark.
+        case: "op", "shapes" of the differentiated arrays, "options" and "labels" (the number of
+            classes of the labels that follow the arrays, 0 for no labels); or "module", "table" and
+            "name" of a subject of the package's own benchmark.
     """
     if "module" in case:
         subject = getattr(importlib.import_module(case["module"]), case["table"])[case["name"]]
@@ -52,11 +52,11 @@ def program(case: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
 
 
 def main() -> None:
-    """Answer until there are no more questions."""
+    """Answer questions until stdin is closed."""
     case = ast.literal_eval(sys.stdin.readline())
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever else is printed is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # other output must not mix with the answers
     with jax.default_device(jax.devices(case["device"])[0]):
-        jax.jit(jnp.negative).lower(jnp.zeros(3)).compile()  # the first compilation takes longer
+        jax.jit(jnp.negative).lower(jnp.zeros(3)).compile()  # the first compilation is slower
         function, args = program(case)
         start = time.perf_counter()
         executable = jax.jit(function).lower(*args).compile()

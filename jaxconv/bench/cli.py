@@ -16,9 +16,9 @@ DOCS = Path("docs")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, compare or render, as the arguments say (those of the process, if None).
+    """Measure, compare or render, as the arguments say (`sys.argv` if None).
 
-    Exits with 1 if a case failed, 2 for bad usage, 130 if interrupted.
+    The exit status is 1 if a case failed, 2 for bad usage and 130 if interrupted.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m jaxconv.bench",
-        description="Time each op and each training step: ours, autodiff of the reference"
-        " implementation, both again with jaxconv.compiler_options(), and PyTorch where it is"
+        description="Time each op and each training step: our gradient, autodiff of the reference"
+        " implementation, both again with jaxconv.compiler_options(), and PyTorch if it is"
         " installed. They take turns; the median is reported.",
         epilog="docs/benchmarks.md has the results; docs/lab/columns.md explains the columns.",
         allow_abbrev=False,
@@ -57,40 +57,42 @@ def _parser() -> Parser:
     what.add_argument(
         "--catalogue",
         action="store_true",
-        help="time every op on its record's call instead, without PyTorch; with --batches 32"
-        " its arrays are as large as the others'",
+        help="time every op of the catalogue instead, without PyTorch; with --batches 32 the"
+        " arrays are about as large as in the default cases",
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="TEXT", help="cases whose name has one of these"
+        "--only", nargs="+", metavar="TEXT", help="only cases whose name contains one of these"
     )
     parser.add_argument(
         "--rounds",
         type=count(1),
         default=9,
         metavar="N",
-        help="calls of each, at least (default: 9)",
+        help="the least number of timed calls of each (default: 9)",
     )
     parser.add_argument(
         "--batches",
         type=count(1),
         default=1,
         metavar="N",
-        help="N times as many images or rows, to fill a GPU (default: 1)",
+        help="use N times as many images or rows, to fill a GPU (default: 1)",
     )
-    parser.add_argument("--device", metavar="NAME", help="cpu, gpu or tpu (default: JAX's)")
-    parser.add_argument("--threads", type=count(1), metavar="N", help="threads of PyTorch")
+    parser.add_argument("--device", metavar="NAME", help="cpu, gpu or tpu (default: JAX's default)")
+    parser.add_argument(
+        "--threads", type=count(1), metavar="N", help="number of threads that PyTorch uses"
+    )
     parser.add_argument(
         "--save",
         action="store_true",
-        help=f"put each case into this machine's file in {SAVED}/ as soon as it is measured",
+        help=f"save each case to this machine's file in {SAVED}/ as soon as it is measured",
     )
     parser.add_argument(
-        "--markdown", type=new_file, metavar="FILE", help="write the table there, too"
+        "--markdown", type=new_file, metavar="FILE", help="also write the table to FILE"
     )
     parser.add_argument(
         "--against",
         metavar="OTHER",
-        help="compare with another checkout of jaxconv, a folder or a commit, in turns",
+        help="compare this checkout with another one, given as a folder or a commit",
     )
     parser.add_argument(
         "--render",
@@ -126,7 +128,7 @@ def _measure(parser: Parser, options: argparse.Namespace) -> None:
             subject = case.subject.of_batches(options.batches)
             try:
                 result = measure(subject, options.rounds, platform, ceilings, case.contestants)
-            except Exception as error:  # whatever it is: an hour of other cases is worth more
+            except Exception as error:  # one failed case must not stop a run of an hour
                 failures.append(
                     f"{case.name}: {type(error).__name__}: {str(error).splitlines()[0]}"
                 )
@@ -148,7 +150,7 @@ def _measure(parser: Parser, options: argparse.Namespace) -> None:
 
 
 def _conclusion(options: argparse.Namespace, results: dict[str, Any]) -> str:
-    """What the rows come to."""
+    """Summarize the results."""
     from jaxconv.bench import growth, summary
 
     if not options.growth:
@@ -219,7 +221,7 @@ def _chosen(parser: Parser, options: argparse.Namespace) -> list[Any]:
 
 
 def _device(parser: Parser, name: str | None) -> Any:
-    """The first of the devices of this name."""
+    """Return the first device of this name."""
     import jax
 
     try:

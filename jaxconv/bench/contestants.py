@@ -1,6 +1,8 @@
-"""Compile the contestants and let them take turns.
+"""Compile the contestants and time them in turns.
 
-One contestant takes part twice: how far it is from itself is the noise.
+A contestant is one implementation (ours, autodiff of the reference implementation or PyTorch) with
+one set of compiler options. One of them takes part twice; the difference between its two times is
+the noise.
 """
 
 import functools
@@ -25,28 +27,28 @@ from jaxconv.compiler import largest_array
 
 AGAIN = "autodiff again"
 PYTORCH = "PyTorch"
-# Who takes part: in full, without options and PyTorch, and where ours is the one to be known best.
+# Sets of contestants: all; without options and PyTorch; and one in which ours takes part twice.
 ALL = ("ours", "ours + options", "autodiff", "autodiff + options", AGAIN, PYTORCH)
 DEFAULTS = ("ours", "autodiff", AGAIN)
 OURS_TWICE = ("ours", "ours again", "autodiff")
-# Of contests that are over sooner than this, so many times as many rounds at most.
+# A contest that takes less than ENOUGH_S gets more rounds, up to MORE times as many.
 ENOUGH_S = 1.0
 MORE = 10
-# On a GPU a call returns before it is done, and to wait for it takes longer than many an op does:
-# so many calls are waited for together as take this long, but not more than MOST_CALLS.
+# On a GPU a call returns before it is done, and waiting for it takes longer than many ops. So a
+# turn makes as many calls as take TOGETHER_S, at most MOST_CALLS, and waits once.
 TOGETHER_S = 0.01
 MOST_CALLS = 200
 
 
 @dataclass
 class Timing:
-    """What was measured of one contestant in one direction.
+    """The measurements of one contestant in one direction.
 
     Attributes:
-        compile_s: seconds from the function to the executable, None in PyTorch.
-        temporary_bytes: what it holds beside arguments and results, if that is known.
-        seconds: of a call, from each round.
-        program: a fingerprint of what XLA made of it, names aside; None in PyTorch.
+        compile_s: seconds to compile the function; None for PyTorch.
+        temporary_bytes: the memory it needs apart from arguments and results; None if unknown.
+        seconds: the seconds per call, one number for each round.
+        program: a fingerprint of the compiled program, which ignores names; None for PyTorch.
     """
 
     compile_s: float | None = None
@@ -56,11 +58,11 @@ class Timing:
 
     @property
     def median_ms(self) -> float:
-        """The median of all rounds."""
+        """The median of all rounds, in milliseconds."""
         return 1e3 * statistics.median(self.seconds)
 
     def summary(self) -> tuple[float, ...]:
-        """The smallest of the seconds, their quartiles and the largest: median in the middle."""
+        """Return the minimum, the three quartiles and the maximum of the seconds."""
         if len(self.seconds) == 1:
             return (self.seconds[0],) * 5
         quartiles = statistics.quantiles(self.seconds, n=4, method="inclusive")
@@ -69,12 +71,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Result:
-    """One op or network.
+    """The measurements of one op or network.
 
     Attributes:
-        timings: for each direction, by contestant.
-        floor_ms: for each direction.
-        residual_bytes: of ours and of autodiff, where that is a question.
+        timings: the timings by direction and contestant.
+        floor_ms: the least possible time in ms, by direction.
+        residual_bytes: the residual bytes of "ours" and "autodiff"; {} if they are not measured.
     """
 
     timings: dict[str, dict[str, Timing]]
@@ -85,10 +87,11 @@ class Result:
 def compiled(
     program: Program, options: dict[str, str], *, again: bool = False
 ) -> tuple[Callable[[], Any], Timing]:
-    """The program as a call that does not wait for it to be done, and what it took to get there.
+    """Compile a program; return a call that does not wait for the result, and its timing.
 
-    If `again`, it was compiled once before that. On a GPU XLA tries what is fastest, and keeps what
-    it found for all programs of the process: the first to ask would pay for the others.
+    With `again`, the program is compiled once before the compilation that is timed. On a GPU, XLA
+    searches for the fastest code and keeps what it found for all programs of the process, so the
+    first program would pay for the others.
     """
     if again:
         jax.jit(lambda *args: program.function(*args), compiler_options=options).lower(
@@ -105,11 +108,11 @@ def compiled(
 
 
 def _fingerprint(program: str) -> str:
-    """Equal for programs that differ in names, and in where in Python an operation comes from."""
+    """Return a hash of a program that ignores names and source locations."""
     computations = re.split(r"^(?=%|ENTRY)", program, maxsplit=1, flags=re.MULTILINE)[-1]
     text = re.sub(r", metadata=\{[^}]*\}", "", computations)
     numbers: dict[str, str] = {}
-    # A % stands before every name but those of parameters, which their types follow.
+    # Every name begins with %, except those of parameters, which are followed by a type.
     numbered = re.sub(
         r"%[\w.-]+|[\w.-]+(?=: \(?\w+\[)",
         lambda name: numbers.setdefault(name[0].lstrip("%"), f"%{len(numbers)}"),
@@ -119,7 +122,7 @@ def _fingerprint(program: str) -> str:
 
 
 def noise(timings: Mapping[str, Timing]) -> float:
-    """How far the contestant that takes part twice is from itself, relative to its time."""
+    """Return the relative difference between both times of the contestant that takes part twice."""
     (again,) = (who for who in timings if who.endswith(" again"))
     return abs(timings[again].median_ms / timings[again.removesuffix(" again")].median_ms - 1)
 
@@ -133,7 +136,7 @@ def measure(
 ) -> Result:
     """Time some contestants on one op or network, in turns.
 
-    The turns of a round are in an order of its own, so that nobody always follows the same one.
+    Each round has another order, so that no contestant always follows the same one.
     """
     residuals = {}
     contests: dict[str, dict[str, tuple[Turn, Timing]]] = {}
@@ -144,7 +147,7 @@ def measure(
         if kept is not None:
             residuals[name] = kept
         for direction, program in subject.on_jax(ops).items():
-            # The same arrays for all, not equal ones: it counts where in memory they lie.
+            # All contestants share the same arrays, since the time depends on their addresses.
             shared = program._replace(args=arrays.setdefault(direction, program.args))
             contest = contests.setdefault(direction, {})
             for who, options in _settings(name, shared, device, contestants).items():
@@ -171,7 +174,7 @@ def measure(
 def _settings(
     name: str, program: Program, device: str, contestants: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """The contestants that are compiled from this program, and the options of each."""
+    """Return the contestants to compile from this program, with the compiler options of each."""
     settings: dict[str, dict[str, str]] = {who: {} for who in (name, f"{name} again")}
     if f"{name} + options" in contestants:
         options = jaxconv.compiler_options(
@@ -183,40 +186,40 @@ def _settings(
 
 
 class Turn:
-    """Calls of a contestant, one after the other, waited for together.
+    """Successive calls of a contestant that are waited for together.
 
     Attributes:
-        calls: how many; 1 where `most` is 1.
+        calls: the number of calls, at most `most`.
     """
 
     def __init__(self, run: Callable[[], Any], wait: Callable[[Any], Any], most: int = 1):
         self._run, self._wait, self.calls = run, wait, 1
         if most > 1:
-            self.seconds_a_call()  # warms up
+            self.seconds_a_call()  # a warm-up, which does not count
             self.calls = min(max(math.ceil(TOGETHER_S / self.seconds_a_call()), 1), most)
 
     def seconds_a_call(self) -> float:
-        """Of a turn that is taken now."""
+        """Take a turn and return the seconds per call."""
         start = time.perf_counter()
         for _ in range(self.calls):
-            # What the call before it gave is let go of, and its memory free, when this is done.
+            # Rebinding `result` frees the memory of the result before it.
             result = self._run()
         self._wait(result)
         return (time.perf_counter() - start) / self.calls
 
 
 class Timed(Protocol):
-    """Whoever takes turns."""
+    """Anything that can take turns."""
 
     def seconds_a_call(self) -> float:
-        """Take a turn, and say how long a call took."""
+        """Take a turn and return the seconds per call."""
 
 
 def take_turns(contest: Sequence[tuple[Timed, Timing]], rounds: int) -> None:
-    """Take so many rounds, and more of what is quick: its noise is larger.
+    """Take `rounds` rounds, and more if a contest is short, since its noise is larger.
 
-    Each is taken twice, and the second counts, as one step of training comes after another: what
-    the one before left in caches, and of memory to use again, is of one's own making.
+    Each contestant runs twice in a row and the second run counts. As in training, the caches and
+    the free memory are then those that its own previous run left.
     """
     begin = time.perf_counter()
     for number in range(MORE * rounds):

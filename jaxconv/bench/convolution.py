@@ -1,4 +1,4 @@
-"""One call of `conv_general_dilated`, written as a layer: window, channels, stride, padding."""
+"""`Convolution`: one call of `conv_general_dilated`, described as a layer."""
 
 import functools
 import math
@@ -25,18 +25,19 @@ class Convolution(OfOneCall):
 
     Attributes:
         batch: the number of examples.
-        size: of an example, one int per spatial dimension.
-        window: of the kernel, the same.
-        c_in: input channels.
-        c_out: output channels.
+        size: the size of an example, one int per spatial dimension.
+        window: the size of the kernel, one int per spatial dimension.
+        c_in: the number of input channels.
+        c_out: the number of output channels.
         stride: an int for all dimensions, or one per dimension.
         padding: "SAME", "VALID", an int for both sides of all dimensions, or a pair per dimension.
-        dilation: of the kernel, as the stride.
-        groups: of channels.
-        up: the stride of a transposed convolution, whose call spreads x by it as
-            `lax.conv_transpose` does; padding is then "SAME" or "VALID".
+        dilation: the dilation of the kernel, an int for all dimensions, or one per dimension.
+        groups: the number of groups of channels.
+        up: the stride of a transposed convolution, which becomes an input dilation as in
+            `lax.conv_transpose`; padding is then "SAME" or "VALID".
         channels_first: whether arrays are NC… and kernels OI…, instead of N…C and …IO.
-        source: the network and the layer that it is taken from, where there is one.
+        source: the paper that the layer is taken from, and what is smaller here; "" if there is
+            none.
     """
 
     batch: int
@@ -53,15 +54,15 @@ class Convolution(OfOneCall):
     source: str = field(default="", compare=False)
 
     def of_batches(self, count: int) -> "Convolution":
-        """The same layer on so many times as many examples."""
+        """Return the layer with `count` times as many examples."""
         return replace(self, batch=count * self.batch)
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """Nothing: PyTorch is asked for the cases of `cases.py` alone."""
+        """Return {}, since PyTorch runs only the cases of `cases.py` and `networks.py`."""
         return {}
 
     def on_jax(self, ops: Any) -> dict[str, Any]:
-        """Forward + backward of a random cotangent, for x and w."""
+        """Return the program for forward + backward of a random cotangent, for x and w."""
         return {"both": super().on_jax(ops)["both"]}
 
     @property
@@ -71,7 +72,7 @@ class Convolution(OfOneCall):
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Those of x and w, in the order of the call."""
+        """The shapes of x and w."""
         each = self.c_in // self.groups
         if self.channels_first:
             return (self.batch, self.c_in, *self.size), (self.c_out, each, *self.window)
@@ -79,7 +80,7 @@ class Convolution(OfOneCall):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the call has beside x and w."""
+        """The keyword arguments of the call, that is all but x and w."""
         axes = _LETTERS[self.dims]
         images = f"NC{axes}" if self.channels_first else f"N{axes}C"
         kernels = f"OI{axes}" if self.channels_first else f"{axes}IO"
@@ -94,7 +95,7 @@ class Convolution(OfOneCall):
 
     @property
     def kind(self) -> str:
-        """What sort of convolution it is; the first that fits of `KINDS`."""
+        """The kind of the convolution, one of `KINDS`."""
         if self.up > 1:
             return "transposed"
         if self.groups > 1:
@@ -156,7 +157,7 @@ class Convolution(OfOneCall):
         return tuple(jnp.asarray(rng.standard_normal(s, np.float32)) for s in self.shapes)
 
     def _call(self, ops: Any) -> Callable[..., Array]:
-        """Ours, or JAX's own where the reference implementation is asked for."""
+        """Return the call of our op, or that of `lax` if `ops` is the reference implementation."""
         convolve = (lax if ops is jaxconv.reference else ops).conv_general_dilated
         arguments = self.arguments
 
@@ -166,7 +167,7 @@ class Convolution(OfOneCall):
         return call
 
 
-# In the order in which a page shows them.
+# The order is that of docs/benchmarks.md.
 KINDS = (
     "depthwise", "grouped", "transposed", "dilated", "dense", "strided", "1×1", "few channels",
     "tiles", "1-D", "3-D",
@@ -174,7 +175,7 @@ KINDS = (
 
 
 def _spread_padding(window: int, stride: int, padding: str) -> tuple[int, int]:
-    """What `lax.conv_transpose` pads the spread input with, in one dimension."""
+    """Return the padding that `lax.conv_transpose` gives the dilated input, in one dimension."""
     if padding == "SAME":
         both = window + stride - 2
         low = window - 1 if stride > window - 1 else math.ceil(both / 2)

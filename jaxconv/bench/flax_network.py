@@ -1,4 +1,4 @@
-"""A network in Flax whose convolutions are one argument."""
+"""A network in Flax that takes its convolution as an argument."""
 
 from functools import partial
 from typing import Any
@@ -9,14 +9,14 @@ from jax import Array
 
 
 class Network(nn.Module):
-    """A normal convolution, depthwise and 1 × 1 ones, and a normal one again."""
+    """A network of dense, depthwise and 1 × 1 convolutions."""
 
     conv_general_dilated: Any = jax.lax.conv_general_dilated
     classes: int = 10
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """Images to logits."""
+        """Return the logits of images."""
         conv = partial(nn.Conv, conv_general_dilated=self.conv_general_dilated)
         x = nn.relu(conv(32, (3, 3))(x))
         x = nn.relu(conv(32, (3, 3), feature_group_count=32)(x))

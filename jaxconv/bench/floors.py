@@ -1,8 +1,8 @@
-"""What a machine can do at best, and what a program has to do at least.
+"""Floors: the least time that a program can take on a machine.
 
-Work is multiply-adds and bytes. A machine has two ceilings: how many multiply-adds a second a
-large product of matrices gets, and how many bytes a second go through memory. The floor of one
-piece of work is the time that the scarcer of the two takes.
+Work is counted in multiply-adds and bytes. A machine has two ceilings: the multiply-adds per second
+of a large matrix product, and the bytes per second that go through memory. The floor of one piece
+of work is the longer of the two times that it takes at these ceilings.
 """
 
 import math
@@ -18,38 +18,37 @@ from jaxconv._core.jaxprs import equations
 
 
 class Work(NamedTuple):
-    """What cannot be left undone."""
+    """The least work of an operation."""
 
     multiply_adds: int
     bytes: int
 
 
 class Ceilings(NamedTuple):
-    """What the machine does in a second, at best; and the seconds of a call that does nothing."""
+    """The most that the machine does per second, and the seconds of a call that does nothing."""
 
     multiply_adds: float
     bytes: float
     call_s: float = 0.0
 
     def floor_ms(self, works: Iterable[Work]) -> float:
-        """Of pieces of work that wait for each other."""
+        """Return the least time in ms of pieces of work that run one after another."""
         return 1e3 * sum(
             max(work.multiply_adds / self.multiply_adds, work.bytes / self.bytes) for work in works
         )
 
 
 def size_for(platform: str) -> int:
-    """Of the matrices: their product takes far longer than a call does."""
+    """Return the size of matrices whose product takes far longer than the call itself."""
     return 2048 if platform == "cpu" else 16384
 
 
 def measured_ceilings(options: dict[str, str], size: int, calls: int = 9) -> Ceilings:
-    """From a product of two float32 matrices and from negating an array of two such in place.
+    """Measure the ceilings by a float32 matrix product and by negating an array in place.
 
-    Both are the best of some calls: a ceiling is not a typical time. The product is tried
-    without and with the compiler's options. In place, because a new array of some size comes in
-    pages that the system clears first, which can take longer than all the rest. Calls that do
-    nothing are waited for together.
+    Both are the best of some calls, since a ceiling is not a typical time. The product is timed
+    with and without `options`. The negation is in place, because the system first clears the memory
+    of a new array, which can take longer than all the rest.
     """
     matrix = jnp.ones((size, size), jnp.float32)
     products = (
@@ -65,7 +64,7 @@ def measured_ceilings(options: dict[str, str], size: int, calls: int = 9) -> Cei
 
 
 def _call_s(calls: int = 200) -> float:
-    """Of one of so many calls of next to nothing."""
+    """Return the seconds per call of a function that does next to nothing."""
     number = jnp.zeros((), jnp.float32)
     negated = jax.jit(jnp.negative).lower(number).compile()
     start = time.perf_counter()
@@ -79,7 +78,7 @@ def _best(
     run: Callable[..., Array], args: tuple[Array, ...], calls: int, *, in_place: bool = False
 ) -> float:
     seconds = []
-    for _ in range(calls + 1):  # the first warms up; it is never the best
+    for _ in range(calls + 1):  # the first call is a warm-up and never the best
         start = time.perf_counter()
         y = jax.block_until_ready(run(*args))
         seconds.append(time.perf_counter() - start)
@@ -88,16 +87,15 @@ def _best(
 
 
 def array_bytes(tree: Any) -> int:
-    """Of all arrays in it, or of their shapes."""
+    """Return the bytes of all arrays in a tree, or of arrays with these shapes and dtypes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def contractions(function: Callable[..., Any], *args: Any) -> list[Work]:
-    """The convolutions and matrix products of a function, in order, by themselves.
+    """Return the work of each convolution and matrix product of a function, in order.
 
-    Each reads its two operands and writes its result. Borders count as if they were full, and
-    a spread input as if there were nothing between its numbers. What is inside a loop counts
-    once.
+    Each reads its two operands and writes its result. Windows at the border count as full, and the
+    zeros that an input dilation inserts do not count. A loop's body counts once.
     """
     jaxpr = jax.make_jaxpr(function)(*args)
     return [

@@ -1,10 +1,10 @@
 """Convolutions of well-known networks, as their papers describe them.
 
-Each is one call of `conv_general_dilated` as Flax makes it: every dilation is given, arrays are
-NHWC and kernels HWIO unless a layer says "channels first", a causal layer gets an x that is padded
-already, and a transposed one is the call that `lax.conv_transpose` makes. Sizes are those of the
-paper's training images, and the batch is chosen so that forward + backward of autodiff takes 5 to
-300 ms on two cores. Where one example would take longer, `Paper.smaller` says what was reduced.
+Each is one call of `conv_general_dilated` as Flax makes it: all dilations are given, arrays are
+NHWC and kernels HWIO unless a layer says "channels first", the x of a causal layer is padded
+beforehand, and a transposed layer is the call that `lax.conv_transpose` makes. Sizes are those of
+the paper's training images. The batch is chosen so that forward + backward of autodiff takes 5 to
+300 ms on two cores. If one example would take longer, `Paper.smaller` says what was reduced.
 """
 
 from dataclasses import replace
@@ -14,12 +14,12 @@ from jaxconv.bench.convolution import Convolution
 
 
 class Paper(NamedTuple):
-    """A network: where it was published, and some of its layers.
+    """Some layers of a network, and the paper that published it.
 
     Attributes:
-        source: authors, and the year or the number at arXiv.
-        layers: by the paper's own name for it, or by its place.
-        smaller: what is smaller than in the paper, for layers of which something is.
+        source: the authors and the year, or the number at arXiv.
+        layers: the layers, by the paper's name for each or by its place.
+        smaller: for each layer that was reduced, what is smaller than in the paper.
     """
 
     source: str
@@ -30,19 +30,19 @@ class Paper(NamedTuple):
 def _images(
     batch: int, size: int, window: int, c_in: int, c_out: int, **options: Any
 ) -> Convolution:
-    """A layer on square images, with a square window."""
+    """Return a layer on square images, with a square window."""
     return Convolution(batch, (size, size), (window, window), c_in, c_out, **options)
 
 
 def _depthwise(batch: int, size: int, window: int, channels: int, **options: Any) -> Convolution:
-    """A depthwise layer on square images."""
+    """Return a depthwise layer on square images."""
     return _images(batch, size, window, channels, channels, groups=channels, **options)
 
 
 def _line(
     batch: int, length: int, window: int, c_in: int, c_out: int, **options: Any
 ) -> Convolution:
-    """A layer in one dimension."""
+    """Return a layer in one dimension."""
     return Convolution(batch, (length,), (window,), c_in, c_out, **options)
 
 

@@ -1,8 +1,8 @@
-"""How time grows with the batch, the size of an image, and the channels.
+"""How the time of convolutions grows with the batch, the size of an image, and the channels.
 
-For each form of a convolution there is one layer, and three series of it, in each of which one
-number is doubled from step to step. More work that takes less time is a hole in the choice of
-forms: `inversions` finds it.
+Each form of a convolution has one layer here with three series; in each series one number is
+doubled from step to step. If more work takes less time, the smaller layer should have used another
+form; `inversions` finds these cases.
 """
 
 import math
@@ -19,14 +19,14 @@ BATCHES = tuple(2**n for n in range(9))
 
 
 class Point(Convolution):
-    """One step of a series, of which nobody asks what it keeps for the backward pass."""
+    """One step of a series; its residual bytes are not measured."""
 
     def residual_bytes(self, ops: Any) -> None:
-        """No question: it would be compiled once more for the answer."""
+        """Return None: measuring would need one more compilation."""
 
     @property
     def multiply_adds(self) -> int:
-        """Those of the forward pass, with "SAME" padding and borders counted as full."""
+        """The multiply-adds of the forward pass, with "SAME" padding and full border windows."""
         stride = self.stride if isinstance(self.stride, int) else math.prod(self.stride)
         places = math.prod(-(-n // stride) for n in self.size)
         kernel = math.prod(self.window) * self.c_in // self.groups * self.c_out
@@ -35,15 +35,15 @@ class Point(Convolution):
 
 @dataclass(frozen=True)
 class Layer:
-    """A form's representative.
+    """The layer that represents a form.
 
     Attributes:
-        window: of the kernel; its length is the number of spatial dimensions.
-        channels: from the number that is doubled to (c_in, c_out, groups).
-        base: batch, size and channels where the three series meet.
-        sizes: of the series, in every dimension.
-        widths: the channels of the series.
-        stride, padding, up: as `Convolution` has them.
+        window: the size of the kernel, one int per spatial dimension.
+        channels: returns (c_in, c_out, groups) for the number that is doubled.
+        base: batch, size and channels of the point that the three series share.
+        sizes: the sizes in the series of sizes, used for every dimension.
+        widths: the numbers in the series of channels.
+        stride, padding, up: the attributes of `Convolution` with these names.
     """
 
     window: tuple[int, ...]
@@ -56,7 +56,7 @@ class Layer:
     up: int = 1
 
     def at(self, batch: int, size: int, width: int) -> Point:
-        """The layer with these three numbers."""
+        """Return the layer with this batch, size and number of channels."""
         c_in, c_out, groups = self.channels(width)
         return Point(
             batch, (size,) * len(self.window), self.window, c_in, c_out, self.stride, self.padding,
@@ -64,7 +64,7 @@ class Layer:
         )  # fmt: skip
 
     def series(self) -> dict[str, dict[int, Point]]:
-        """For each axis the points by the number that is doubled."""
+        """Return the points of each axis, by the number that is doubled."""
         batch, size, width = self.base
         return {
             "batch": {n: self.at(n, size, width) for n in BATCHES},
@@ -109,7 +109,7 @@ LAYERS = {
 
 
 def point_name(layer: str, axis: str, number: int) -> str:
-    """The name under which a point is measured and saved."""
+    """Return the name under which a point is measured and saved."""
     return f"{layer} / {axis} {number}"
 
 
@@ -133,12 +133,12 @@ class Measurement(NamedTuple):
     timings: Mapping[str, Timing]
 
     def ms(self, who: str) -> float:
-        """The median of a contestant."""
+        """Return the median time of a contestant in ms."""
         return self.timings[who].median_ms
 
 
 def measured_series(results: Mapping[str, Result]) -> dict[str, dict[str, list[Measurement]]]:
-    """By layer and axis, the points that were measured, from few to many."""
+    """Return the measured points by layer and axis, each in ascending order."""
     found: dict[str, dict[str, list[Measurement]]] = {}
     for name, layer in LAYERS.items():
         for axis, series in layer.series().items():
@@ -155,16 +155,16 @@ def measured_series(results: Mapping[str, Result]) -> dict[str, dict[str, list[M
 
 
 class Inversion(NamedTuple):
-    """Less work that takes longer than more work, beyond the noise of both.
+    """A point that takes longer than one with more work, by more than the noise of both.
 
     Attributes:
-        layer: of `LAYERS`.
-        axis: of `AXES`.
-        who: "ours" or "autodiff".
-        less: the number of the point that takes longer.
-        more: that of the larger point, the quickest of all that are larger.
-        less_ms: the time of the former.
-        more_ms: of the latter.
+        layer: the name of the layer in `LAYERS`.
+        axis: the number that is doubled, one of `AXES`.
+        who: the contestant, "ours" or "autodiff".
+        less: the number of the point with less work, which takes longer.
+        more: the number of the quickest point with more work.
+        less_ms: the time of the point with less work, in ms.
+        more_ms: the time of the point with more work, in ms.
     """
 
     layer: str
@@ -183,7 +183,7 @@ class Inversion(NamedTuple):
 
 
 def inversions(results: Mapping[str, Result], who: str = "ours") -> list[Inversion]:
-    """All of them, those that differ most first."""
+    """Return all inversions, the one with the largest ratio of times first."""
     found = [
         Inversion(name, axis, who, less.number, more.number, less.ms(who), more.ms(who))
         for name, axes in measured_series(results).items()

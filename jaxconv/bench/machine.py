@@ -1,4 +1,4 @@
-"""What a measurement comes from: the machine, and the run."""
+"""The origin of a measurement: the machine and the run."""
 
 import importlib
 import importlib.metadata
@@ -20,13 +20,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class Machine(NamedTuple):
-    """A computer, and the device of it that computes.
+    """A computer and the device on which JAX computes.
 
     Attributes:
-        processor: its model.
-        vectors: the widest vector instructions that it has, "" where that is not known.
-        cores: that this process may use.
-        device: what JAX calls the device.
+        processor: the model of the processor.
+        vectors: its widest vector instructions; "" if unknown.
+        cores: the number of cores that this process may use.
+        device: JAX's name for the device.
     """
 
     processor: str
@@ -42,7 +42,7 @@ class Machine(NamedTuple):
 
     @property
     def slug(self) -> str:
-        """Its name in the name of a file."""
+        """The machine's name as a part of file names."""
         name = re.sub(r"\(R\)|\(TM\)|processor", "", str(self).lower(), flags=re.IGNORECASE)
         if self.device != "cpu":
             name = self.device.lower()
@@ -53,13 +53,13 @@ class Run(NamedTuple):
     """One run of the benchmark.
 
     Attributes:
-        date: when it started, in UTC.
-        commit: of jaxconv, with a "+" if files were changed since; "" where that is not known.
-        versions: of Python and the packages.
-        torch_threads: of PyTorch, where it is installed.
-        rounds: how many each contestant had, at least.
-        batches: how many times as many examples as usual.
-        ceilings: of the machine, measured at the start.
+        date: when the run started, in UTC.
+        commit: the commit of jaxconv, with a "+" if files differ from it; "" if unknown.
+        versions: the versions of Python and the packages.
+        torch_threads: the number of PyTorch's threads; None if PyTorch is not installed.
+        rounds: the least number of rounds of each contestant.
+        batches: the factor by which there are more examples than usual.
+        ceilings: the ceilings of the machine, measured at the start.
     """
 
     date: str
@@ -84,13 +84,13 @@ class Run(NamedTuple):
 
 
 def this_machine(device: jax.Device) -> Machine:
-    """The machine that this process runs on."""
+    """Describe the machine that this process runs on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Machine(_processor(), _vectors(), cores or 1, device.device_kind)
 
 
 def this_run(rounds: int, batches: int, ceilings: Ceilings) -> Run:
-    """A run that starts now."""
+    """Describe a run that starts now."""
     versions = {"Python": platform.python_version(), "jaxconv": jaxconv.__version__}
     for name, package in (("JAX", "jax"), ("jaxlib", "jaxlib"), ("Flax", "flax")):
         try:
@@ -106,19 +106,19 @@ def this_run(rounds: int, batches: int, ceilings: Ceilings) -> Run:
 
 
 def _processor() -> str:
-    """The model, as the system knows it."""
+    """Return the model of the processor, as the system names it."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _vectors() -> str:
-    """The widest vector instructions of an x86 processor."""
+    """Return the widest vector instructions of an x86 processor, otherwise ""."""
     flags = _cpuinfo("flags").split()
     known = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}
     return next((name for flag, name in known.items() if flag in flags), "")
 
 
 def _cpuinfo(wanted: str) -> str:
-    """The first value of that name, "" where there is none."""
+    """Return the first value of that name in /proc/cpuinfo, otherwise ""."""
     for line in _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else ():
         name, _, value = line.partition(":")
         if name.strip() == wanted:
@@ -127,7 +127,7 @@ def _cpuinfo(wanted: str) -> str:
 
 
 def _commit() -> str:
-    """Of the checkout that this package lies in, "" if it lies in none."""
+    """Return the commit of the checkout that contains this package; "" if there is none."""
     folder = Path(jaxconv.__file__).parent
     head = _git(folder, "log", "-1", "--format=%h", "--", ".")
     return head + "+" if head and _git(folder, "status", "--porcelain", "--", ".") else head

@@ -1,4 +1,4 @@
-"""The networks: each a step of plain SGD, parameters in, parameters out."""
+"""The networks: each case is a step of plain SGD from parameters to new parameters."""
 
 import functools
 import importlib
@@ -26,13 +26,13 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Network:
-    """A network and what it is trained on.
+    """A network and the shape of its training images.
 
     Attributes:
-        init: (key, image_shape, classes) to its parameters.
-        loss: (ops, params, images, labels) to the mean cross-entropy.
+        init: returns the parameters for (key, image_shape, classes).
+        loss: returns the mean cross-entropy for (ops, params, images, labels).
         images: the shape of a batch.
-        in_torch: whether the loss can be had with `TorchOps`, too.
+        in_torch: whether the loss also works with `TorchOps`.
     """
 
     init: Callable[..., Any]
@@ -42,7 +42,7 @@ class Network:
 
     @classmethod
     def of(cls, model: Model, images: tuple[int, int, int, int]) -> "Network":
-        """A model that takes its ops as an argument."""
+        """Return the network of a model that takes its ops as an argument."""
 
         def loss(ops: Any, params: Params, images: Any, labels: Any) -> Any:
             return ops.softmax_cross_entropy(model.apply(params, images, ops=ops), labels)
@@ -50,12 +50,12 @@ class Network:
         return cls(model.init, loss, images)
 
     def of_batches(self, count: int) -> "Network":
-        """The same network on so many times as many images."""
+        """Return the network with `count` times as many images."""
         examples, height, width, channels = self.images
         return replace(self, images=(count * examples, height, width, channels))
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
-        """The step."""
+        """Return the program of one step."""
         loss = functools.partial(self.loss, ops)
 
         def step(params: Any, images: Array, labels: Array) -> Any:
@@ -65,7 +65,7 @@ class Network:
         return {"step": Program(step, (self.params(), *self.batch()))}
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """The same step from the same numbers; gives the list of parameters."""
+        """Return the step in PyTorch, from the same parameters and images."""
         if not self.in_torch:
             return {}
         torch: Any = importlib.import_module("torch")
@@ -83,10 +83,10 @@ class Network:
         return {"step": step}
 
     def residual_bytes(self, ops: Any) -> None:
-        """No question: what the whole step holds is its temporary memory."""
+        """Return None: a whole step holds its residuals in its temporary memory."""
 
     def work(self) -> dict[str, list[Work]]:
-        """Its convolutions and dense layers, three contractions each; the images want no dx."""
+        """Return the work of convolutions and dense layers: y, dx and dw, but no dx for images."""
         shapes = jax.eval_shape(self.params)
         loss = functools.partial(self.loss, jaxconv.reference)
         first, *rest = contractions(loss, shapes, *self.batch())
@@ -98,11 +98,11 @@ class Network:
         return int(np.prod(self.images))
 
     def params(self) -> Any:
-        """As training begins."""
+        """Return the initial parameters."""
         return self.init(jax.random.key(0), image_shape=self.images[1:], classes=CLASSES)
 
     def batch(self) -> tuple[Array, Array]:
-        """Images and labels."""
+        """Return random images, and labels."""
         images = np.random.default_rng(0).standard_normal(self.images)
         labels = jnp.arange(self.images[0], dtype=jnp.int32) % CLASSES
         return jnp.asarray(images, jnp.float32), labels
@@ -112,9 +112,10 @@ Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
 def _drawn(shapes: Callable[[int, int], Shapes]) -> Callable[..., Params]:
-    """`init` of a model that has layers of these names and shapes for so many channels, classes.
+    """Return the `init` of a model whose layers have the names and shapes that `shapes` yields.
 
-    Kernels are followed by batch norm and have its scale and bias; the last layer is dense.
+    `shapes` takes the number of image channels and of classes. Each convolution is followed by
+    batch norm and has its scale and bias instead of a bias of its own; the last layer is dense.
     """
 
     def init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -> Params:
@@ -130,7 +131,7 @@ def _drawn(shapes: Callable[[int, int], Shapes]) -> Callable[..., Params]:
 
 
 def _normalized(ops: Any, x: Any, p: dict[str, Any], *, padding: int = 1, **options: Any) -> Any:
-    """A convolution, 3 × 3 unless padding is 0, then batch norm."""
+    """Apply a convolution (3 × 3, or 1 × 1 with padding 0), then batch norm."""
     y = ops.conv(x, p["w"], padding=padding, **options)
     return ops.batch_norm(y, p["scale"], p["bias"])[0]
 
@@ -139,10 +140,10 @@ Blocks = tuple[tuple[int, int], ...]  # (channels, stride) of each
 
 
 def resnet(stem: int, blocks: Blocks) -> Model:
-    """Basic blocks of two 3 × 3 convolutions and a shortcut around them.
+    """Return a residual network of basic blocks: two 3 × 3 convolutions and a shortcut each.
 
-    He, Zhang, Ren & Sun, "Deep residual learning for image recognition" (2015), section 4.2;
-    where a block changes the size, its shortcut is a 1 × 1 convolution of the same stride.
+    He, Zhang, Ren & Sun, "Deep residual learning for image recognition" (2015), section 4.2. If a
+    block changes the shape, its shortcut is a 1 × 1 convolution with the same stride.
     """
 
     def shapes(channels: int, classes: int) -> Shapes:
@@ -171,7 +172,7 @@ def resnet(stem: int, blocks: Blocks) -> Model:
 
 
 def mobilenet(stem: int, blocks: Blocks) -> Model:
-    """Depthwise 3 × 3 convolutions, each followed by a 1 × 1.
+    """Return a network of depthwise 3 × 3 convolutions, each followed by a 1 × 1 convolution.
 
     Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision
     applications" (2017), with ReLU6.
@@ -208,7 +209,7 @@ def _flax_init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -
 
 
 def _flax_loss(ops: Any, params: Any, images: Array, labels: Array) -> Any:
-    """The convolutions are ours, or what Flax has if nobody asks; nothing else is another."""
+    """Return the loss with our convolutions, or with Flax's own if `ops` is the reference."""
     stock = ops is jaxconv.reference
     network = _flax() if stock else _flax(conv_general_dilated=ops.conv_general_dilated)
     return jaxconv.reference.softmax_cross_entropy(network.apply(params, images), labels)

@@ -1,6 +1,6 @@
 """Arrays and ops in PyTorch's layout: channels first, kernels (O, I, *window).
 
-Nothing here is imported before it is used, for PyTorch may not be installed.
+PyTorch is imported only when it is used, because it may not be installed.
 """
 
 import importlib
@@ -12,12 +12,12 @@ import numpy as np
 
 
 def is_installed() -> bool:
-    """Whether there is a PyTorch to be compared with."""
+    """Whether PyTorch is installed."""
     return importlib.util.find_spec("torch") is not None
 
 
 def device_like(platform: str) -> str | None:
-    """What PyTorch calls the device that JAX calls cpu or gpu; None if it cannot use it."""
+    """Return PyTorch's name for JAX's "cpu" or "gpu"; None if PyTorch cannot use the device."""
     if not is_installed():
         return None
     torch: Any = importlib.import_module("torch")
@@ -27,7 +27,7 @@ def device_like(platform: str) -> str | None:
 
 
 def prepare(device: str) -> None:
-    """Let PyTorch compute on a GPU as XLA does by default: in TF32, in the way found fastest."""
+    """Make PyTorch use TF32 and search for the fastest code on a GPU, as XLA does by default."""
     if device == "cuda":
         torch: Any = importlib.import_module("torch")
         torch.set_float32_matmul_precision("high")
@@ -35,14 +35,15 @@ def prepare(device: str) -> None:
 
 
 def as_torch(array: Any, device: str, *, kernel: bool = False) -> Any:
-    """A tensor of the same numbers: channels first, a kernel's outputs first.
+    """Return a tensor with the same numbers, channels first, and outputs first for a kernel.
 
-    On a CPU it is contiguous; on a GPU the channels lie last in memory, where cuDNN is fastest.
+    On a CPU the tensor is contiguous. On a GPU channels are last in memory, as cuDNN is then
+    fastest.
     """
     torch: Any = importlib.import_module("torch")
     array = np.asarray(array)
     if array.dtype.kind == "i":
-        array = array.astype(np.int64)  # the labels it takes
+        array = array.astype(np.int64)  # PyTorch takes labels in int64
     if kernel:
         array = np.moveaxis(array, (-1, -2), (0, 1))
     elif array.ndim > 2:
@@ -55,7 +56,7 @@ def as_torch(array: Any, device: str, *, kernel: bool = False) -> Any:
 
 
 def waiting_on(device: str) -> Callable[[Any], Any]:
-    """What waits until a result is there; on a CPU it is when PyTorch returns it."""
+    """Return a function that waits for a result; on a CPU, PyTorch's calls wait themselves."""
     if device == "cpu":
         return lambda result: result
     torch: Any = importlib.import_module("torch")
@@ -63,7 +64,7 @@ def waiting_on(device: str) -> Callable[[Any], Any]:
 
 
 class TorchOps:
-    """The ops that the networks call, by the names and with the arguments of jaxconv."""
+    """The ops that the networks call, with the names and arguments of jaxconv, in PyTorch."""
 
     def __init__(self) -> None:
         self._nn: Any = importlib.import_module("torch").nn.functional
@@ -72,36 +73,36 @@ class TorchOps:
         self, x: Any, w: Any, b: Any = None, *, stride: int = 1, padding: Any = "SAME",
         groups: int = 1,
     ) -> Any:  # fmt: skip
-        """`conv2d`; SAME where the stride is 1."""
+        """Call `conv2d`; "SAME" needs a stride of 1."""
         padding = padding.lower() if isinstance(padding, str) else padding
         return self._nn.conv2d(x, w, b, stride, padding, groups=groups)
 
     def dense(self, x: Any, w: Any, b: Any) -> Any:
-        """`linear`."""
+        """Call `linear`."""
         return self._nn.linear(x, w, b)
 
     def max_pool(self, x: Any, window: int, *, ties: str = "first") -> Any:
-        """`max_pool2d`, which knows the first of ties alone."""
+        """Call `max_pool2d`, which supports only `ties="first"`."""
         if ties != "first":
             raise ValueError(f"PyTorch gives the gradient to the first of ties, not to {ties!r}")
         return self._nn.max_pool2d(x, window)
 
     def batch_norm(self, x: Any, scale: Any, bias: Any) -> tuple[Any]:
-        """By the statistics of the batch, which are not returned."""
+        """Normalize by the statistics of the batch, which are not returned."""
         return (self._nn.batch_norm(x, None, None, scale, bias, training=True),)
 
     def global_avg_pool(self, x: Any) -> Any:
-        """(N, C)."""
+        """Return the means over height and width, of shape (N, C)."""
         return x.mean((2, 3))
 
     def relu(self, x: Any) -> Any:
-        """`relu`."""
+        """Call `relu`."""
         return self._nn.relu(x)
 
     def relu6(self, x: Any) -> Any:
-        """`relu6`."""
+        """Call `relu6`."""
         return self._nn.relu6(x)
 
     def softmax_cross_entropy(self, logits: Any, labels: Any) -> Any:
-        """`cross_entropy`."""
+        """Call `cross_entropy`."""
         return self._nn.cross_entropy(logits, labels)

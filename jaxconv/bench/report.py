@@ -1,4 +1,4 @@
-"""The table of a run: on the terminal, and as Markdown."""
+"""The table of a run, for the terminal and as Markdown."""
 
 import statistics
 
@@ -15,13 +15,13 @@ NONE = "–"
 
 
 def noises(results: Results) -> dict[str, float]:
-    """How far a contestant is from itself: the median and the largest of all contests."""
+    """Return the median and the largest noise of all cases and directions."""
     found = [noise(timings) for result in results.values() for timings in result.timings.values()]
     return {"median": statistics.median(found), "largest": max(found)}
 
 
 def rows(results: Results) -> list[list[str]]:
-    """The table: times in ms, then what follows from them."""
+    """Return the rows of the table: times in ms, then figures derived from them."""
     return [
         _row(name if number == 0 else f"  + {_SAID[direction]}", result, direction)
         for name, result in results.items()
@@ -62,12 +62,12 @@ def _row(label: str, result: Result, direction: str) -> list[str]:
 
 
 def _megabytes(*values: int | None) -> str:
-    """Ours / autodiff's."""
+    """Return megabytes of ours and of autodiff, separated by a slash."""
     return " / ".join(NONE if value is None else digits(value / 1e6) for value in values)
 
 
 def markdown(results: Results, machine: Machine, run: Run) -> str:
-    """What it was measured on, and the table."""
+    """Return machine, run, noise and table as Markdown."""
     found = noises(results)
     lines = [
         f"{machine}; {run} Noise: median {found['median']:.0%}, largest {found['largest']:.0%}.",

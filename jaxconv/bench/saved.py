@@ -1,8 +1,8 @@
 """Measurements as data: one file for each machine and version of JAX.
 
-A file holds sections ("ops", "networks", "geometries", …), a section holds cases, and a case keeps
-the name of the run that measured it: its date. A later run replaces the cases that it measures and
-leaves the others as they are; a run that no case is of any more is dropped.
+A file holds sections ("ops", "networks", "geometries", …), and a section holds cases. Each case
+names the run that measured it by its date. A later run replaces the cases that it measures and
+leaves the others as they are. A run without any remaining case is dropped.
 """
 
 import json
@@ -18,7 +18,7 @@ from jaxconv.bench.machine import Machine, Run
 
 
 class Measured(NamedTuple):
-    """What was measured of a case, and the date of the run."""
+    """The result of a case, and the date of its run."""
 
     date: str
     result: Result
@@ -29,9 +29,9 @@ class Saved:
     """The content of one file.
 
     Attributes:
-        machine: that all of it was measured on.
-        runs: by date.
-        sections: of cases, by name.
+        machine: the machine on which everything was measured.
+        runs: the runs, by date.
+        sections: the measured cases, by section and name.
     """
 
     machine: Machine
@@ -44,11 +44,11 @@ class Saved:
         return next(iter(self.runs.values())).versions["JAX"]
 
     def results(self, section: str) -> dict[str, Result]:
-        """Of all cases of a section; {} if it was not measured."""
+        """Return the results of all cases of a section; {} if it was not measured."""
         return {name: case.result for name, case in self.sections.get(section, {}).items()}
 
     def add(self, run: Run, section: str, name: str, result: Result) -> None:
-        """Put a case in, in the place of an older one of this name."""
+        """Add a case; it replaces an older one of this name."""
         self.runs[run.date] = run
         self.sections.setdefault(section, {})[name] = Measured(run.date, result)
         used = {case.date for cases in self.sections.values() for case in cases.values()}
@@ -56,16 +56,16 @@ class Saved:
 
 
 def file_name(machine: Machine, run: Run) -> str:
-    """Where the run belongs; runs on more examples than usual have files of their own."""
+    """Return the file name for a run; runs with more examples than usual have separate files."""
     batches = "" if run.batches == 1 else f"-batches{run.batches}"
     return f"{machine.slug}-jax{run.versions['JAX']}{batches}.json"
 
 
 def save(folder: Path, machine: Machine, run: Run, section: str, name: str, result: Result) -> Path:
-    """Put one case into its file, which is made if there is none.
+    """Add one case to its file, and create the file if necessary.
 
     Raises:
-        ValueError: the file that is there is none of these.
+        ValueError: the existing file holds no measurements.
     """
     path = folder / file_name(machine, run)
     saved = read(path) if path.exists() else Saved(machine)
@@ -75,19 +75,19 @@ def save(folder: Path, machine: Machine, run: Run, section: str, name: str, resu
 
 
 def read_all(folder: Path) -> list[Saved]:
-    """All files of a folder, by name.
+    """Read all JSON files of a folder, in the order of their names.
 
     Raises:
-        ValueError: one of them is none of these.
+        ValueError: one of them holds no measurements.
     """
     return [read(path) for path in sorted(folder.glob("*.json"))]
 
 
 def read(path: Path) -> Saved:
-    """One file.
+    """Read one file.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it holds no measurements.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +113,7 @@ def _measured(case: dict[str, Any]) -> Measured:
 
 
 def _text(saved: Saved) -> str:
-    """JSON with a line for each run and each case, so that a later run changes few lines."""
+    """Return JSON with one line per run and case, so that a later run changes few lines."""
     runs = _object(((date, _line(_run(run))) for date, run in saved.runs.items()), "    ")
     sections = (
         (section, _object(((name, _line(_case(case))) for name, case in cases.items()), "      "))
@@ -155,7 +155,8 @@ def _case(case: Measured) -> dict[str, Any]:
 
 
 def _timing(timing: Timing) -> dict[str, Any]:
-    """With five numbers for all rounds, of which the median is the one in the middle."""
+    """Return a timing as plain data; five numbers, the median in the middle, stand for all rounds.
+    """
     return {
         "seconds": [_short(second) for second in timing.summary()],
         "compile_s": None if timing.compile_s is None else _short(timing.compile_s),
@@ -165,5 +166,5 @@ def _timing(timing: Timing) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """Four digits of it: no measurement is more exact."""
+    """Round to four digits, since no measurement is more exact."""
     return float(f"{value:.4g}")

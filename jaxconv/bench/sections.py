@@ -1,4 +1,4 @@
-"""What there is to measure, and who takes part: the sections of a file of measurements."""
+"""The sections of the benchmark: the cases of each and its contestants."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -7,11 +7,11 @@ from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE
 
 
 class Section(NamedTuple):
-    """Cases that answer one question.
+    """A group of cases.
 
     Attributes:
-        load: gives the cases by name; what it imports is not needed before.
-        contestants: who takes part.
+        load: returns the cases by name; only this imports their module.
+        contestants: the contestants that are timed on each case.
     """
 
     load: Callable[[], Mapping[str, Any]]
@@ -58,7 +58,7 @@ SECTIONS = {
 
 
 class Case(NamedTuple):
-    """One case and the section that it is of."""
+    """One case and its section."""
 
     section: str
     name: str
@@ -66,12 +66,12 @@ class Case(NamedTuple):
 
     @property
     def contestants(self) -> tuple[str, ...]:
-        """Who takes part."""
+        """The contestants that are timed on this case."""
         return SECTIONS[self.section].contestants
 
 
 def cases_of(*sections: str) -> list[Case]:
-    """All cases of these sections, in order."""
+    """Return all cases of these sections, in order."""
     return [
         Case(section, name, subject)
         for section in sections

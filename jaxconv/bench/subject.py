@@ -1,4 +1,4 @@
-"""What can be timed."""
+"""`Subject`: the interface of everything that can be timed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -7,29 +7,29 @@ from jaxconv.bench.floors import Work
 
 
 class Program(NamedTuple):
-    """A function and all arrays it works on: none is a constant that the compiler could fold."""
+    """A function and its arrays, passed as arguments so that the compiler cannot fold them."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
 
 
 class Subject(Protocol):
-    """An op or a network: what it does in each direction ("forward", "both" or "step")."""
+    """An op or a network, with a program for each direction ("forward", "both" or "step")."""
 
     def of_batches(self, count: int) -> "Subject":
-        """The same on so many times as many examples."""
+        """Return the subject with `count` times as many examples."""
 
     def on_jax(self, ops: Any) -> dict[str, Program]:
-        """With `jaxconv` as `ops`, or with `jaxconv.reference`."""
+        """Return the programs with `jaxconv` or `jaxconv.reference` as `ops`, by direction."""
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
-        """The same in PyTorch, ready to be called; {} if it has no such thing.
+        """Return the calls in PyTorch, by direction; {} if there are none.
 
-        On a GPU a call returns before it is done, as one on JAX does.
+        On a GPU, a call returns before its result is ready, as in JAX.
         """
 
     def residual_bytes(self, ops: Any) -> int | None:
-        """What is kept for the backward pass, if that is a question."""
+        """Return the bytes kept for the backward pass; None if they are not measured."""
 
     def work(self) -> dict[str, list[Work]]:
-        """What has to be done at least, one thing after another."""
+        """Return the least work of each direction, as a sequence of operations."""

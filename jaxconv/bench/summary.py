@@ -1,4 +1,4 @@
-"""What many rows come to: how much faster than autodiff, on average, and where slower."""
+"""Summaries of many cases: the mean speed-up over autodiff, and the cases that are slower."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,20 +10,20 @@ Results = Mapping[str, Result]
 
 
 def digits(value: float) -> str:
-    """Three of them, and all that stand before the point."""
+    """Format a number with three significant digits, or as an integer from 1000 on."""
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 class Compared(NamedTuple):
-    """One case, forward + backward or a whole step: a new way beside an old one.
+    """One case, forward + backward or a whole step: the time of a new way and of an old one.
 
     Attributes:
-        name: of the case.
-        new_ms: the median of the new way: ours, or this checkout.
-        old_ms: of the old way: autodiff with default options, or the other checkout.
-        noise: how far a contestant was from itself: in this case, or in half of the cases that
-            were measured with it, whichever is more.
-        same: whether XLA made one and the same program of both.
+        name: the name of the case.
+        new_ms: the median time in ms of the new way: ours, or this checkout.
+        old_ms: the median time in ms of the old way: autodiff with default options, or the other
+            checkout.
+        noise: the noise of this case or the median noise of all cases, whichever is larger.
+        same: whether XLA compiled both to the same program.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Compared(NamedTuple):
 
     @property
     def faster(self) -> float:
-        """The old time / the new one."""
+        """The old time divided by the new one."""
         return self.old_ms / self.new_ms
 
     @property
@@ -44,12 +44,12 @@ class Compared(NamedTuple):
 
 
 def backward(result: Result) -> Mapping[str, Timing]:
-    """The timings with the backward pass: those of the last direction."""
+    """Return the timings with the backward pass, which are those of the last direction."""
     return list(result.timings.values())[-1]
 
 
 def compared(results: Results) -> list[Compared]:
-    """Ours beside autodiff in all cases, in order."""
+    """Compare ours with autodiff in all cases, in order."""
     cases = {name: backward(result) for name, result in results.items()}
     if not cases:
         return []
@@ -69,17 +69,17 @@ def _compared(name: str, timings: Mapping[str, Timing], usual: float) -> Compare
 
 
 def slower(rows: Iterable[Compared]) -> list[Compared]:
-    """Those that are slower beyond the noise, the slowest first."""
+    """Return the cases that are slower by more than the noise, the slowest first."""
     return sorted((row for row in rows if row.is_slower), key=lambda row: row.faster)
 
 
 def mean_faster(rows: Iterable[Compared]) -> float:
-    """The geometric mean of the old time / the new one."""
+    """Return the geometric mean of the old time divided by the new one."""
     return statistics.geometric_mean(row.faster for row in rows)
 
 
 def conclusion(rows: Sequence[Compared], new: str = "ours", old: str = "autodiff") -> str:
-    """All of it in a few lines of text."""
+    """Summarize all cases in a few lines of text."""
     late = slower(rows)
     lines = [
         f"Time of {old} / {new} in {len(rows)} cases: geometric mean {mean_faster(rows):.2f},"

@@ -1,9 +1,13 @@
-"""The court: puts any rule on trial against autodiff, and says which mistake it finds.
+"""The gradient checker: compare a rule's gradient with autodiff and name the mistake, if any.
 
     from jaxconv.check import check_rule
     check_rule(my_rule, (x, w), reference).raise_if_failed()
 
-`catalogue` holds one record of every op of this package, from which its own tests are made.
+`catalogue` holds one record for every op of this package; the package's tests are built from it.
+
+Some names in the code: a `Trial` is one call of a rule in one dtype, the `Bench` is the state that
+all oracles (the single checks) share, `Precedents` caches what the reference answered, and a
+record's `twin` is the reference implementation of its op.
 """
 
 from jaxconv.check.case import Case

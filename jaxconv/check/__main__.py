@@ -1,4 +1,4 @@
-"""`python -m jaxconv.check`."""
+"""Run the gradient checker: `python -m jaxconv.check`."""
 
 from jaxconv.check.cli import main
 

@@ -1,4 +1,4 @@
-"""Arrays as the court compares them: in float64."""
+"""Arrays in float64, as the gradient checker compares them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,18 @@ Arrays = list[Any]
 
 
 def widen(arrays: Sequence[Any]) -> Arrays:
-    """In float64."""
+    """Return JAX arrays in float64."""
     return [jnp.asarray(a).astype(jnp.float64) for a in arrays]
 
 
 def as_float64(array: Any) -> np.ndarray:
-    """A numpy array to compare with."""
+    """Return a NumPy array in float64."""
     if isinstance(array, np.ndarray) and array.dtype == np.float64:
         return array
     return np.asarray(jnp.asarray(array).astype(jnp.float64))
 
 
 def root_mean_square(array: np.ndarray) -> float:
-    """Of the finite elements; 0 if there are none."""
+    """Return the root mean square of the finite elements; 0 if there are none."""
     finite = array[np.isfinite(array)]
     return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0

@@ -1,4 +1,4 @@
-"""The bench: what is on trial, how it is to be tried, and the report that comes of it."""
+"""`Bench`: the state of one check, namely the rule, the settings and the report so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,27 +14,28 @@ from jaxconv.check.report import Failure, Report
 from jaxconv.check.trial import Trial
 
 REFUSALS = (TypeError, ValueError, NotImplementedError)
-"""What a rule raises that does not take a dtype."""
+"""Errors by which a rule says that it does not take a dtype."""
 
 
 @dataclass(eq=False)
 class Bench:
-    """What all oracles share. They are handed the bench, and say to it what they find.
+    """The state that all oracles share: each takes the bench and reports its failures to it.
 
     Attributes:
-        rule: what is on trial.
-        reference: what it is held against, or None.
-        args: what both are called with; moved aside if that is on a kink.
-        report: what has been found so far.
-        cotangents: how many are drawn.
-        seed: from which all random numbers come.
-        tolerance: relative, of gradients in float64; None is the court's own.
-        others: arguments of other shapes, which a diagnosis must explain, too.
-        precedents: what is shared with the trials of other rules against the same reference.
-        every_oracle: whether all are asked though one failed; each ends with its first failure.
-        diagnosed: whether a wrong gradient is fitted against known mistakes.
-        given: the dtype of the arguments.
-        exact: the trial in float64; in the given dtype, if the rule takes no other.
+        rule: the rule that is checked.
+        reference: the reference implementation, or None.
+        args: the arguments of both; they are moved a little if they lie on a kink.
+        report: the report so far.
+        cotangents: how many cotangents are drawn.
+        seed: the seed of all random numbers.
+        tolerance: the relative error allowed for gradients in float64; None means the default.
+        others: arguments of other shapes, which a diagnosis must explain too.
+        precedents: answers shared with checks of other rules against the same reference, or None.
+        every_oracle: whether to run all oracles although one failed; each stops at its first
+            failure.
+        diagnosed: whether to look for a known mistake that explains a wrong gradient.
+        given: the dtype of the arguments; float32 if they have several.
+        exact: the trial in float64, or in `given` if the rule does not take float64.
     """
 
     rule: Callable[..., Any]
@@ -67,7 +68,7 @@ class Bench:
                 self.note(f"the rule does not take float64; tried in {self.given} alone")
 
     def trial(self, dtype: Any) -> Trial | None:
-        """In this dtype, against the truth that is compiled already; None if it is not taken."""
+        """Return a trial in this dtype with the truth compiled already; None if it is refused."""
         try:
             return self._tried(dtype, self.exact.truth)
         except REFUSALS:
@@ -81,11 +82,11 @@ class Bench:
 
     @property
     def goes_on(self) -> bool:
-        """Whether another oracle is asked."""
+        """Whether to run another oracle."""
         return self.report.ok or self.every_oracle
 
     def note(self, note: str) -> None:
-        """What is no failure but good to know; once."""
+        """Add a note to the report, unless it is there already."""
         if note not in self.report.notes:
             self.report.notes.append(note)
 
@@ -99,7 +100,7 @@ class Bench:
         transform: str = "",
         **numbers: float,
     ) -> None:
-        """Report what does not hold, in words; `numbers` are fields of the `Failure`."""
+        """Report a failure in words; `numbers` are further fields of the `Failure`."""
         message = _head(oracle, trial, transform) + what
         self._add(argument, oracle, message, transform, trial, **numbers)
 
@@ -114,7 +115,7 @@ class Bench:
         transform: str = "",
         evidence: Evidence | None = None,
     ) -> None:
-        """Report which elements are off, and by which mistake if there is evidence of one."""
+        """Report which elements are off, and which mistake explains them if there is evidence."""
         worst = mismatch
         size, off = worst.off.size, int(worst.off.sum())
         message = (
@@ -143,5 +144,5 @@ def _head(oracle: str, trial: Trial, transform: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """An error, for a message."""
+    """Return the type and the first line of an error, for a message."""
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"

@@ -1,4 +1,4 @@
-"""What is put on trial: a rule, arguments to call it with, and what it must agree with."""
+"""`Case`: a rule to check, the arguments to call it with, and a reference implementation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +10,17 @@ ON_REQUEST = ("shard_map",)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A call of a rule, with a name.
+    """A named call of a rule.
 
     Attributes:
-        name: what the report calls it.
+        name: the name that the report prints.
         rule: any callable that JAX can differentiate in reverse mode.
         args: its positional arguments, any pytrees. Floating-point arrays are differentiated;
             integers, booleans, keys, Python's numbers and None are not.
-        reference: a callable of the same arguments and meaning, differentiated by JAX; None
-            leaves finite differences of the rule itself as the only judge of its gradient.
-        options: keywords of `check_rule`.
+        reference: a callable that takes the same arguments, computes the same value and is
+            differentiated by JAX. With None, the gradient is compared only with finite differences
+            of the rule itself.
+        options: keyword arguments of `check_rule`.
     """
 
     name: str

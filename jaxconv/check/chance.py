@@ -1,4 +1,4 @@
-"""Right calls drawn at random: how often does the court call one of them wrong?"""
+"""`--random`: check randomly drawn calls whose gradient is right, and count false alarms."""
 
 import shlex
 import time
@@ -25,23 +25,23 @@ from jaxconv.check.trial import quickly_compiled
 
 DTYPES = ("float64", "float32", "bfloat16")
 REPEATED = 4
-"""So many times a call is made before another is drawn: compiling it is what takes long."""
+"""How often a drawn call is checked with new numbers: most of the time goes into compiling it."""
 
 TRANSFORMED = 0.1
-"""So many of the calls go through a transformation: what is compiled there serves no other."""
+"""Share of the calls that go through a transformation; each of these compiles anew."""
 
 LARGE_ONES = 0.1
-"""So many of the calls of an op that has large samples are large: they take some seconds each."""
+"""Share of large calls among those of an op that has large samples; each takes some seconds."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Calls of one function.
+    """Calls to draw of one function.
 
     Attributes:
-        source: an op, or the name of a stranger.
-        seed: of all of them.
-        count: how many.
+        source: the name of an op, or of a function in `strangers`.
+        seed: the seed of all draws.
+        count: how many calls to draw.
     """
 
     source: str
@@ -51,12 +51,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of a share.
+    """The result of checking a share.
 
     Attributes:
-        source: the same.
-        tried: how many calls.
-        alarms: the reports of those that were called wrong.
+        source: the name of the op or function.
+        tried: how many calls were checked.
+        alarms: the reports of the calls that were reported as wrong.
         seconds: how long it took.
     """
 
@@ -67,13 +67,13 @@ class Tally:
 
     @property
     def line(self) -> str:
-        """For people."""
+        """The result in one line."""
         held = self.tried - len(self.alarms)
         return f"{self.source}: {held} of {self.tried} hold  [{self.seconds:.1f} s]"
 
 
 def shares(targets: Sequence[str], count: int, seed: int) -> list[Share]:
-    """So many calls, shared among the functions by chance; raises `UsageError`."""
+    """Divide `count` calls among the functions at random; raise `UsageError` for unknown names."""
     known = strangers()
     ops = [target for target in targets if target not in known]
     sources = [*targets] if targets else [*CATALOGUE, *known]
@@ -84,7 +84,7 @@ def shares(targets: Sequence[str], count: int, seed: int) -> list[Share]:
 
 
 def try_share(share: Share) -> Tally:
-    """Draw each call, and put it on trial."""
+    """Draw each call of a share and check it."""
     start = time.perf_counter()
     alarms = []
     shared: dict[Any, Precedents] = {}
@@ -99,12 +99,12 @@ def try_share(share: Share) -> Tally:
             line = f"python -m jaxconv.check {source} --random {number + 1}"
             report.reproduce = f"{line} --seed {share.seed}" if share.seed else line
             alarms.append(report)
-    jax.clear_caches()  # nothing of it serves another function
+    jax.clear_caches()  # no other function can use what was compiled here
     return Tally(share.source, share.count, tuple(alarms), time.perf_counter() - start)
 
 
 def _drawn(source: str, rng: np.random.Generator) -> Case:
-    """Most of them not empty; of convolutions, some large enough for the fast forms."""
+    """Draw a call: rarely one with an empty array, sometimes one large enough for fast forms."""
     if source not in CATALOGUE:
         return strangers()[source](rng)
     if CATALOGUE[source].ways and rng.random() < LARGE_ONES:
@@ -115,7 +115,7 @@ def _drawn(source: str, rng: np.random.Generator) -> Case:
 
 
 def _tried(case: Case, rng: np.random.Generator, shared: dict[Any, Precedents]) -> Report:
-    """With the numbers of every array in another order, which keeps them what they may be."""
+    """Check the case with the elements of each array shuffled, which keeps them valid."""
     leaves = Leaves.of(case.args)
     args = leaves.args([rng.permutation(np.ravel(a)).reshape(a.shape) for a in leaves.arrays])
     dtype = str(rng.choice(DTYPES))

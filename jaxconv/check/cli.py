@@ -1,4 +1,4 @@
-"""The command line of the court: `python -m jaxconv.check --help`."""
+"""The command line of the gradient checker: `python -m jaxconv.check --help`."""
 
 import argparse
 import multiprocessing
@@ -17,14 +17,16 @@ R = TypeVar("R")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Check what the arguments say (those of the process, if None).
+    """Run the checks that the arguments ask for (`sys.argv` if None), then exit.
 
-    Exits with 0 if all holds, 1 if something failed, 2 for bad usage, 130 if interrupted.
+    The exit status is 0 if all checks passed, 1 if one failed, 2 for bad usage, 130 if interrupted.
     """
     options = _parsed(arguments)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
+        if options.missing:
+            sys.exit(_missing(options))
         if options.random is not None:
             sys.exit(_random(options))
         sys.exit(_mutants(options) if options.mutants else _trials(options))
@@ -34,12 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options; bad usage if one of them means nothing beside another."""
+    """Return the options; exit with bad usage if one of them has no effect in the chosen mode."""
     parser = _parser()
     options = parser.parse_args(arguments)
     idle = []
     if options.mutants:
         mode, idle = "--mutants", ["seed", "samples", "dtypes", "costs"]
+    elif options.missing:
+        mode, idle = "--missing", ["seed", "samples", "dtypes", "costs", "json", "jobs"]
     elif options.random is not None:
         mode, idle = "--random", ["samples", "dtypes", "costs"]
     for name in idle:
@@ -51,50 +55,66 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m jaxconv.check",
-        description="Put gradients on trial: against autodiff of a reference, differences,"
-        " linearity, and again under jit, vmap, scan, checkpoint and a second derivative.",
-        epilog="Exit: 0 all hold, 1 something failed, 2 bad usage.",
+        description="Check gradients against autodiff of a reference implementation, against"
+        " central differences and for linearity in the cotangent, then again under jit, vmap,"
+        " scan, checkpoint and a second derivative.",
+        epilog="Exit status: 0 all checks passed, 1 a check failed, 2 bad usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "targets",
         nargs="*",
         metavar="OP | module:attribute",
-        help="ops of the catalogue, or a Case (or list of them) of your own; all ops if none",
+        help="ops of the catalogue, or a Case of your own (or a list of them); default: all ops",
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--mutants",
         action="store_true",
-        help="break every rule in many ways, and count which breaks are caught and named; of the"
-        " target `forms`, every fast form of a convolution",
+        help="break every rule in many ways, and count how many breaks are caught and named; with"
+        " the target `forms`, break every fast form of a convolution instead",
     )
     instead.add_argument(
         "--random",
         type=count(1),
         metavar="N",
-        help="draw so many right calls, of ops and of functions of JAX, optax and Flax, in any"
-        " dtype, and count those that are called wrong",
+        help="draw N calls whose gradient is right, of ops and of functions of JAX, optax and"
+        " Flax, in any dtype, and count how many are reported as wrong",
+    )
+    instead.add_argument(
+        "--missing",
+        action="store_true",
+        help="for each op named, print every place from which it is still absent: rule, reference"
+        " implementation, catalogue, pages",
     )
     parser.add_argument(
-        "--costs", action="store_true", help="say what rule and reference cost, beside the verdict"
+        "--costs", action="store_true", help="also print what the rule and the reference cost"
     )
     parser.add_argument(
-        "--json", type=new_file, metavar="FILE", help="write the reports there, too"
+        "--json", type=new_file, metavar="FILE", help="also write the reports to FILE"
     )
     parser.add_argument(
-        "--seed", type=count(0), metavar="N", help="first sample; of a Case, of the cotangents"
+        "--seed",
+        type=count(0),
+        metavar="N",
+        help="number of the first sample of each op; for a Case, seed of its cotangents; with"
+        " --random, seed of the draw",
     )
-    parser.add_argument("--samples", type=count(1), metavar="N", help="how many, from the seed on")
+    parser.add_argument(
+        "--samples",
+        type=count(1),
+        metavar="N",
+        help="how many samples (for a Case: seeds) to check, counted from --seed",
+    )
     parser.add_argument(
         "--dtypes",
         type=_dtypes,
         metavar="NAMES",
-        help="also judge in these, float64 aside (default: float32,bfloat16 for ops, and that of"
-        " its arguments for a Case)",
+        help="dtypes to check besides float64, separated by commas (default for ops:"
+        " float32,bfloat16; the dtype of a Case's arguments is always checked)",
     )
     parser.add_argument(
-        "-j", "--jobs", type=count(1), default=1, metavar="N", help="processes (default: 1)"
+        "-j", "--jobs", type=count(1), default=1, metavar="N", help="worker processes (default: 1)"
     )
     return parser
 
@@ -166,6 +186,19 @@ def _random(options: argparse.Namespace) -> int:
     return 1 if alarms else 0
 
 
+def _missing(options: argparse.Namespace) -> int:
+    from jaxconv.check.missing import missing
+
+    if not options.targets:
+        _stop("--missing needs the name of an op")
+    found = [(name, line) for name in options.targets for line in missing(name)]
+    for name, line in found:
+        print(f"{name}: {line}")
+    if not found:
+        print(f"{', '.join(options.targets)}: nothing is missing")
+    return 1 if found else 0
+
+
 def _mutants(options: argparse.Namespace) -> int:
     from jaxconv.check.console import Progress
     from jaxconv.check.jobs import UsageError, ops_among
@@ -206,7 +239,7 @@ def _mutants_of_forms(options: argparse.Namespace) -> int:
 
 
 def spread(do: Callable[[T], R], jobs: Sequence[T], processes: int) -> Iterator[R]:
-    """The results in order, from so many processes."""
+    """Yield the result of each job in order, computed by at most this many processes."""
     if processes == 1 or len(jobs) < 2:
         yield from map(do, jobs)
         return
@@ -216,7 +249,7 @@ def spread(do: Callable[[T], R], jobs: Sequence[T], processes: int) -> Iterator[
 
 
 def _start_worker() -> None:
-    """Leave an interrupt to the process that was interrupted: it ends this one."""
+    """Ignore interrupts in a worker: the parent process handles them and ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -1,4 +1,4 @@
-"""Element by element: which are off, which is worst, and where they sit."""
+"""Compare arrays element by element: which elements are off, which is worst, where they lie."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where two arrays part.
+    """Where two arrays differ.
 
     Attributes:
-        index: of the worst element, measured by what is allowed there.
-        got: that element.
-        expected: that element.
+        index: the index of the worst element: the largest error relative to the error allowed.
+        got: the value got there.
+        expected: the value expected there.
         off: which elements are off, as a boolean array.
     """
 
@@ -28,17 +28,17 @@ class Mismatch:
 
     @property
     def relative(self) -> float:
-        """The same, relative to what was expected."""
+        """The error relative to the expected value."""
         return self.error / abs(self.expected) if self.expected else float("inf")
 
     @property
     def where(self) -> str:
-        """Where the elements that are off sit, in words."""
+        """The positions of the elements that are off, in words."""
         return places(self.off)
 
 
 def compare(got: np.ndarray, want: np.ndarray, allowed: np.ndarray) -> Mismatch | None:
-    """None if every element is within what is allowed; NaN and infinities must be equal."""
+    """Return where `got` is off; None if all errors are allowed. NaN and ±∞ must match."""
     with np.errstate(invalid="ignore"):
         same = (got == want) | (np.isnan(got) & np.isnan(want))
         error = np.where(same, 0.0, np.abs(got - want))
@@ -52,7 +52,7 @@ def compare(got: np.ndarray, want: np.ndarray, allowed: np.ndarray) -> Mismatch 
 
 
 def places(off: np.ndarray) -> str:
-    """The elements marked in `off`, in words: everywhere, at one index, at the border, some."""
+    """Describe the elements marked in `off`: everywhere, at one index, at the border, some."""
     if off.all():
         return "everywhere"
     indices = np.argwhere(off)

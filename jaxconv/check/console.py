@@ -1,4 +1,4 @@
-"""Progress and tables: with rich on a terminal that has it, plain text everywhere else."""
+"""Progress and tables: drawn with rich on a terminal if it is installed, otherwise plain text."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from jaxconv.check.report import Failure, Report
 
 
 def _rich() -> Any:
-    """The package, if there is a terminal and the package; else None."""
+    """Return the package rich if it is installed and the output is a terminal, otherwise None."""
     if not sys.stdout.isatty():
         return None
     try:
@@ -22,13 +22,13 @@ def _rich() -> Any:
 
 
 class Progress:
-    """A bar under the lines that are printed."""
+    """A progress bar below the printed lines."""
 
     def __init__(self, total: int):
         rich = _rich()
         self._bar = None
         if rich is not None:
-            console = rich.console.Console()  # as wide as the terminal is now
+            console = rich.console.Console()  # made here to take the terminal's present width
             self._bar = rich.progress.Progress(transient=True, console=console)
             self._task = self._bar.add_task("", total=total)
 
@@ -42,7 +42,7 @@ class Progress:
             self._bar.stop()
 
     def step(self, line: str) -> None:
-        """One more is done, and this is what is said of it."""
+        """Print the line of a finished job and advance the bar."""
         if self._bar is None:
             print(line, flush=True)
             return
@@ -50,7 +50,7 @@ class Progress:
         self._bar.advance(self._task)
 
     def tell(self, report: Report, plain: str) -> None:
-        """One report more; on a terminal what failed is a table, elsewhere `plain` says it."""
+        """Print one more report: `plain`, or a table of the failures on a terminal with rich."""
         if self._bar is None or report.ok:
             self.step(plain)
             return
@@ -64,7 +64,7 @@ _COLUMNS = (
 
 
 def _table_of(report: Report) -> Any:
-    """The worst element of every gradient that failed, how many others did, and where they sit."""
+    """Return a table of failures: the worst element of each, how many are off, and where."""
     rich = _rich()
     table = rich.table.Table(title=report.head, title_justify="left", title_style="bold red")
     for number, name in enumerate(_COLUMNS):
@@ -78,7 +78,7 @@ def _row(failure: Failure) -> list[str]:
     under = f", {failure.transform}" if failure.transform else ""
     first = [failure.argument or "value", f"{failure.oracle}, {failure.dtype}{under}"]
     if failure.index is None:
-        # No one element is to blame: said in words, without what stands before it.
+        # No single element is wrong: show the message, without its "[oracle, dtype] " prefix.
         return [*first, *[""] * 6, failure.message.partition("] ")[2]]
     return [
         *first,
@@ -97,7 +97,7 @@ def _diagnoses(report: Report) -> list[str]:
 
 
 def show_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """The first column is text, the others are numbers or short words."""
+    """Print a table: the first column holds text, the others numbers or short words."""
     cells = [[str(cell) for cell in row] for row in rows]
     rich = _rich()
     if rich is not None:

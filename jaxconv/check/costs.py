@@ -1,4 +1,4 @@
-"""What a rule costs, forward and backward, beside what its reference costs."""
+"""Costs of a rule and of its reference: residual bytes, operations and memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from jaxconv.check.report import Costs
 
 
 def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:
-    """Bytes that `jax.vjp` of the jitted op keeps, each array once.
+    """Return the bytes that `jax.vjp` of the jitted op keeps; each array counts once.
 
-    An argument that is kept counts, although it may be alive anyway.
+    A kept argument counts too, although the caller may hold it anyway.
     """
     _, pull = jax.vjp(jax.jit(op), *arrays)
     kept = {}
@@ -29,7 +29,7 @@ def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:
 
 
 def costs_of(function: Callable[..., Any], args: Sequence[Any]) -> Costs:
-    """The costs of one forward and backward pass, for all arguments that are differentiated."""
+    """Return the costs of one forward and backward pass for all differentiated arguments."""
     leaves = Leaves.of(jax.tree.map(_as_jax, tuple(args)))
     bound = leaves.bind(function)
     arrays = leaves.arrays
@@ -49,7 +49,7 @@ def costs_of(function: Callable[..., Any], args: Sequence[Any]) -> Costs:
 def compared_costs(
     rule: Callable[..., Any], reference: Callable[..., Any] | None, args: Sequence[Any]
 ) -> dict[str, Costs]:
-    """Of "rule", and of "reference" where there is one."""
+    """Return the costs of "rule", and of "reference" if there is one."""
     costs = {"rule": costs_of(rule, args)}
     if reference is not None:
         costs["reference"] = costs_of(reference, args)
@@ -57,7 +57,7 @@ def compared_costs(
 
 
 def _asked(question: Callable[[], Any]) -> Any:
-    """What the compiler says; None from backends that do not answer."""
+    """Return the compiler's answer; None for a backend that gives none."""
     try:
         return question()
     except (NotImplementedError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Central differences: what a gradient must be, asked of the forward pass alone."""
+"""Central differences: the gradient estimated from the forward pass alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class Slope:
-    """A directional derivative and how far it can be trusted."""
+    """A directional derivative and an estimate of its error."""
 
     value: float
     error: float
@@ -26,9 +26,9 @@ class Slope:
 class Differences:
     """Directional derivatives of Σ dy·f, in float64.
 
-    Two pairs of points, one twice as far as the other, make an error of the fourth power of the
-    step; a third pair, half as far, makes the same with half the step. The step is the one at which
-    halving it changes least; that change says how far to trust it.
+    Two pairs of points, at distances h and 2h, give a slope whose error is of order h⁴. A third
+    pair, at h/2, gives a second slope with half the step. Of several h, the one is taken where both
+    slopes differ least; their difference estimates the error.
     """
 
     def __init__(self, bound: Callable[..., list[Any]]):
@@ -46,15 +46,15 @@ class Differences:
     def _along(
         self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, steps: np.ndarray
     ) -> np.ndarray:
-        """Σ dy·f with one argument moved by each of the steps along v."""
+        """Return Σ dy·f with one argument moved along v by each of the steps."""
         vs = [jnp.zeros_like(a) for a in arrays]
         vs[leaf] = jnp.asarray(v)
-        padded = np.zeros(len(STEPS) * len(OFFSETS))  # one length, so that it compiles once
+        padded = np.zeros(len(STEPS) * len(OFFSETS))  # always one length, to compile only once
         padded[: len(steps)] = steps
         return np.asarray(self._compiled(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
 
     def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
-        """⟨gradient of the leaf, v⟩."""
+        """Estimate ⟨gradient of the leaf, v⟩."""
         unit = _unit(arrays[leaf], v)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
         values = self._along(arrays, dy, leaf, v, steps)
@@ -69,7 +69,7 @@ class Differences:
         return best
 
     def gradient(self, arrays: list[Any], dy: list[Any], leaf: int) -> np.ndarray:
-        """Of one argument, an element at a time."""
+        """Estimate the gradient of one argument, one element at a time."""
         found = np.zeros(arrays[leaf].shape)
         for index in np.ndindex(*found.shape):
             v = np.zeros_like(found)
@@ -78,11 +78,11 @@ class Differences:
         return found
 
     def bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> bool:
-        """Whether the slopes before and after this point differ, along v."""
+        """Whether the slopes along v on the two sides of this point differ."""
         return self._bends(arrays, dy, leaf, v, SHORT * _unit(arrays[leaf], v))
 
     def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
-        """The same along one element."""
+        """Whether the slopes on the two sides of this point differ along one element."""
         x = np.asarray(arrays[leaf])
         v = np.zeros_like(x)
         v[index] = 1
@@ -98,6 +98,6 @@ class Differences:
 
 
 def _unit(x: Any, v: np.ndarray) -> float:
-    """The multiple of v that moves no element by more than their size."""
+    """Return the c for which c·v moves no element by more than the root mean square of x."""
     reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
     return (root_mean_square(as_float64(x)) or 1.0) / reach

@@ -1,4 +1,4 @@
-"""What the command line has to try, in pieces that a process of its own can do."""
+"""The jobs of the command line: each is one check that a worker process can run."""
 
 import difflib
 import importlib
@@ -16,26 +16,26 @@ from jaxconv.check.report import Report
 from jaxconv.check.shrink import run, smallest_batch, smallest_sample
 
 SAMPLES = 2
-"""How many samples of an op are tried unless told otherwise."""
+"""The default number of samples of an op to check."""
 
 DTYPES = ("float32", "bfloat16")
-"""In which an op is judged beside float64, unless told otherwise."""
+"""The default dtypes in which to check an op besides float64."""
 
 
 class UsageError(ValueError):
-    """What was asked for cannot be meant; the message is for the person who asked."""
+    """Raised for bad usage of the command line; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call to put on trial.
+    """One call to check.
 
     Attributes:
         target: an op of the catalogue or module:attribute.
-        number: of the sample, or of the case in the list.
+        number: the number of the sample, or of the case in the list.
         key: the seed of the cotangents.
-        dtypes: in which it is judged, beside float64 and that of its arguments.
-        costs: whether to say what it costs.
+        dtypes: dtypes to check besides float64 and that of the arguments.
+        costs: whether to report costs.
     """
 
     target: str
@@ -47,13 +47,13 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of a job.
+    """The result of a job.
 
     Attributes:
-        job: the same.
-        report: None if the case could not be tried at all.
-        usage: why not.
-        seconds: how long it took.
+        job: the job that was done.
+        report: the report, or None if the case could not be checked at all.
+        usage: why it could not be checked.
+        seconds: how long the check took.
     """
 
     job: Job
@@ -69,7 +69,7 @@ def jobs_for(
     dtypes: tuple[str, ...] | None = None,
     costs: bool = False,
 ) -> list[Job]:
-    """All calls that were asked for; raises `UsageError` if one does not exist."""
+    """Return the jobs for all targets; raise `UsageError` if a target does not exist."""
     jobs = []
     for target in targets or CATALOGUE:
         if ":" in target:
@@ -91,7 +91,7 @@ def jobs_for(
 
 
 def _forms(target: str) -> tuple[int, ...]:
-    """Large samples of an op; between them, the ops that have some reach every fast form once."""
+    """Return this op's share of the large samples that together reach every fast form once."""
     sharing = [name for name, record in CATALOGUE.items() if record.ways]
     if target not in sharing:
         return ()
@@ -99,7 +99,7 @@ def _forms(target: str) -> tuple[int, ...]:
 
 
 def ops_among(targets: Sequence[str]) -> list[str]:
-    """The names of ops, all of them if none; raises `UsageError` for anything else."""
+    """Return the targets, or all ops if there are none; raise `UsageError` for an unknown op."""
     for target in targets:
         if target not in CATALOGUE:
             raise UsageError(_unknown(target))
@@ -113,13 +113,13 @@ def _unknown(target: str) -> str:
 
 
 def cases_in(target: str) -> list[Case]:
-    """The cases at module:attribute; raises `UsageError` if there are none."""
+    """Return the cases at module:attribute; raise `UsageError` if there are none."""
     module_name, _, attribute = target.partition(":")
     if not module_name or not attribute:
         raise UsageError(f"{target!r} is neither an op nor module:attribute")
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module of theirs does when it is imported
+    except Exception as error:  # importing a user's module may raise anything
         raise UsageError(f"{module_name} cannot be imported: {_line(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -144,11 +144,11 @@ def _is_cases(value: Any) -> bool:
 
 
 def do(job: Job) -> Outcome:
-    """Try one call; a failing one is made smaller, and said how to run again."""
+    """Check one call; if it fails, look for a smaller one and add the command that repeats it."""
     start = time.perf_counter()
     try:
         report = _of_op(job) if ":" not in job.target else _of_case(job)
-    except Exception as error:  # a rule or a reference that cannot be called, whatever it raises
+    except Exception as error:  # a rule or a reference that cannot be called may raise anything
         return Outcome(job, usage=f"{job.target}: {_line(error)}")
     return Outcome(job, report, seconds=time.perf_counter() - start)
 
@@ -188,7 +188,7 @@ def _first(args: Sequence[Any]) -> Any:
 
 
 def _line(error: Exception) -> str:
-    """An error in one line, without what its message says itself."""
+    """Return an error in one line; without its type if that is ValueError or TypeError."""
     text = " ".join(str(error).split())[:400]
     text = text.removeprefix("check_rule: ")
     return (

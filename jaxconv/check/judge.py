@@ -1,4 +1,4 @@
-"""`check_rule`: every oracle asked, in the order in which their answers build on each other."""
+"""`check_rule`: run every oracle, in an order in which each may rely on those before it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,39 +38,42 @@ def check_rule(
     dtypes: Sequence[Any] = (),
     costs: bool = False,
 ) -> Report:
-    """Put the gradient of `rule` at `args` on trial.
+    """Check the gradient of `rule` at `args`.
 
-    Held against: the value and the gradients of `reference`, element by element, for several
-    random cotangents, in float64 and in the dtype of the arguments; central differences of the
-    rule's own forward pass; linearity in the cotangent; shapes and dtypes; itself, called twice.
-    Then again under the transformations. A point at a kink or a tie is recognised, noted and moved
-    away from. A wrong gradient is fitted against known mistakes.
+    The value and the gradients are compared with those of `reference`, element by element, for
+    several random cotangents, in float64 and in the dtype of the arguments. The gradients are also
+    compared with central differences of the rule's own forward pass and with a second call of the
+    rule; they must be linear in the cotangent and have the shapes and dtypes of the arguments. If
+    all this holds, the gradients are checked again under the transformations. Where the arguments
+    lie at a kink or a tie, the report notes it and the check goes on at a point nearby. If a
+    gradient is wrong, known mistakes are tried as an explanation.
 
     Args:
         rule: any callable that JAX can differentiate in reverse mode.
         args: its positional arguments, any pytrees. Floating-point arrays are differentiated;
             integers, booleans, keys, Python's numbers and None are not.
-        reference: a callable of the same arguments and meaning, differentiated by JAX.
+        reference: a callable that takes the same arguments, computes the same value and is
+            differentiated by JAX.
         cotangents: how many random cotangents are tried.
-        key: the seed they are drawn from, an int or a `jax.random.key`.
-        tolerance: relative error that is allowed in float64; None is 64 units in the last place
-            and what the conditioning of the problem adds.
-        transforms: of "jit", "vmap", "scan", "checkpoint", "second_order"; and "shard_map".
-        finite_differences: whether to ask them.
-        name: what the report calls the rule.
-        others: further arguments, of other shapes, on which a diagnosis must hold too.
-        dtypes: those in which it is judged beside float64 and the dtype of the arguments.
-        costs: whether to say what rule and reference cost, in `Report.costs`.
+        key: the seed of the cotangents, an int or a `jax.random.key`.
+        tolerance: the relative error allowed in float64; None means 64 units in the last place.
+            What the conditioning of the problem adds is allowed on top.
+        transforms: any of "jit", "vmap", "scan", "checkpoint", "second_order" and "shard_map".
+        finite_differences: whether to compare with central differences.
+        name: the name of the rule in the report.
+        others: further arguments of other shapes, which a diagnosis must explain too.
+        dtypes: dtypes to check besides float64 and the dtype of the arguments.
+        costs: whether to put the costs of rule and reference into `Report.costs`.
 
     Returns:
         A `Report`: `.ok`, `.failures`, `.raise_if_failed()`.
 
     Raises:
-        TypeError: rule or reference cannot be called, or args, transforms or dtypes are no
-            sequence (a string is none).
-        ValueError: nothing to differentiate, an unknown transformation, a dtype that is unknown or
-            not floating-point, or a rule and a reference that cannot be called with these
-            arguments.
+        TypeError: `rule` or `reference` is not callable, or `args`, `transforms` or `dtypes` is
+            not a tuple or list (a string is neither).
+        ValueError: there is nothing to differentiate, a transformation is unknown, a dtype is
+            unknown or not floating-point, or calling the rule or the reference with these
+            arguments fails.
     """
     check_usage(rule, reference, args, cotangents, transforms, dtypes)
     report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))
@@ -93,9 +96,10 @@ def try_gradient(
     diagnosed: bool,
     name: str,
 ) -> Report:
-    """The part of `check_rule` that is cheap if asked of many rules: in float64.
+    """Run the float64 part of `check_rule`, which is cheap when many rules share a reference.
 
-    Every oracle is asked, until its first failure: which of them would have noticed?
+    All oracles run, also after one failed, to show which of them notice the mistake. Each stops at
+    its first failure.
     """
     with jax.enable_x64(True):
         bench = Bench(
@@ -109,7 +113,7 @@ def try_gradient(
 def ask(
     bench: Bench, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
 ) -> None:
-    """All oracles; until something does not hold."""
+    """Run all oracles until one fails."""
     in_float64(bench, finite_differences)
     for dtype in dict.fromkeys(map(jnp.dtype, (bench.given, *dtypes))):
         if bench.report.ok:
@@ -119,7 +123,10 @@ def ask(
 
 
 def in_float64(bench: Bench, finite_differences: bool) -> None:
-    """Value, gradients, differences, linearity, determinism; until something does not hold."""
+    """Run the oracles for value, gradients, differences, linearity and determinism.
+
+    They run until one fails, or all of them if `bench.every_oracle` is set.
+    """
     value(bench)
     if not bench.report.ok:
         return

@@ -1,4 +1,4 @@
-"""Arguments as a list of named arrays: those that are differentiated, and the rest."""
+"""`Leaves`: an argument tree as a list of named arrays to differentiate, plus other leaves."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ def is_float(leaf: Any) -> bool:
 
 @dataclass(frozen=True)
 class Leaves:
-    """An argument tree, taken apart and put together again.
+    """A flattened argument tree.
 
     Attributes:
-        names: of the differentiated leaves, as paths: "args[1]['w']".
-        wanted: their positions among all leaves.
+        names: the paths of the differentiated leaves, like "args[1]['w']".
+        wanted: the positions of the differentiated leaves among all leaves.
         leaves: all leaves.
-        tree: the structure.
+        tree: the tree structure.
     """
 
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class Leaves:
 
     @classmethod
     def of(cls, args: Sequence[Any]) -> "Leaves":
-        """Take the argument tuple apart."""
+        """Flatten the argument tuple."""
         with_path, tree = jax.tree.flatten_with_path(tuple(args))
         wanted = tuple(i for i, (_, leaf) in enumerate(with_path) if is_float(leaf))
         names = tuple(f"args{jax.tree_util.keystr(with_path[i][0])}" for i in wanted)
@@ -49,14 +49,14 @@ class Leaves:
         return [self.leaves[i] for i in self.wanted]
 
     def args(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
-        """The argument tuple with these arrays in place of the differentiated leaves."""
+        """Return the argument tuple with these arrays as its differentiated leaves."""
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
             leaves[i] = array
         return jax.tree.unflatten(self.tree, leaves)
 
     def cast(self, dtype: Any) -> "Leaves":
-        """The same with the differentiated leaves in another dtype."""
+        """Return a copy with the differentiated leaves in this dtype."""
         arrays = [np.asarray(a).astype(dtype) for a in self.arrays]
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
@@ -64,7 +64,7 @@ class Leaves:
         return Leaves(self.names, self.wanted, tuple(leaves), self.tree)
 
     def bind(self, function: Callable[..., Any]) -> Callable[..., list[Any]]:
-        """`function` from the differentiated leaves to the floating-point leaves of its output."""
+        """Turn `function` into one from the differentiated leaves to its floating-point outputs."""
 
         def bound(*arrays: Any) -> list[Any]:
             return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
@@ -73,7 +73,7 @@ class Leaves:
 
 
 def pullback(function: Callable[..., Arrays]) -> Pullback:
-    """(arrays, cotangents) → (value, gradients)."""
+    """Return the function (arrays, cotangents) → (value, gradients)."""
 
     def run(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
         y, pull = jax.vjp(function, *arrays)

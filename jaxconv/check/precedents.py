@@ -1,4 +1,4 @@
-"""What is shared by the trials of many rules against one reference."""
+"""`Precedents`: a reference's answers, shared by the checks of many rules against it."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -13,10 +13,10 @@ from jaxconv.check.leaves import Leaves, Pullback, pullback
 
 
 class Precedents:
-    """What the trials of many rules share that are held against one reference.
+    """Compiled gradients of one reference and its answers, shared by the checks of many rules.
 
-    Its gradients are compiled once for each form of the arguments, and no question is answered
-    twice. Rules are run step by step then: what is compiled for one of them serves no other.
+    The gradients are compiled once for each form of the arguments, and each answer is computed
+    once. The rules themselves run uncompiled, since each would compile anew.
     """
 
     def __init__(self, reference: Callable[..., Any]):
@@ -26,21 +26,21 @@ class Precedents:
         self._autodiff: dict[Any, Pullback] = {}
 
     def truth(self, exact: Leaves) -> Pullback:
-        """The truth for these arguments, or others of their form."""
+        """Return the truth for these arguments and all others of their form."""
         form = _form(exact)
         if form not in self._compiled:
             self._compiled[form] = _remembered(jax.jit(pullback(exact.bind(self.reference))))
         return self._compiled[form]
 
     def autodiff(self, leaves: Leaves, dtype: Any) -> Pullback:
-        """The reference in this dtype."""
+        """Return the pullback of the reference in this dtype."""
         form = (_form(leaves), dtype)
         if form not in self._autodiff:
             self._autodiff[form] = jax.jit(pullback(leaves.bind(self.reference)))
         return self._autodiff[form]
 
     def differences(self, exact: Leaves) -> Differences:
-        """Those of the reference, whose value that of the rule has been held against."""
+        """Return the reference's differences; the rule's value has been compared with its value."""
         form = _form(exact)
         if form not in self._differences:
             self._differences[form] = Differences(exact.bind(self.reference))
@@ -48,7 +48,7 @@ class Precedents:
 
 
 def _form(exact: Leaves) -> Any:
-    """Shapes of what is differentiated; and all of the rest, which is compiled in."""
+    """Return a key: the shapes of the differentiated arrays, and all other leaves by value."""
     rest = [leaf for i, leaf in enumerate(exact.leaves) if i not in exact.wanted]
     return (
         exact.tree,

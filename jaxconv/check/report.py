@@ -1,4 +1,4 @@
-"""What the court found: failures, what they mean, and what was tried."""
+"""The report of the gradient checker: failures, their diagnoses, notes and costs."""
 
 import json
 import math
@@ -7,18 +7,18 @@ from typing import Any
 
 
 class GradientError(AssertionError):
-    """A rule does not hold; the report says where and why."""
+    """Raised for a rule that failed a check; its message is the whole report."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Which mistake explains a wrong gradient.
+    """The known mistake that explains a wrong gradient.
 
     Attributes:
         name: a stable identifier, like "spatially_flipped".
-        sentence: the same for people, with the numbers.
-        residual: the error that is left once the mistake is undone, relative to the gradient.
-        page: where the derivation explains it.
+        sentence: the mistake in words, with its numbers.
+        residual: the error that the mistake does not explain, relative to the gradient.
+        page: the section of the documentation that explains the mistake.
     """
 
     name: str
@@ -33,23 +33,23 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that does not hold.
+    """One check that failed.
 
     Attributes:
         argument: the path of the gradient in the argument tree, "args[1]['w']"; "" for the value.
-        index: of the worst element.
-        got: that element.
-        expected: what the oracle says.
-        error: |got − expected| there.
-        relative: the same, relative to what was expected.
-        off: how many elements are off, of `size`.
+        index: the index of the worst element.
+        got: the rule's value of that element.
+        expected: the oracle's value of that element.
+        error: |got − expected| of that element.
+        relative: the error relative to the expected value.
+        off: how many elements are off, out of `size`.
         size: how many elements there are.
-        where: where they sit, in words.
-        oracle: what it was held against.
-        transform: the transformation it happened under; "" for none.
-        dtype: in which dtype.
-        message: all of it in one line.
-        diagnosis: the mistake that explains it, or None.
+        where: the positions of the elements that are off, in words.
+        oracle: the name of the oracle that failed.
+        transform: the transformation under which it failed; "" for none.
+        dtype: the dtype in which it failed.
+        message: everything above in one line.
+        diagnosis: the mistake that explains the failure, or None.
     """
 
     argument: str
@@ -70,13 +70,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a rule and its reference cost, forward and backward, compiled.
+    """What one compiled forward and backward pass costs.
+
+    Figures that the compiler does not report are None.
 
     Attributes:
-        residual_bytes: kept for the backward pass, each array once.
-        flops: floating-point operations, as the compiler counts them; None where it does not.
-        bytes_accessed: read and written.
-        temporary_bytes: memory for what is neither argument nor result.
+        residual_bytes: bytes kept for the backward pass; each array counts once.
+        flops: floating-point operations, as the compiler counts them.
+        bytes_accessed: bytes read and written.
+        temporary_bytes: memory for arrays that are neither arguments nor results.
     """
 
     residual_bytes: int
@@ -87,15 +89,15 @@ class Costs:
 
 @dataclass
 class Report:
-    """The verdict on one call of one rule.
+    """The result of checking one call of one rule.
 
     Attributes:
-        name: of the case.
-        failures: what does not hold; empty if all does.
-        notes: what is no failure but good to know: kinks, oracles that could not be asked.
+        name: the name of the case.
+        failures: the checks that failed; empty if all passed.
+        notes: remarks that are no failures: kinks, oracles that could not be applied.
         checks: how many comparisons were made.
-        costs: of "rule" and "reference", where they were asked for.
-        reproduce: a line that runs the smallest call that still fails, if there is one.
+        costs: the costs of "rule" and "reference", if they were asked for.
+        reproduce: a command that runs the smallest call that still fails; "" if there is none.
     """
 
     name: str
@@ -107,37 +109,37 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds."""
+        """Whether all checks passed."""
         return not self.failures
 
     def raise_if_failed(self) -> None:
-        """Raise `GradientError` with this report, unless all holds."""
+        """Raise `GradientError` with this report unless all checks passed."""
         if not self.ok:
             raise GradientError(str(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; numbers that JSON does not know are strings."""
+        """Return the report as plain data; NaN and infinities, which JSON lacks, are strings."""
         return {"ok": self.ok} | _plain(asdict(self))
 
     def to_json(self) -> str:
-        """The report for machines."""
+        """Return the report as JSON."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     @property
     def head(self) -> str:
-        """The verdict in a line."""
+        """The result in one line."""
         return f"{self.name}: {'holds' if self.ok else 'does not hold'} ({self.checks} comparisons)"
 
     @property
     def remarks(self) -> list[str]:
-        """What there is to say beside what failed."""
+        """Notes, the smallest failing call and the costs, one line each."""
         lines = [f"note: {note}" for note in self.notes]
         if self.reproduce:
             lines.append(f"smallest failing call: {self.reproduce}")
         return lines + [f"{name}: {_costs(costs)}" for name, costs in self.costs.items()]
 
     def __str__(self) -> str:
-        """The report as plain text."""
+        """Return the report as plain text."""
         lines = [self.head]
         for failure in self.failures:
             lines.append(f"  {failure.message}")

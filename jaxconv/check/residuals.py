@@ -1,8 +1,8 @@
-"""How many bytes a rule keeps for its backward pass, beside autodiff.
+"""The bytes that each op's rule keeps for its backward pass, compared with autodiff.
 
     python -m jaxconv.check.residuals
 
-prints the table of docs/residuals.md: every op of the catalogue, float32, on its large call.
+prints the table of docs/residuals.md: every op of the catalogue in float32, on its large call.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ _NARROW = {np.dtype("float64"): np.dtype("float32"), np.dtype("int64"): np.dtype
 
 
 def compared(record: Record) -> tuple[int, int]:
-    """Residual bytes of the rule and of autodiff, on the record's large call in float32."""
+    """Return the residual bytes of the rule and of autodiff for the large call in float32."""
     large = record.large()
 
     def narrow(values: Any) -> dict[str, Any]:
         return {name: jnp.asarray(a, _NARROW.get(a.dtype)) for name, a in values.items()}
 
-    with jax.enable_x64(False):  # as it is unless somebody asks for more: constants are narrow too
+    with jax.enable_x64(False):  # the default of JAX, so that constants are float32 too
         sample = Sample(narrow(large.arrays), narrow(large.fixed), large.options)
         arrays = tuple(sample.arrays.values())
         return (
@@ -35,13 +35,14 @@ def compared(record: Record) -> tuple[int, int]:
 
 
 def row(name: str, ours: int, autodiff: int) -> str:
-    """An op's line in the table: the bytes of both, and how many times fewer ours are."""
-    fewer = "" if ours >= autodiff else "none" if not ours else f"{autodiff / ours:.1f} × fewer"
+    """Return an op's line in the table: the bytes of both, and how many times fewer ours are."""
+    ratio = f"{autodiff / ours:.1f}" if ours else ""
+    fewer = "none" if autodiff and not ours else f"{ratio} × fewer" if ratio > "1.0" else ""
     return f"| `{name}` | {ours:,} | {autodiff:,} | {fewer} |"
 
 
 def table(rows: Iterable[str]) -> str:
-    """The comparison as a table in Markdown."""
+    """Return the comparison as a table in Markdown."""
     return "\n".join(["| op | rule | autodiff | |", "|---|---:|---:|---|", *rows])
 
 

@@ -1,4 +1,4 @@
-"""The smallest call that still fails: what a person wants to look at."""
+"""Search for a smaller call that still fails, which is easier to look at."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ TRIES = 6
 
 
 def smallest_sample(record: Record, number: int, report: Report) -> int:
-    """The number of the smallest sample of the op that fails like this one, among a few."""
+    """Return the number of the smallest of a few samples that fails like this one."""
 
     def size(number: int) -> int:
         return sum(int(np.size(a)) for a in arguments(record.sample(number)))
@@ -32,7 +32,7 @@ def smallest_sample(record: Record, number: int, report: Report) -> int:
 
 
 def smallest_batch(case: Case, report: Report) -> Sequence[Any]:
-    """The arguments with as few examples as still fail like this, halving the leading axis."""
+    """Halve the batch axis for as long as the case still fails like this; return the arguments."""
     args = tuple(case.args)
     while True:
         half = _halved(args)
@@ -42,7 +42,7 @@ def smallest_batch(case: Case, report: Report) -> Sequence[Any]:
 
 
 def _halved(args: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The first half of all that has the leading size of the first array."""
+    """Halve axis 0 of every array on which it is as long as in the first; None if it is 1."""
     leaves = [leaf for leaf in jax.tree.leaves(tuple(args)) if is_float(leaf)]
     if not leaves[0].ndim or leaves[0].shape[0] < 2:
         return None
@@ -60,21 +60,21 @@ def _with(case: Case, args: Sequence[Any]) -> Case:
 
 
 def _fails(case: Case, like: Report) -> bool:
-    """Whether the case fails too, at the same argument and under the same transformation."""
+    """Whether the case fails at the same argument and for the same oracle as `like`."""
     first = like.failures[0]
     options: dict[str, Any] = {k: v for k, v in case.options.items() if k != "costs"}
     options["transforms"] = (first.transform,) if first.transform else ()
     options["dtypes"] = (first.dtype,)
     try:
         found = run(case, **options)
-    except Exception:  # what the rule does not take is no smaller failure
+    except Exception:  # a call that the rule does not take is no smaller failure
         return False
     kinds = {(failure.argument, failure.oracle) for failure in found.failures}
     return (first.argument, first.oracle) in kinds
 
 
 def run(case: Case, **options: Any) -> Report:
-    """`check_rule` on a case, under its name."""
+    """Run `check_rule` on a case."""
     check: Callable[..., Report] = check_rule
     return check(
         case.rule, case.args, case.reference, **{"name": case.name, **case.options, **options}

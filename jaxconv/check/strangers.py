@@ -1,7 +1,7 @@
-"""Right gradients that are not ours: what the court must not call wrong.
+"""Functions of other libraries with right gradients, which the checker must not report as wrong.
 
-JAX's own functions, and losses of optax and layers of Flax where these are installed. Each is held
-against the op of that name in `jaxconv.reference`, or else against itself.
+They are functions of JAX and, if installed, losses of optax and layers of Flax. Each is compared
+with the op of the same name in `jaxconv.reference`, or with itself if there is none.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ LOSSES = ("huber_loss", "log_cosh", "l2_loss", "cosine_distance", "sigmoid_binar
 
 
 def strangers() -> dict[str, Draw]:
-    """By name: what draws a call."""
+    """Return, for each function by its name, what draws a call of it."""
     return dict((*_of_jax(), *_of_optax(), *_of_flax()))
 
 
@@ -60,7 +60,7 @@ def _of_jax() -> Iterator[tuple[str, Draw]]:
     yield "jax.numpy.sort", sort
 
     def maximum(rng: np.random.Generator) -> Case:
-        whole = rng.integers(-1, 2, (3, 5)).astype(float)  # full of ties
+        whole = rng.integers(-1, 2, (3, 5)).astype(float)  # three values only, hence many ties
         return Case("max", lambda x: jnp.max(x, axis=-1), (whole,), lambda x: jnp.max(x, axis=-1))
 
     yield "jax.numpy.max", maximum

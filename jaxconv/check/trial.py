@@ -1,4 +1,4 @@
-"""A rule in one dtype, beside the truth: what all oracles ask."""
+"""`Trial`: one call of a rule in one dtype, the right answer, and the errors allowed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,24 +15,26 @@ from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, is_float, pullback
 from jaxconv.check.precedents import Precedents
 
-# How many units in the last place two right answers may be apart, before the conditioning of the
-# problem (`Trial.noise`) is counted: sums in another order, a factor more or less.
+# Two right answers may differ by this many units in the last place, because they add in another
+# order or round one product more. What the conditioning of the problem adds (`Trial.noise`) is
+# allowed on top.
 ULPS = 64
 
-# A move of the arguments by a rounding error changes a gradient by less than this part of its size,
-# or it jumped (`_smooth`). In 16 bits a multiple of eps would be more than the gradient itself.
+# A change of at most this fraction of a gradient's size may be rounding; a larger one must grow
+# with the move of the arguments, otherwise the gradient jumped (`_smooth`). This caps the multiple
+# of eps used there, which in 16 bits would be larger than the gradient itself.
 JUMP = 1e-2
 
-# Whoever draws arguments from the same seed must not get them back as cotangents: where dy = x,
-# much cancels that should not, a normalization's whole gradient for one.
+# Cotangents get a random stream of their own: a user who draws arguments from the same seed would
+# otherwise get dy = x, where much cancels, such as the whole gradient of a normalization.
 _STREAM = 57
 
 
 class Trial:
     """One call of a rule and its reference in one dtype, with random cotangents.
 
-    The truth is the reference's autodiff in float64, at the numbers the rule was given (rounded
-    to its dtype, then widened). Without a reference there is none, and `truth` is None.
+    The truth is the gradient of the reference by autodiff in float64, at the numbers the rule got
+    (rounded to its dtype, then widened). Without a reference `truth` is None.
     """
 
     def __init__(
@@ -57,14 +59,14 @@ class Trial:
         if precedents is not None:
             self.truth = precedents.truth(self.exact)
         if truth is not None:
-            self.truth = truth  # compiled already
+            self.truth = truth  # it is compiled already
         y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
         self.shapes = [(leaf.shape, leaf.dtype) for leaf in y]
         self.dys = [self.cotangent() for _ in range(cotangents)]
         self.jacobians: dict[int, np.ndarray] = {}
 
     def cotangent(self) -> Arrays:
-        """Random cotangents of the output, exact in its dtype."""
+        """Draw random cotangents of the output, in its dtype."""
         return [
             jnp.asarray(self.rng.standard_normal(shape)).astype(dtype)
             for shape, dtype in self.shapes
@@ -76,7 +78,7 @@ class Trial:
         return jax.jit(self.eager)
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        """The pullback of the rule: compiled, as that is faster, if it can be and is worth it."""
+        """Apply the rule's pullback, compiled unless that fails or would serve one call only."""
         if self._precedents is not None:
             return self.eager(arrays, dy)
         try:
@@ -94,12 +96,12 @@ class Trial:
 
     @property
     def best(self) -> Pullback:
-        """The truth; without a reference, what the rule says itself."""
+        """The truth; without a reference, the rule's own pullback."""
         return self.truth or self.pull
 
     @cached_property
     def autodiff(self) -> Pullback:
-        """The reference in the dtype of the trial."""
+        """The pullback of the reference in the dtype of the trial."""
         assert self.reference is not None
         if self._precedents is not None:
             return self._precedents.autodiff(self.leaves, self.dtype)
@@ -107,14 +109,14 @@ class Trial:
 
     @cached_property
     def differences(self) -> Differences:
-        """Those of the rule, in float64."""
+        """Central differences in float64: of the rule, or of the reference with precedents."""
         if self._precedents is not None:
             return self._precedents.differences(self.exact)
         return Differences(self.exact.bind(self.rule))
 
     @cached_property
     def noise(self) -> list[float]:
-        """How far each gradient moves if its arguments move by a rounding error."""
+        """How far each gradient moves if arguments and cotangent move by a rounding error."""
         _, want = self.best(self.leaves.arrays, self.dys[0])
         near = self._largest([self._moved(self.eps, want) for _ in range(2)])
         further = self._largest([self._moved(16 * self.eps, want) for _ in range(2)])
@@ -126,9 +128,9 @@ class Trial:
 
     @cached_property
     def _noise_of_saved(self) -> Arrays:
-        """How far each element moves if what is saved for it moves by a rounding error.
+        """How far each gradient element moves if the residuals move by a rounding error.
 
-        What a rule makes of its output is as uncertain as that: 1 − tanh² where tanh is near 1.
+        A gradient computed from the output is that uncertain: 1 − tanh² where tanh is near 1.
         """
         _, pull = jax.vjp(self.bound, *self.leaves.arrays)
         want = list(pull(self.dys[0]))
@@ -145,7 +147,7 @@ class Trial:
         return [_smooth(*gaps) for gaps in zip(near, further, rounding, strict=True)]
 
     def _moved(self, by: float, want: Arrays) -> Arrays:
-        """The change of each gradient if all that it is made from moves by so much."""
+        """Return each gradient's change if arguments and cotangent move by the factor 1 ± `by`."""
         taken = self.dtype if self.truth is None else jnp.float64
         arrays, dy = (
             [self._jittered(a, by).astype(taken) for a in group]
@@ -157,7 +159,7 @@ class Trial:
         return widen([array])[0] * (1 + by * self.rng.uniform(-1, 1, array.shape))
 
     def _sizes(self, gradients: Arrays) -> list[float]:
-        """Of what each gradient is added up from, which may be more than what is left."""
+        """Estimate the terms that each gradient adds up; they may be larger than their sum."""
         driven = root_mean_square(np.concatenate([as_float64(d).ravel() for d in self.dys[0]]))
         return [root_mean_square(as_float64(g)) + driven for g in gradients]
 
@@ -166,7 +168,7 @@ class Trial:
         return [np.max(gaps, axis=0) for gaps in zip(*tries, strict=True)]
 
     def allowed(self, leaf: int, want: np.ndarray, tolerance: float | None) -> np.ndarray:
-        """The error each element of a gradient may have."""
+        """Return the error that each element of a gradient may have."""
         relative = ULPS * self.eps if tolerance is None else tolerance
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want)) + ULPS * self.noise[leaf]
@@ -174,37 +176,38 @@ class Trial:
     def off(
         self, leaf: int, got: np.ndarray, want: np.ndarray, allowed: np.ndarray, ulps: float = ULPS
     ) -> Mismatch | None:
-        """Where a gradient is off, by more than is allowed and than what is saved explains."""
+        """Return where a gradient is off by more than `allowed` plus rounding of the residuals."""
         mismatch = compare(got, want, allowed)
         if mismatch is None:
             return None
         return compare(got, want, allowed + ulps * self._noise_of_saved[leaf])
 
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
-        """The error each element of the value may have."""
+        """Return the error that each element of the value may have."""
         relative = 16 * ULPS * self.eps
         finite = np.where(np.isfinite(want), want, 0)
         return relative * (np.abs(finite) + root_mean_square(want))
 
 
 def _gaps(got: Sequence[Any], want: Sequence[Any]) -> Arrays:
-    """How far they are apart; 0 where that is no number."""
+    """Return the absolute differences; 0 where they are not finite."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]
     return [np.where(np.isfinite(gap), gap, 0.0) for gap in gaps]
 
 
 def _smooth(near: np.ndarray, further: np.ndarray, rounding: float) -> np.ndarray:
-    """What moves with the arguments. A jump does not, at a kink or a tie, and is 0 here.
+    """Return the changes `near` that come from bad conditioning, and 0 for those that are jumps.
 
-    Any move brings it about, so a larger one makes it no larger; unlike bad conditioning.
+    A gradient jumps at a kink or a tie. The jump is as high for the larger move (`further`) as for
+    the smaller one, while bad conditioning makes the change grow with the move.
     """
     return np.where((near <= rounding) | (further >= 4 * near), near, 0.0)
 
 
 @contextmanager
 def quickly_compiled() -> Iterator[None]:
-    """Without optimizations: for what is small and runs a few times, compiling takes long."""
+    """Compile without optimizations, which is faster for small functions that run a few times."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:

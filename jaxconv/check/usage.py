@@ -1,4 +1,4 @@
-"""What `check_rule` can be called with, and what it answers to anything else."""
+"""Validation of the arguments of `check_rule`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from jaxconv.check.leaves import is_float
 def check_usage(
     rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any
 ) -> None:
-    """Raise `TypeError` or `ValueError` for what cannot be meant."""
+    """Raise `TypeError` or `ValueError` for invalid arguments."""
     for what, function in (("rule", rule), ("reference", reference)):
         if not callable(function) and not (what == "reference" and function is None):
             raise TypeError(f"check_rule: {what} must be callable, but got {function!r:.60}")
@@ -33,7 +33,7 @@ def check_usage(
 
 
 def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
-    # A string is a sequence, too: of its letters, none of which was meant.
+    # A string is a sequence too, namely of its letters, but nobody means those.
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f"check_rule: {what} must be a tuple or a list, but got {given!r:.60}")
     for one in given:
@@ -42,7 +42,7 @@ def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], boo
 
 
 def _is_dtype(dtype: Any) -> bool:
-    """Not None, which is float64 to NumPy, nor what NumPy has beyond float64."""
+    """Whether this is a floating-point dtype of at most 64 bits; None, NumPy's float64, is not."""
     try:
         found = jnp.dtype(dtype)
     except TypeError:
@@ -51,7 +51,7 @@ def _is_dtype(dtype: Any) -> bool:
 
 
 def seed_of(key: Any) -> int:
-    """The seed that an int or a key of JAX stands for."""
+    """Return an int as it is, and of a JAX key the last word of its data."""
     if isinstance(key, (int, np.integer)):
         return int(key)
     data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key

@@ -4,18 +4,19 @@ A cross-correlation is one trilinear form in input, kernel and cotangent,
 
     T(x, w, dy) = Σ_{n,i,a,c,k} x[n, s·i + d·a − low, c] · w[a, c, k] · dy[n, i, k],
 
-with i and a running over all spatial dimensions. Leave out one factor and what is left
-is a contraction of the other two:
+where i and a run over all spatial dimensions. Leaving out one factor gives a contraction of the
+other two:
 
     correlate(spec, x, w)         T without dy: the forward pass
     input_gradient(spec, w, dy)   T without x:  its gradient for x
     kernel_gradient(spec, x, dy)  T without w:  its gradient for w
 
-So the backward pass of each is made of the other two. `ConvSpec` (spec.py) says which sums they
-are. How they are computed is the business of this package alone: registry.py lists the forms, one
-file each, form.py says what a form has to keep to, and planning.py chooses one for each call. Each
-is built from operations that JAX can differentiate in forward and reverse mode, and returns the sum
-unrounded: float32 for 16-bit factors, so that a rule rounds once, at its end.
+So the backward pass of each contraction consists of the other two. A `ConvSpec` (the static
+geometry, _core/conv_spec.py) says which sums they are. This package alone decides how they are
+computed. We call one way to compute a contraction a form: registry.py lists the forms, one file
+each, form.py says what every form must satisfy, and planning.py chooses a form for each call. Every
+form consists of operations that JAX can differentiate in forward and reverse mode, and returns the
+sum unrounded (in float32 for 16-bit factors), so that a rule rounds once, at its end.
 """
 
 from typing import Any
@@ -40,9 +41,9 @@ def correlate(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k].
+    """Return y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k].
 
-    `precision` is of the products of x and w; `sharding` says how y is to lie on a mesh with
+    `precision` is that of the products of x and w. `sharding` says how y is to lie on a mesh with
     Explicit axes, and is None elsewhere.
     """
     return contract("correlate", spec, x, w, layout=layout, precision=precision, sharding=sharding)
@@ -57,9 +58,9 @@ def input_gradient(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k].
+    """Return dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k].
 
-    `precision` is of the products of dy and w; `sharding` says how dx is to lie on a mesh with
+    `precision` is that of the products of dy and w. `sharding` says how dx is to lie on a mesh with
     Explicit axes, and is None elsewhere.
     """
     return contract(
@@ -76,9 +77,9 @@ def kernel_gradient(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k].
+    """Return dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k].
 
-    `precision` is of the products of x and dy; `sharding` says how dw is to lie on a mesh with
+    `precision` is that of the products of x and dy. `sharding` says how dw is to lie on a mesh with
     Explicit axes, and is None elsewhere.
     """
     return contract(

@@ -1,12 +1,12 @@
-"""The plain form with everything e = 2 apart: the same sum, and other code to compute it.
+"""The plain form with all elements e = 2 apart: the same sum, computed by other code.
 
     y[n, i, k] = Σ_{a,c} x↑[n, e·(s·i + d·a − low), c] · w[a, c, k],    x↑[n, e·p, c] = x[n, p, c]
 
-Between the numbers of x↑ lie zeros, and the windows never see them. XLA's CPU backend hands
-convolutions in two dimensions to a library (YNNPACK), but not those of an x that has an input
-dilation: its own code (Eigen) takes these, and steps over the zeros. For large kernels this is up
-to three times as fast, and for small ones a little slower than the library. It is enough to spread
-the first dimension. Channels last.
+Zeros lie between the numbers of x↑, and the windows never meet them. XLA's CPU backend hands
+convolutions in two dimensions to a library (YNNPACK), except those of an x that has an input
+dilation: its own code (Eigen) computes these, and skips the zeros. For large kernels this is up to
+three times as fast as the library, and for small ones a little slower. It is enough to spread the
+first dimension. Channels last.
 """
 
 import math
@@ -22,49 +22,51 @@ from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 
 APART = 2
-# Convolutions of no more channels, in and out, the library does not take.
+# The library does not take convolutions with at most this many input and output channels.
 TOO_FEW = 16
-# For wider numbers, in bytes, there is no other code: float64 takes 127 ms so and 9.8 ms plain.
+# For numbers of more bytes Eigen has no fast code: float64 takes 127 ms in this form and 9.8 ms in
+# the plain form.
 WIDEST = 4
 
-# This form computes y and dx faster from this many numbers in the kernel on: 3×3 512→512, 8×7×7,
+# From this many numbers in the kernel on, y and dx are faster in this form: 3×3 512→512, 8×7×7,
 # takes 6.2 ms in it and 15.9 ms in the plain form.
 LARGE_KERNEL = 2**17
-# Where the library is slow, smaller kernels are, too. With fewer channels, fewer pairs of channels
-# or less work they are not: 3×3 20→20, 64×16×16, takes 1.6 ms so and 1.2 ms in the plain form.
+# Where the library is slow, they are faster with smaller kernels, too, but not with fewer channels,
+# fewer pairs of channels or less work: 3×3 20→20, 64×16×16, takes 1.6 ms in this form and 1.2 ms in
+# the plain form.
 LEAST_CHANNELS = 16
 LEAST_PAIRS = 512
 MUCH_WORK = 2**25
 
-# This form computes dw faster from this many numbers in the kernel on: 3×3 256→384, 4×13×13, takes
+# From this many numbers in the kernel on, dw is faster in this form: 3×3 256→384, 4×13×13, takes
 # 4.6 ms in it and 6.9 ms in the plain form.
 LARGE_KERNEL_GRADIENT = 2**19
-# The plain form of dw reads dy as a kernel as large as an image. From this many numbers on, dy
-# leaves the cache: 3×3 64→64, 64×14×14, takes 5.8 ms in this form and 24 ms in the plain one.
+# The plain form of dw reads dy as a kernel as large as an image. From this many numbers on, dy does
+# not fit the cache: 3×3 64→64, 64×14×14, takes 5.8 ms in this form and 24 ms in the plain form.
 MANY_NUMBERS = 2**18
 # Where the library is slow, fewer numbers of dy are enough if both channel counts are this large.
 MANY_NUMBERS_FOR_SLOW_LIBRARY = 2**17
 CHANNELS_FOR_SLOW_LIBRARY = 64
-# dw of so many input channels is computed at once, and not in blocks of images (`blocks.py`): 3×3
-# 256→256, 16×14×14, takes 13.2 ms so and 14.1 ms in blocks.
+# From this many input channels on, dw is computed at once, and not in blocks of images
+# (`blocks.py`): 3×3 256→256, 16×14×14, takes 13.2 ms at once and 14.1 ms in blocks.
 AT_ONCE = 256
-# Examples below which that kernel has too few channels for the library: 3×3 256→256, 4×14×14, takes
-# 4.4 ms so and 4.3 ms in the plain form.
+# With fewer examples, dy as a kernel has too few input channels for the library: 3×3 256→256,
+# 4×14×14, takes 4.4 ms in this form and 4.3 ms in the plain form.
 LEAST_EXAMPLES = 8
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y, of an x that is spread."""
+    """Return y, computed from an x that is spread."""
     return plain.correlate(_apart(spec, x.dtype), x, w, precision=inner.precision)
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, of an x that is spread."""
+    """Return dw, computed from an x that is spread."""
     return plain.kernel_gradient(_apart(spec, x.dtype), x, dy, precision=inner.precision)
 
 
 def distances(dims: int, dtype: Any) -> Ints:
-    """e in each dimension: 1 where the library is not asked, or there is no other code."""
+    """Return e per dimension: 1 where XLA uses no library, or has no other code."""
     apart = dims == 2 and dtype.itemsize <= WIDEST
     return (APART if apart else 1, *(1,) * (dims - 1))
 
@@ -81,18 +83,18 @@ def _apart(spec: ConvSpec, dtype: Any) -> ConvSpec:
 
 
 def times(e: Ints, numbers: Ints) -> Ints:
-    """Dimension by dimension."""
+    """Return the products of e and these numbers, dimension by dimension."""
     return tuple(n * number for n, number in zip(e, numbers, strict=True))
 
 
 def reaches_beyond(spec: ConvSpec) -> bool:
-    """Whether dy, read as a kernel with its elements s apart, is larger than x somewhere."""
+    """Return whether dy, as a kernel with its elements s apart, exceeds x in some dimension."""
     pairs = zip(spec.output, spec.stride, spec.size, strict=True)
     return any(s * (o - 1) + 1 > n for o, s, n in pairs)
 
 
 def numbers_of_dy(spec: ConvSpec, batch: int) -> int:
-    """How many numbers the cotangent of y holds."""
+    """Return how many numbers the cotangent of y holds."""
     return batch * math.prod(spec.output) * spec.channels_out
 
 
@@ -134,7 +136,7 @@ FORMS = (
         contraction="kernel_gradient",
         platforms=("cpu",),
         when=f"two dimensions and a kernel of at least {LARGE_KERNEL_GRADIENT} numbers, or at"
-        f" least {AT_ONCE} input channels and a dy that leaves the cache",
+        f" least {AT_ONCE} input channels and a dy too large for the cache",
         applies=_applies_to_kernel_gradient,
         run=kernel_gradient,
         needs_batch=True,

@@ -1,17 +1,18 @@
-"""The kernel gradient as plain correlations, a few images at a time. Channels last, no groups.
+"""The kernel gradient as correlations of a few images each. Channels last, no groups.
 
-In dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k] the channels c are what is left and
-the examples n are what is summed. Exchange their parts, and it is a correlation of C images of N
-channels with dy as its kernel: i moves within the window, s apart, and a is what slides, by d.
+In dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k] the channels c remain and the
+examples n are summed. If they exchange their parts, dw is a correlation of C images of N channels
+with dy as its kernel: i is the element of the window, with elements s apart, and a is the position
+of the window, which moves by d.
 
     dw[c, a, k] = Σ_blocks Σ_{i,n} x[c, s·i + d·a − low, n] · dy[i, n, k]       i, n in the block
 
-The plain form says the same in one convolution whose kernel is as large as an image, which fits no
-cache. Here each block is copied into the order in which a convolution reads it, channels of the
-exchanged images last, and its correlation fits. That order is also what makes it fast inside a
-loop: from an array in another order XLA's CPU backend takes its slow generic convolution there
-(8 seconds for what takes 0.18 outside of it). All is e apart, as in `apart.py`: kernels as large as
-these are what XLA's library is slow for.
+The plain form computes this in one convolution, whose kernel dy does not fit the cache. Here each
+block of images is copied into the order in which a convolution reads it, with the channels of the
+exchanged images last, and the correlation of a block fits the cache. The order also makes it fast
+inside a loop: from an array in another order XLA's CPU backend uses its slow generic convolution
+there (8 seconds instead of 0.18 outside of the loop). All elements are e apart, as in `apart.py`,
+because XLA's library is slow for kernels as large as these.
 """
 
 import math
@@ -34,17 +35,17 @@ from jaxconv.contraction.apart import (
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 
-# A dy of fewer numbers fits the cache in the plain form, too, if x has FEW channels or the library
-# is slow: 3×3 16→16, 16×32×32, takes 0.88 ms in blocks and 1.24 ms in the plain form.
+# Blocks are used from this many numbers of dy on, if x has at most FEW channels or the library is
+# slow: 3×3 16→16, 16×32×32, takes 0.88 ms in blocks and 1.24 ms in the plain form.
 MANY_NUMBERS, FEW = 2**18, 8
-# Otherwise blocks need more: 3×3 64→64, 8×28×28, takes 4.3 ms in blocks and 3.1 ms in the plain
-# form.
+# Otherwise blocks need more numbers of dy: 3×3 64→64, 8×28×28, takes 4.3 ms in blocks and 3.1 ms in
+# the plain form.
 MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
-# Where dy reaches beyond x, as it does with much padding, XLA's code is slow. Blocks are taken
-# there from this many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in blocks and
-# 36 ms in the plain form.
+# Where dy is larger than x, as it is with much padding, XLA's code is slow. Blocks are used there
+# from this many multiply-adds on: 5×5 1→32, padding 4, 64×21×21, takes 1.0 ms in blocks and 36 ms
+# in the plain form.
 LEAST_WORK_BEYOND = 2**17
-# In one dimension, a dy of fewer numbers than this fits the cache in the plain form, too.
+# In one dimension, a dy of fewer numbers than this fits the cache in the plain form as well.
 MANY_NUMBERS_OF_LINE = 2**20
 # In one dimension, the smaller of the two channel counts has to lie between these two: 3 64→64,
 # 8×2000, takes 2.9 ms in blocks and 3.5 ms in the plain form.
@@ -52,21 +53,22 @@ LEAST_CHANNELS_OF_LINE, MOST_CHANNELS_OF_LINE = 17, 64
 # In one dimension, a window may span at most this many positions: 2 64→128, dilated by 512, 8×4512,
 # takes 9.3 ms in blocks and 6.2 ms in the plain form.
 FARTHEST_OF_LINE = 49
-# A block holds so many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
+# A block holds this many images: 64→64, 64×32×32, takes 34 ms with 8 and 29 ms with 16.
 IMAGES = 16
-# Or more, up to a row of so many numbers of one channel; the second is for MANY channels. 32→32,
-# 64×16×16, takes 2.7 ms with 16 images and 2.4 ms with 32.
+# It holds more if a row of all its images has at most ROW positions then, or ROW_OF_MANY positions
+# with at least MANY channels: 32→32, 64×16×16, takes 2.7 ms with 16 images and 2.4 ms with 32.
 ROW, ROW_OF_MANY, MANY = 512, 256, 64
-# But no more than so many numbers in all, as long as it holds LEAST_EXAMPLES. Two blocks are better
-# than one.
+# But it holds at most this many numbers of x, if these are LEAST_EXAMPLES images or more. A batch
+# makes two blocks or more, if it has enough images.
 NUMBERS = 2**20
-# A block is taken in two parts or more, and a part has at most so many positions that dy sees; of
-# MANY channels fewer: 64→64 takes 35.6 ms with twice as many and 32.8 ms so.
+# The rows of a block are taken in two parts or more, each of at most TERMS positions of x, or
+# TERMS_OF_MANY with at least MANY channels: 64→64 takes 35.6 ms with twice as many and 32.8 ms with
+# this limit.
 TERMS, TERMS_OF_MANY = 2**14, 2**11
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, block after block."""
+    """Return dw, computed block after block."""
     dims = spec.dims
     images, height = _block(spec, x.shape[0])
     library = images >= LEAST_EXAMPLES and max(images, dy.shape[-1]) > TOO_FEW
@@ -95,7 +97,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
             first = spec.stride[0] * top - spec.covering[0][0]
             reach = spec.stride[0] * (some.shape[1] - 1) + spec.extent[0]
             seen, outside = _rows(x, first, reach)
-            # Here, and not before the loop: no padded copy of all of x is ever made.
+            # Pad here and not before the loop, so that no padded copy of all of x is made.
             edges = ((low, high, 0) for low, high in (outside, *spec.covering[1:]))
             seen = lax.pad(seen, nothing, ((0, 0, 0), *edges, (0, 0, 0)))
             dw = dw + correlate(seen.transpose(exchange), some.transpose(examples_last))
@@ -114,7 +116,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _block(spec: ConvSpec, examples: int) -> tuple[int, int]:
-    """How many images a block holds, and how many rows of windows its parts are high."""
+    """Return how many images a block holds, and how many rows of windows each part of it has."""
     rows, *others = spec.output
     channels = spec.channels_in
     row, image = max(1, math.prod(others)), max(1, math.prod(spec.size) * channels)
@@ -123,7 +125,7 @@ def _block(spec: ConvSpec, examples: int) -> tuple[int, int]:
         most = max(most, (ROW if channels < MANY else ROW_OF_MANY) // row)
         most = max(LEAST_EXAMPLES, min(most, NUMBERS // image))
     most = max(1, min(most, examples, max(LEAST_EXAMPLES, examples // 2)))
-    # A number that divides the batch, if one is near.
+    # Prefer a number nearby that divides the batch.
     near = (
         *range(most, max(LEAST_EXAMPLES - 1, most // 2), -1),
         *range(most + 1, 2 * most),
@@ -135,23 +137,24 @@ def _block(spec: ConvSpec, examples: int) -> tuple[int, int]:
 
 
 def _rows(x: Array, first: int, count: int) -> tuple[Array, tuple[int, int]]:
-    """So many rows from the first, those that x has; and how many it lacks before and after."""
+    """Return the rows of x among `count` from `first` on, and how many are missing on each side."""
     start, stop = (min(max(row, 0), x.shape[1]) for row in (first, first + count))
     before = min(max(-first, 0), count)
     return x[:, start:stop], (before, count - before - (stop - start))
 
 
 def _filled(array: Array, images: int) -> Array:
-    """Examples of zeros fill up the last blocks."""
+    """Return the array with examples of zeros added, so that it divides into blocks."""
     more = -array.shape[0] % images
     return jnp.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1))) if more else array
 
 
 def _block_at(array: Array, images: int, i: Array) -> Array:
-    """Examples from all over the batch: of one that lies on several devices, each adds its own.
+    """Return block i, whose examples are spread over the batch.
 
-    The array gets its blocks here, in the loop. Before it, whatever computes the array would be
-    computed twice, once in this shape.
+    So each device has examples of every block if the batch is split over devices. The array gets
+    the shape of blocks here, in the loop: if it got it before, XLA would compute the array twice,
+    once in this shape.
     """
     blocks = array.reshape(images, array.shape[0] // images, *array.shape[1:])
     return lax.dynamic_index_in_dim(blocks, i, 1, keepdims=False)
@@ -177,7 +180,7 @@ FORMS = (
         name="blocks of images",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when="a dy that leaves the cache or reaches beyond x, without groups",
+        when="a dy that is too large for the cache or larger than x, without groups",
         applies=_applies,
         run=kernel_gradient,
         needs_batch=True,

@@ -1,13 +1,13 @@
-"""A window along the depth alone, of K×1×1 elements: the planes have no window. Channels last.
+"""A window of K×1×1 elements, which extends along the depth alone. Channels last.
 
     y[n, i, q, k]  = Σ_{a,c} x[n, s·i + d·a − low, q, c] · w[a, c, k]
     dw[a, c, k]    = Σ_{n,i,q} x[n, s·i + d·a − low, q, c] · dy[n, i, q, k]
 
 With all positions q of a plane on one axis, y is a correlation in two dimensions, for which nothing
-is copied. And for each a, dw is the kernel gradient of a window of one element (`matrix.py`), of
-those planes of x and of dy that meet there. Networks that take a window apart, into one on each
-plane and one along the depth, have such layers: Tran et al., "A closer look at spatiotemporal
-convolutions" (2018).
+is copied. For each a, dw[a] is the kernel gradient of a window of one element (`matrix.py`), over
+those planes of x and dy that meet at a. Networks that split a window into one within each plane and
+one along the depth have such layers: Tran et al., "A closer look at spatiotemporal convolutions"
+(2018).
 """
 
 import math
@@ -22,12 +22,12 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 
 # Multiply-adds below which the plain form is taken. Above, y of 3×1×1 144→64, 8×56×56, takes 4.9 ms
-# and in the plain form 18 ms.
+# in this form and 18 ms in the plain form.
 LEAST_WORK = 2**17
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y, of planes that are lines."""
+    """Return y, with the positions of each plane on a line."""
     depth, *plane = spec.size
     flat = replace(
         spec,
@@ -44,13 +44,13 @@ def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, one element of the window after the other."""
+    """Return dw, one element of the window after the other."""
     taps = [_of_one(spec, a, x, dy, inner) for a in range(spec.window[0])]
     return jnp.stack(taps).reshape(spec.kernel_shape)
 
 
 def _of_one(spec: ConvSpec, a: int, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw[a], of those i at which the window's element lies within x."""
+    """Return dw[a], summed over those i at which element a of the window lies within x."""
     s, first = spec.stride[0], spec.dilation[0] * a - spec.padding[0][0]
     start = max(0, -(first // s))
     stop = min(spec.output[0], (spec.size[0] - 1 - first) // s + 1)

@@ -1,8 +1,8 @@
-"""Depthwise convolutions: channels that do not see each other are multiplied, not contracted.
+"""Depthwise convolutions: a sum of shifted products of each channel with its own kernel.
 
-With one input channel a group there is nothing to sum over channels, and a matrix product has
-nothing to do. What is left are shifted multiply-adds, one for each element of the window, which
-compile to a single loop over the output. Channels last.
+With one input channel per group there is no sum over channels, so a matrix product is of no use.
+There remains one shifted multiply-add for each element of the window, and these compile to a single
+loop over the output. Channels last.
 """
 
 import math
@@ -19,25 +19,25 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered_copy, shifts
 
-# Multiply-adds below which a call takes as long as the loop: 3×3, 7×7×16, one image, takes 0.010 ms
-# and in the plain form 0.058 ms.
+# With fewer multiply-adds the loop takes no longer than its call, and the plain form is taken: 3×3,
+# 7×7×16, one image, takes 0.010 ms in this form and 0.058 ms in the plain form.
 LEAST_WORK = 2**12
-# Shifted multiply-adds grow with the window: 31×31, the largest that was measured, is 60 times
-# faster than the plain form (lab/forms.md).
+# The multiply-adds grow with the window. 31×31, the largest that was measured, is still 60 times
+# faster in this form than in the plain form (docs/lab/forms.md).
 MOST_TAPS = 1024
-# A window of more elements is added up in turns of rows that have about TAPS elements: 13×13,
-# 8×32×32×64, takes 83 ms in one turn and 4.3 ms in turns of 39.
+# A window of more elements is added up in turns, each of as many rows as have about TAPS elements:
+# 13×13, 8×32×32×64, takes 83 ms in one turn and 4.3 ms in turns of 39 elements.
 MOST_AT_ONCE = 49
 TAPS = 42
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y[n, i, c] = Σ_a x[n, s·i + d·a − low, c] · w[a, 0, c], one a after the other."""
+    """Return y[n, i, c] = Σ_a x[n, s·i + d·a − low, c] · w[a, 0, c], adding one a at a time."""
     return of_covered(spec, covered_copy(spec, x), w)
 
 
 def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
-    """y of an x that has its zeros."""
+    """Return y for an x that is already padded (`shifts.covered`)."""
     total = accumulator(x.dtype)
     image = jnp.repeat(x.astype(total), spec.out_a_group, axis=-1)
     rows, *others = spec.window
@@ -45,7 +45,7 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
     shape = (x.shape[0], *spec.output, spec.channels_out)
 
     def part(first: Any, w: Array) -> Array:
-        """What these rows of the window add to y; `first` is where the first of them begins."""
+        """Return what these rows of the window add to y; `first` is the position of the first."""
         taps = replace(spec, window=(w.shape[0], *others), padding=_cut(spec, w.shape[0]))
         span = spec.stride[0] * (spec.output[0] - 1) + taps.extent[0]
         seen = lax.dynamic_slice_in_dim(image, first, span, axis=1)
@@ -70,20 +70,20 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
 
 
 def _cut(spec: ConvSpec, rows: int) -> Any:
-    """The padding with which so many rows of the window have as many windows as all of them."""
+    """Return the padding with which so many rows of the window fit as often as all of them."""
     (low, high), *others = spec.padding
     return ((low, high - spec.dilation[0] * (spec.window[0] - rows)), *others)
 
 
 def correlate_members(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y of groups with one output channel: each input channel of a group by itself, then a sum.
+    """Return y of groups with one output channel: the sum over the input channels of a group.
 
-    This is the way back of a depthwise convolution that has several output channels a group.
+    This is the input gradient of a depthwise convolution with several output channels per group.
     """
     members = spec.in_a_group
     one = replace(spec, channels_in=spec.groups)
-    # 3×3, 32×28×28×64, two members, takes 6 ms so, and 62 ms in one pass over all channels with a
-    # sum over members at its end.
+    # One input channel of each group at a time: 3×3, 32×28×28×64, two channels per group, takes
+    # 6 ms this way, and 62 ms in one pass over all channels with a sum at its end.
     return reduce(
         lax.add,
         (correlate(one, x[..., m::members], w[..., m : m + 1, :], inner) for m in range(members)),

@@ -2,8 +2,8 @@
 
     dx[n, s·m + r − low, c] = Σ_j dy[n, m − j, c] · w[s·j + r, 0, c]
 
-A position meets the elements of the window that are s·j + r, and the phases r lie on axes of their
-own. With several output channels a group, each has a way back, and these are added.
+A position of phase r meets only the window elements s·j + r, and the phases r lie on axes of their
+own. With several output channels per group, dx is the sum of the input gradients of each.
 """
 
 import itertools
@@ -25,8 +25,8 @@ from jaxconv.contraction.kernels import transposed
 from jaxconv.contraction.shifts import covered
 
 # Multiply-adds below which the plain form is taken. Those with the zeros between the elements of dy
-# count, because the plain form makes them: 3×3, stride 2, 7×7×16, one image, takes 0.010 ms and in
-# the plain form 0.066 ms.
+# count, because the plain form computes them: 3×3, stride 2, 7×7×16, one image, takes 0.010 ms in
+# this form and 0.066 ms in the plain form.
 LEAST_WORK = 2**12
 
 
@@ -41,12 +41,12 @@ def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _one_way_back(spec: ConvSpec, w: Array, dy: Array) -> Array:
-    """dx of one output channel a group."""
+    """Return dx for one output channel per group."""
     few = math.prod(turns(spec.windows())) <= depthwise.MOST_AT_ONCE
     if max(spec.dilation) == 1 and few:
         return _phases_on_axes(spec, w, dy)
-    # The phases of a stride need no copy each: 3×3, stride 2, 32×16×16×64, takes 0.58 ms so and
-    # 1.0 ms with copies.
+    # No phase gets a padded copy of its own: 3×3, stride 2, 32×16×16×64, takes 0.58 ms without
+    # copies and 1.0 ms with them.
     return phases.correlate(
         spec.transposed,
         dy,
@@ -56,17 +56,18 @@ def _one_way_back(spec: ConvSpec, w: Array, dy: Array) -> Array:
 
 
 def _phases_on_axes(spec: ConvSpec, w: Array, dy: Array) -> Array:
-    """dx with r on axes of its own, so that what comes next is fused with putting it in place.
+    """Return dx with r on axes of its own, so that the next operation is fused with its placement.
 
-    Phases computed one by one have to be put in turn: alone both take as long, but a MobileNet-like
-    training step takes 255 ms with them and 233 ms so.
+    Phases that are computed one by one have to be interleaved afterwards. Alone both ways take
+    equally long, but a MobileNet-like training step takes 255 ms with separate phases and 233 ms
+    with axes.
     """
     windows = spec.windows()
     total = accumulator(dy.dtype)
     count, channels = spec.taps, w.shape[-1]
 
     def in_turns(w: Array) -> Array:
-        """Taps s·j + r at [j, …, r, …], with zeros where the window ends before the turn."""
+        """Return the taps s·j + r at [j, …, r, …], with zeros where the window has ended."""
         numbers = zip(turns(windows), spec.stride, spec.window, strict=True)
         ends = [(0, t * s - k) for t, s, k in numbers]
         taps = jnp.pad(w.astype(total).reshape(*spec.window, channels), (*ends, (0, 0)))
@@ -75,14 +76,14 @@ def _phases_on_axes(spec: ConvSpec, w: Array, dy: Array) -> Array:
         dims = spec.dims
         return taps.transpose(*range(0, 2 * dims, 2), *range(1, 2 * dims, 2), 2 * dims)
 
-    # Fused, they would be looked up for each number: 7×7, 16×56×56×96, takes 5 ms so, else 24 ms.
+    # If fused, taps would be looked up for each number: 7×7, 16×56×56×96, takes 24 ms instead of 5.
     taps = call_unfused(in_turns, w)
 
     def times_tap(a: np.ndarray, dy: Array) -> Array:
         first = np.unravel_index(a.flat[0], spec.window)
         j = tuple(int(i) // s for i, s in zip(first, spec.stride, strict=True))
         product = dy * taps[j].reshape(*a.shape[:-1], channels)
-        # Not by the zeros among them: 0 · ∞ is NaN.
+        # Drop the products with the zeros that `in_turns` has added: 0 · ∞ is NaN.
         return product if (a < count).all() else jnp.where(a < count, product, 0)
 
     return add_back(windows, times_tap, dy.astype(total), pad=pad_zeros_unfused)

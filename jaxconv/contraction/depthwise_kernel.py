@@ -1,19 +1,19 @@
-"""The depthwise kernel gradient: a sum for every element of the window. Channels last.
+"""The depthwise kernel gradient: one sum for every element of the window. Channels last.
 
     dw[a, 0, c] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, c]
 
-And that of groups of few channels, with the group γ in place of the channel (`interleaved.py`):
+For groups of few channels, the group γ takes the place of the channel (`interleaved.py`):
 
     dw'[a, c, k, γ] = Σ_{n,i} x'[n, s·i + d·a − low, c, γ] · dy'[n, i, k, γ]
 
 A reduction that keeps only the channels is slow: it goes through memory once for each a, and its
 partial sums do not fill a vector. Here whole rows are added, image by image, into one accumulator
-of rows for each a, all of them in one loop; only those are reduced at the end.
+of rows for each a, all in one loop; only the accumulators are reduced at the end.
 
-The images of a turn are first taken out of x and dy, in a call that is not fused
-(`barriers.call_unfused`). Fused into the sums, each number would be looked up where it is used: XLA
-would read the loop's counter again for each of them, and its code would not be vectorized. 3×3 on
-32×7×7×512 takes 2.0 ms fused and 0.8 ms with the images taken first.
+Each turn of the loop first takes its images out of x and dy, in a call that is not fused
+(`barriers.call_unfused`). If this were fused into the sums, XLA would read the loop's counter again
+for each number, and its code would not be vectorized. 3×3 on 32×7×7×512 takes 2.0 ms fused and
+0.8 ms with the images taken first.
 """
 
 import math
@@ -36,37 +36,40 @@ from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.interleaved import LEAST_GROUPS, groups_last
 from jaxconv.contraction.shifts import covered, shifts
 
-# Multiply-adds of the plain form, which multiplies every group with every other, below which it is
-# taken: 3×3, 14×14×16, one image, takes 0.021 ms and in the plain form 0.133 ms.
+# Multiply-adds of the plain form below which it is taken; it multiplies every group with every
+# other. 3×3, 14×14×16, one image, takes 0.021 ms in this form and 0.133 ms in the plain form.
 LEAST_WORK = 2**15
-# Groups of so many pairs of channels have a sum for each pair and each element of the window: 16 of
-# 16, 3×3, 8×28×28, take 15 ms so and 14 ms side by side. Windows of one element may have more.
+# A group has at most this many pairs of channels, and each pair has a sum for each element of the
+# window: 16 groups of 16 channels, 3×3, 8×28×28, take 15 ms in this form and 14 ms side by side
+# (`groups.py`). With windows of one element there may be more pairs.
 MOST_PAIRS = 144
 MOST_PAIRS_OF_ONE_TAP = 1024
-# A turn adds so many parts up in registers before anything is written: MORE_PARTS of them if the
-# sums for PARTS would leave the cache. 3×3, 8×56×56×96, takes 3.5 ms with 4 and 2.6 ms with 8.
+# A turn cuts dy into this many parts and adds their products up in registers before it writes the
+# sums. It makes MORE_PARTS if the sums for PARTS would not fit the cache: 3×3, 8×56×56×96, takes
+# 3.5 ms with 4 and 2.6 ms with 8.
 PARTS, MORE_PARTS = 4, 8
-# It takes two images if one has at least so many bytes, x and dy, which is where XLA shares a loop
-# among threads, and that costs as much as the loop: 3×3, 64×32×32×64, takes 6.5 ms one by one and
-# 5.2 ms in pairs.
+# A turn takes two images if x and dy of one have at least this many bytes. From there on XLA splits
+# a loop among threads, which costs as much as the loop itself: 3×3, 64×32×32×64, takes 6.5 ms one
+# by one and 5.2 ms in pairs.
 SHARED = 2**19
-# But no more bytes than these, for the cache: 7×7, 8×56×56×96, takes 14.4 ms one by one and 22 ms
-# in pairs.
+# But it takes one image if that has more bytes than these, because two would not fit the cache:
+# 7×7, 8×56×56×96, takes 14.4 ms one by one and 22 ms in pairs.
 CACHED = 2**20
-# A window of more elements is taken row by row or, in one dimension, so many elements at a time:
-# each is a loop to compile. 51 of 8×4096×64 take 162 ms one by one and 16 ms eight at a time.
+# A window of more elements is taken some rows at a time, of about TAPS_IN_TURN elements together,
+# because each element is a loop to compile. A window of 51 on 8×4096×64 takes 162 ms one element at
+# a time and 16 ms eight at a time.
 MANY_TAPS = 25
 TAPS_IN_TURN = 8
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, for all of the window at once or for some of its rows after the other."""
+    """Return dw, computed for the whole window at once or for some of its rows at a time."""
     of_an_element = x.shape[-1] // spec.groups, dy.shape[-1]
     rows, *across = spec.window
     if spec.taps <= MANY_TAPS:
         return _of_rows(spec, x, dy, 0, rows).reshape(*spec.window, *of_an_element)
     some = min(rows, max(1, TAPS_IN_TURN // math.prod(across)))
-    # The last turn ends where the window does, and finds again what the one before it has found.
+    # The last turn ends where the window does, so it may compute some rows a second time.
     firsts = np.minimum(np.arange(0, rows, some), rows - some)
     turns = lax.map(lambda first: _of_rows(spec, x, dy, first, some), spec.dilation[0] * firsts)
     turns = turns.reshape(len(firsts), some, *across, *of_an_element)
@@ -76,11 +79,11 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Array:
-    """The sums for so many rows of the window; x has the first of them `first` rows further on."""
+    """Return the sums for `count` rows of the window; the first of them meets x at row `first`."""
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
     c_in, c_out = x.shape[-1] // spec.groups, channels // spec.groups
-    # (c, k, γ). Of one channel to a group, x is repeated, and each of its channels is a group.
+    # (c, k, γ). With one input channel per group, x is repeated, and every channel is a group.
     pairs = (1, 1, channels) if c_in == 1 else (c_in, c_out, spec.groups)
     cut = spec.dilation[0] * (spec.window[0] - count)
     (low, high), *others = spec.padding
@@ -93,7 +96,7 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
     height = _height(spec.output[0] * images, a_row)
 
     def take_x(x: Array, n: Array, first: Any) -> Array:
-        # Here, and not before the loop: no padded copy of all of x is ever made.
+        # Pad here and not before the loop, so that no padded copy of all of x is made.
         image = covered(spec, lax.dynamic_slice_in_dim(x, n, images).astype(total))
         image = lax.dynamic_slice_in_dim(image, first, span, axis=1)
         image = jnp.repeat(image, c_out, axis=-1) if c_in == 1 else image
@@ -119,19 +122,19 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
 
 
 def _images(count: Any, size: int) -> int:
-    """How many of `count` images, each of so many bytes, a turn takes."""
+    """Return how many of `count` images a turn takes, if each has `size` bytes."""
     pairs = isinstance(count, int) and count % 2 == 0
     return 2 if pairs and SHARED <= size <= CACHED else 1
 
 
 def _height(rows: int, size: int) -> int:
-    """How many rows a part has, of so many, each of which is so many bytes of sums."""
+    """Return how many of `rows` rows a part has, if the sums of a row have `size` bytes."""
     parts = PARTS if rows * size <= PARTS * CACHED else MORE_PARTS
     return -(-rows // parts)
 
 
 def _parts(dy: Array, height: int) -> list[Array]:
-    """Its rows, so many in each."""
+    """Return dy in parts of `height` rows; the last part may have fewer."""
     tops = range(0, len(dy), height)
     return [lax.slice_in_dim(dy, top, min(top + height, len(dy))) for top in tops]
 
@@ -139,7 +142,7 @@ def _parts(dy: Array, height: int) -> list[Array]:
 def _products(
     spec: ConvSpec, x: Array, dy: list[list[Array]], start: Ints, stop: Ints
 ) -> Iterator[Array]:
-    """Each image of x from start to stop, times dy, of which each image is cut into parts."""
+    """Yield the product of each part of each image of dy with what it meets in x."""
     for image, parts in zip(x, dy, strict=True):
         height, own = len(parts[0]), image.shape[spec.dims :]
         for number, part in enumerate(parts):
@@ -153,7 +156,7 @@ def _products(
             )
             shape = jnp.broadcast_shapes(seen.shape, part.shape)
             product = lax.mul(jnp.broadcast_to(seen, shape), jnp.broadcast_to(part, shape))
-            # The product is filled up, not its factors: 0 · ∞ would be NaN.
+            # Fill up the product and not its factors: 0 · ∞ would be NaN.
             missing = height - len(part)
             edges = ((0, missing), *((0, 0),) * (product.ndim - 1))
             yield jnp.pad(product, edges) if missing else product
@@ -172,8 +175,8 @@ FORMS = (
         name="sums of rows",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"groups have one input channel, or they are more than {LEAST_GROUPS} and have at most"
-        f" {MOST_PAIRS} pairs of channels",
+        when=f"groups have one input channel, or there are more than {LEAST_GROUPS} groups with at"
+        f" most {MOST_PAIRS} pairs of channels each",
         applies=_applies,
         run=kernel_gradient,
     ),

@@ -1,12 +1,12 @@
-"""The kernel gradient of a dilated window without holes: phases of the dilation as images.
+"""The kernel gradient of a dilated window: the phases of the dilation as images of their own.
 
     dw[a, c, k] = Σ_{n,i} x[n, i + d·a − low, c] · dy[n, i, k]
 
-With i = d·m + r the position is d·(m + a) + r − low: phase r of dy meets the same phase of x alone,
+With i = d·m + r the position is d·(m + a) + r − low: phase r of dy meets only the same phase of x,
 and there a moves by 1. So dw is the kernel gradient, without dilation, of d times as many images
-that are d times as small. On a GPU cuDNN has fast code for it; of the plain form XLA makes a
-forward convolution with a kernel as large as an image: 3×3, dilated by 2, 512×32×32×64, takes
-10.5 ms in it and 0.60 ms so on an H100. Channels last.
+that are d times as small. On a GPU cuDNN has fast code for that, whereas XLA computes the plain
+form as a forward convolution with a kernel as large as an image: 3×3, dilated by 2, 512×32×32×64,
+takes 10.5 ms in the plain form and 0.60 ms in this form on an H100. Channels last.
 """
 
 import itertools
@@ -28,7 +28,7 @@ LEAST_WORK = 2**21
 
 
 class _Phases(NamedTuple):
-    """The phases first, …, stop − 1 of one dimension, and how many positions each has."""
+    """The phases first, …, stop − 1 of one dimension, each of which has `length` positions."""
 
     first: int
     stop: int
@@ -36,16 +36,16 @@ class _Phases(NamedTuple):
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, where windows with holes move by 1."""
+    """Return dw, where every dilated dimension has stride 1."""
     alike = (_alike(o, d) for o, d in zip(spec.output, spec.dilation, strict=True))
     shares = (_share(spec, x, dy, phases, inner) for phases in itertools.product(*alike))
     return reduce(lax.add, shares)
 
 
 def _alike(output: int, dilation: int) -> Iterable[_Phases]:
-    """All phases of a dimension, together those that are equally long.
+    """Return the phases of a dimension, with those of equal length together.
 
-    To fill up the shorter ones with zeros would not do: 0 · ∞ is NaN.
+    The shorter ones cannot be filled up with zeros, because 0 · ∞ is NaN.
     """
     count, longer = divmod(output, dilation)
     return (
@@ -56,7 +56,7 @@ def _alike(output: int, dilation: int) -> Iterable[_Phases]:
 
 
 def _share(spec: ConvSpec, x: Array, dy: Array, phases: tuple[_Phases, ...], inner: Inner) -> Array:
-    """What these phases add to dw."""
+    """Return what these phases add to dw."""
     counts = tuple(phase.length for phase in phases)
     seen = tuple(s * (m - 1) + k for s, m, k in zip(spec.stride, counts, spec.window, strict=True))
     none = ((0, 0),) * spec.dims
@@ -73,7 +73,7 @@ def _share(spec: ConvSpec, x: Array, dy: Array, phases: tuple[_Phases, ...], inn
 def _images(
     spec: ConvSpec, x: Array, lows: Ints, counts: Ints, phases: tuple[_Phases, ...]
 ) -> Array:
-    """x[n, d·m + r − low] at [(n, r), m], for m < count."""
+    """Return x[n, d·m + r − low] at [(n, r), m], for m < count."""
     n, *size, channels = x.shape
     edges = (
         (low, d * count - extent - low, 0)
@@ -100,7 +100,7 @@ FORMS = (
         name="phases of the dilation",
         contraction="kernel_gradient",
         platforms=("cuda",),
-        when="a window has holes, and where it has them it moves by 1",
+        when="windows are dilated, and every dilated dimension has stride 1",
         applies=_applies,
         run=kernel_gradient,
     ),

@@ -1,4 +1,4 @@
-"""The sum of no products: 0, whatever has no elements. Channels last."""
+"""The sum of no products: the result is 0 everywhere, or has no elements. Channels last."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ from jaxconv.contraction.form import Contraction, Form, Inner
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y of zeros."""
+    """Return a y of zeros."""
     return _zeros((x.shape[0], *spec.output, spec.channels_out), x, w)
 
 
 def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
-    """dx of zeros."""
+    """Return a dx of zeros."""
     return _zeros((dy.shape[0], *spec.size, spec.channels_in), w, dy)
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw of zeros."""
+    """Return a dw of zeros."""
     return _zeros(spec.kernel_shape, x, dy)
 
 

@@ -1,7 +1,7 @@
-"""Groups by themselves: each is a contraction of its own, without groups. Channels last.
+"""Groups one by one: each group is a contraction of its own, without groups. Channels last.
 
-A few of them lie side by side, which is faster; many are taken in a loop, of which only one is
-compiled.
+A few groups are computed side by side, which is faster. Many groups are computed in a loop, so that
+only one of them is compiled.
 """
 
 from collections.abc import Callable
@@ -15,25 +15,29 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import blocks, depth, matrix
 from jaxconv.contraction.form import Form, Inner
 
-# Multiply-adds below which the plain form of y is taken: 4 of 16, 3×3, 14×14, two images, take
-# 0.23 ms side by side, compiled in 220 ms, and 0.24 ms in the plain form, compiled in 20 ms.
+# Multiply-adds below which the plain form of y is taken: 4 groups of 16 channels, 3×3, 14×14, two
+# images, take 0.23 ms side by side, compiled in 220 ms, and 0.24 ms in the plain form, compiled in
+# 20 ms.
 LEAST_WORK = 2**22
-# The same of groups in turn: 40 of 16, 7×7, two images, take 0.65 ms and in the plain form 0.67 ms.
+# The limit for groups in turn: 40 groups of 16 channels, 7×7, two images, take 0.65 ms in turn and
+# 0.67 ms in the plain form.
 LEAST_WORK_IN_TURN = 2**23
-# The plain form of dw multiplies every group with every other: 2 of 4, 3×3, 14×14, one image, take
-# 0.08 ms side by side and 0.46 ms in the plain form.
+# The limit for dw is lower, because its plain form multiplies every group with every other: 2
+# groups of 4 channels, 3×3, 14×14, one image, take 0.08 ms side by side and 0.46 ms in the plain
+# form.
 LEAST_WORK_OF_KERNEL_GRADIENT = 2**15
-# More groups than these are taken in turn: side by side each is to be compiled. 16 of 32, 3×3,
-# 16×14×14, take 18 ms side by side, compiled in 570 ms, and 24 ms in turn, compiled in 390 ms.
+# More groups than these are taken in turn, because side by side every group has to be compiled: 16
+# groups of 32 channels, 3×3, 16×14×14, take 18 ms side by side, compiled in 570 ms, and 24 ms in
+# turn, compiled in 390 ms.
 MOST_SIDE_BY_SIDE = 32
 
 One = Callable[[ConvSpec, Array, Array], Array]
 
 
 def side_by_side(spec: ConvSpec, left: Array, right: Array, one: One) -> Array:
-    """The contraction of every group, in order; `one` computes it for one group.
+    """Return the joined contractions of all groups; `one` computes that of one group.
 
-    All factors and results but those of an input gradient have their groups in the last axis.
+    Factors and results have their groups in the last axis.
     """
     alone = spec.one_group()
     pairs = zip(jnp.split(left, spec.groups, -1), jnp.split(right, spec.groups, -1), strict=True)
@@ -41,7 +45,7 @@ def side_by_side(spec: ConvSpec, left: Array, right: Array, one: One) -> Array:
 
 
 def in_turn(spec: ConvSpec, left: Array, right: Array, one: One) -> Array:
-    """The contraction of one group after the other."""
+    """Return the joined contractions of all groups, which `one` computes in a loop."""
     alone = spec.one_group()
 
     def groups_first(array: Array) -> Array:
@@ -67,7 +71,7 @@ def _kernel_gradient_side_by_side(spec: ConvSpec, x: Array, dy: Array, inner: In
 
 def _kernel_gradient_in_turn(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     def in_a_loop(spec: ConvSpec, x: Array, dy: Array) -> Array:
-        """In blocks however few the terms are: in a loop the plain form takes its slow code."""
+        """Return dw of a group, in blocks even if small: in a loop the plain form is slow."""
         if spec.taps == 1:
             return matrix.kernel_gradient(spec, x, dy, inner)
         in_blocks = partial(blocks.kernel_gradient, inner=inner)
@@ -86,7 +90,7 @@ def _applies_side_by_side(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 
 
 def _applies_in_turn(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    # 1×1 of 32 groups of 32, 16×14×14, takes 18 ms in turn and 8.4 ms in the plain form.
+    # 1×1, 32 groups of 32 channels, 16×14×14, takes 18 ms in turn and 8.4 ms in the plain form.
     several = spec.groups > 1 and spec.taps > 1
     return several and spec.multiply_adds(batch) >= LEAST_WORK_IN_TURN
 
@@ -114,7 +118,7 @@ FORMS = (
         name="groups in turn",
         contraction="correlate",
         platforms=("cpu",),
-        when="more groups, of windows of more than one element",
+        when=f"more than {MOST_SIDE_BY_SIDE} groups, and windows of more than one element",
         applies=_applies_in_turn,
         run=_correlate_in_turn,
     ),
@@ -130,7 +134,7 @@ FORMS = (
         name="groups in turn",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when="more groups",
+        when=f"more than {MOST_SIDE_BY_SIDE} groups",
         applies=_kernel_gradient_applies_in_turn,
         run=_kernel_gradient_in_turn,
         needs_batch=True,

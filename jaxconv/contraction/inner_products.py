@@ -2,13 +2,13 @@
 
     z[a, k, n, p] = Σ_c x[n, p, c] · w[a, c, k]        y[n, i, k] = Σ_a z[a, k, n, s·i + d·a − low]
 
-A matrix product that sums over a and c has hardly a column, and copies each x for every a it meets.
-The sum over c alone is a product with a row for each a and k, for which nothing is copied, and the
-sum over a is additions, all in one loop over the output. Where a window sees padding nothing is
-added, so w is not multiplied with zeros there.
+A matrix product that sums over a and c would have few columns, and would copy each x for every a it
+meets. The sum over c alone is a matrix product with a row for each a and k, for which nothing is
+copied. The sum over a consists of additions, all in one loop over the output. Where a window sees
+padding nothing is added, so w is never multiplied by the zeros of the padding.
 
-So is the input gradient of few input channels, of any stride: all products of dy with the kernel
-first, and then each phase of dx (`phases.py`) adds up those that it meets.
+The input gradient for few input channels, with any stride, is computed in the same way: first all
+products of dy with the kernel, and then each phase of dx (`phases.py`) adds up those it meets.
 """
 
 import math
@@ -26,27 +26,28 @@ from jaxconv.contraction import phases
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import transposed
 
-# Multiply-adds below which the plain form is taken: 3×3 64→3, 14×14, one image, takes 0.020 ms and
-# in the plain form 0.023 ms.
+# Multiply-adds below which the plain form is taken: 3×3 64→3, 14×14, one image, takes 0.020 ms in
+# this form and 0.023 ms in the plain form.
 LEAST_WORK = 2**17
 # The result has at most this many channels: 3×3 64→9, 16×28×28, takes 0.94 ms in this form and
-# 1.2 ms in the plain one.
+# 1.2 ms in the plain form.
 MOST_CHANNELS = 9
-# So many products for each position of the result at most, and of MANY channels that are summed:
-# 7×7 32→3, 16×28×28, takes 1.6 ms so and 1.1 ms in the plain form.
+# There are at most MOST_PRODUCTS for each position of the result, or MOST_PRODUCTS_OF_MANY if the
+# sum is over at least MANY channels: 7×7 32→3, 16×28×28, takes 1.6 ms in this form and 1.1 ms in
+# the plain form.
 MOST_PRODUCTS, MOST_PRODUCTS_OF_MANY, MANY = 81, 150, 64
-# Each phase of dx is a loop, and each loop takes time to compile: the 16 of 11×11 3→96 with stride
-# 4 take 0.3 s together. More phases than this are left to other forms.
+# Each phase of dx is a loop to compile: the 16 phases of 11×11 3→96 with stride 4 take 0.3 s
+# together. A dx with more phases than this is left to other forms.
 MOST_PHASES = 16
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y, all products first."""
+    """Return y: first all products, then their sums."""
     return _added(spec, _products(x, w, inner.precision))
 
 
 def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
-    """dx, all products first, and then phase by phase."""
+    """Return dx: first all products, then their sums, phase by phase."""
     products = _products(dy, transposed(w, 1), inner.precision)
     return phases.correlate(
         spec.transposed, dy, products, lambda phase, _, some: _added(phase, some)
@@ -54,10 +55,10 @@ def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _products(x: Array, w: Array, precision: Any) -> Array:
-    """z[a, k, n, p], with an axis for each dimension of the window and of x."""
+    """Return z[a, k, n, p], with an axis for each dimension of the window and of x."""
     c_in, c_out = w.shape[-2:]
     rows = jnp.swapaxes(w, -2, -1).reshape(-1, c_in)
-    # The factors of the product are the other way round.
+    # `dot_general` gets w first here and x second, so a pair of precisions is reversed.
     precision = precision[::-1] if isinstance(precision, tuple) else precision
     products = lax.dot_general(
         rows, x.reshape(-1, c_in), (((1,), (1,)), ((), ())), precision=precision,
@@ -67,8 +68,8 @@ def _products(x: Array, w: Array, precision: Any) -> Array:
 
 
 def _added(spec: ConvSpec, z: Array) -> Array:
-    """Σ_a z[a, k, n, s·i + d·a − low], with the channels k last."""
-    # Where images have the batch z has k, and where channels are that come first it has n.
+    """Return Σ_a z[a, k, n, s·i + d·a − low], with the channels k last."""
+    # z is read as images with channels first, where k is the batch axis and n the channel axis.
     first = replace(spec.windows(), layout="channels_first")
     nothing = jnp.zeros((), z.dtype)
     each = z.reshape(spec.taps, *z.shape[spec.dims :])
@@ -79,7 +80,7 @@ def _added(spec: ConvSpec, z: Array) -> Array:
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    # With a stride most of the products are not asked for.
+    # With a stride most of the products would not be used.
     dense = math.prod(spec.stride) == 1
     positions = math.prod(spec.size), math.prod(spec.output)
     return dense and _are_few(spec, batch, (spec.channels_in, spec.channels_out), positions)
@@ -94,10 +95,10 @@ def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 def _are_few(
     spec: ConvSpec, batch: int, channels: tuple[int, int], positions: tuple[int, int]
 ) -> bool:
-    """Whether there are few products for each position of the result, and enough work.
+    """Return whether there are few products for each position of the result, and enough work.
 
-    `channels` are how many are summed and how many the result has; `positions` are how many the
-    factor has and how many the result has.
+    `channels` says how many channels are summed, and how many the result has. `positions` says how
+    many positions the factor has, and how many the result has.
     """
     (summed, left), (seen, asked) = channels, positions
     most = MOST_PRODUCTS if summed < MANY else MOST_PRODUCTS_OF_MANY

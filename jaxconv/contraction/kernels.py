@@ -1,4 +1,4 @@
-"""Kernels read the other way, in either layout."""
+"""Kernels read backwards or with their channels exchanged, in either layout."""
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -7,17 +7,17 @@ from jaxconv._core.arguments import Layout
 
 
 def rot180(w: Array, layout: Layout = "channels_last") -> Array:
-    """The kernel read backwards along every spatial dimension."""
+    """Return the kernel read backwards along every spatial dimension."""
     return lax.rev(w, _window_axes(w.ndim - 2, layout))
 
 
 def transposed(w: Array, groups: int, layout: Layout = "channels_last") -> Array:
-    """The kernel of `ConvSpec.transposed`: backwards, and channels exchanged."""
+    """Return the kernel of `ConvSpec.transposed`: read backwards, with its channels exchanged."""
     return rot180(swap_channels(w, groups, layout), layout)
 
 
 def swap_channels(w: Array, groups: int, layout: Layout = "channels_last") -> Array:
-    """The kernel of the way back: input and output channels exchanged within each group."""
+    """Return the kernel with input and output channels exchanged within each group."""
     if layout == "channels_last":
         *window, c_in, c_out = w.shape
         swapped = jnp.swapaxes(w.reshape(*window, c_in, groups, c_out // groups), -3, -1)
@@ -28,5 +28,5 @@ def swap_channels(w: Array, groups: int, layout: Layout = "channels_last") -> Ar
 
 
 def _window_axes(dims: int, layout: Layout) -> tuple[int, ...]:
-    """The axes of the window."""
+    """Return the axes of the window."""
     return tuple(range(dims) if layout == "channels_last" else range(2, dims + 2))

@@ -1,4 +1,4 @@
-"""The door: factors come in, and results go out, in the layout of the call."""
+"""Conversion of factors and results between the layout of a call and channels last."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Role = Literal["image", "kernel"]
 
 
 def as_channels_last(array: Array, role: Role, layout: Layout) -> Array:
-    """An image or a kernel of this layout, with its channels last."""
+    """Return an image or a kernel of this layout with its channels last."""
     if layout == "channels_last":
         return array
     spatial = range(2, array.ndim)
@@ -18,7 +18,7 @@ def as_channels_last(array: Array, role: Role, layout: Layout) -> Array:
 
 
 def from_channels_last(array: Array, role: Role, layout: Layout) -> Array:
-    """The reverse."""
+    """Return an image or a kernel with its channels last in this layout."""
     if layout == "channels_last":
         return array
     last = array.ndim - 1

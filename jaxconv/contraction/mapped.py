@@ -1,15 +1,15 @@
 """A contraction under `vmap`: one contraction of more examples, channels or groups.
 
-What `jax.vmap` maps over is an axis v that some of the three factors of T(x, w, dy) have. It joins
-another axis that the same factors have:
+`jax.vmap` maps over an axis v, of length V, that some of the three factors of T(x, w, dy) have. The
+axis v joins another axis that the same factors have:
 
-    x and dy    the examples, so that nothing changes but their number
-    w and dy    the output channels, of which each group gets V times as many
-    x and w     the input channels, likewise
-    all three   the groups, of which there are V times as many
+    x and dy    the examples: there are V times as many
+    w and dy    the output channels: each group has V times as many
+    x and w     the input channels: each group has V times as many
+    all three   the groups: there are V times as many
 
-and so the forms are chosen for what is really computed. JAX's own rules would map each step of a
-form, and make a convolution with V groups of one, for which its CPU backend is slow.
+So the forms are chosen for what is really computed. JAX's own rules would map each step of a form,
+and turn one convolution into one with V groups, for which XLA's CPU backend is slow.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def mappable(
     right: Array,
     layout: Layout = "channels_last",
 ) -> Array:
-    """compute(asked, spec, left, right, layout=layout), which under `vmap` is one contraction."""
+    """Return compute(asked, spec, left, right, layout=layout), under `vmap` as one contraction."""
 
     @custom_vmap
     def contraction(left: Array, right: Array) -> Array:
@@ -55,13 +55,14 @@ def mappable(
     def _(size: int, mapped: list[bool], left: Array, right: Array) -> tuple[Array, bool]:
         return _together(compute, asked, spec, size, mapped, (left, right), layout), True
 
-    # A `custom_vmap` has no derivative. This one is bilinear, and its derivatives are made of what
-    # it stands for.
+    # A `custom_vmap` has no derivative. This one is bilinear, so its derivative is a sum of two
+    # calls of `compute`.
     with_derivative = jax.custom_jvp(contraction)
 
     @with_derivative.defjvp
     def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-        # The value from `with_derivative`, too: JAX expects the mapped axis of both at one place.
+        # `with_derivative` computes the value as well: JAX expects the mapped axis of value and
+        # tangent in the same place.
         (left, right), (d_left, d_right) = primals, tangents
         of = partial(compute, asked, spec, layout=layout)
         return with_derivative(left, right), of(d_left, right) + of(left, d_right)
@@ -78,7 +79,7 @@ def _together(
     factors: tuple[Array, Array],
     layout: Layout,
 ) -> Array:
-    """The contraction for all v, which comes first in what is mapped."""
+    """Return the contractions for all v, which is the first axis of each mapped factor."""
     if size == 0:
         pairs = zip(factors, mapped, strict=True)
         one = [jax.ShapeDtypeStruct(a.shape[1:] if has else a.shape, a.dtype) for a, has in pairs]
@@ -100,7 +101,7 @@ def _together(
 
 
 def _joined(spec: ConvSpec, size: int, having: set[str]) -> ConvSpec:
-    """The spec of all v together."""
+    """Return the spec of all v together."""
     more_in = size if {"x", "w"} <= having else 1
     more_out = size if {"w", "y"} <= having else 1
     return replace(
@@ -112,13 +113,13 @@ def _joined(spec: ConvSpec, size: int, having: set[str]) -> ConvSpec:
 
 
 def _fold(array: Array, factor: str, groups: int, having: set[str]) -> Array:
-    """v from the front to where it joins: (v, …) to examples or channels."""
+    """Move v from the front to the axis that it joins: (v, …) to examples or channels."""
     if factor != "w" and "w" not in having:
         return array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
     if factor == "w" and "y" not in having:
         *window, count, c_in, c_out = jnp.moveaxis(array, 0, -3).shape
         return jnp.moveaxis(array, 0, -3).reshape(*window, count * c_in, c_out)
-    # Each v has groups of its own where all three have it, else each group has channels of all v.
+    # If all three have v, each v has groups of its own; otherwise each group has channels of all v.
     array = jnp.moveaxis(array, 0, -2)
     *others, count, channels = array.shape
     if len(having) < 3:
@@ -127,7 +128,7 @@ def _fold(array: Array, factor: str, groups: int, having: set[str]) -> Array:
 
 
 def _unfold(result: Array, factor: str, size: int, groups: int, having: set[str]) -> Array:
-    """v back to the front."""
+    """Move v back to the front."""
     if factor != "w" and "w" not in having:
         return result.reshape(size, result.shape[0] // size, *result.shape[1:])
     if factor == "w" and "y" not in having:

@@ -4,16 +4,16 @@
     dx[n, s·i − low, c]  = Σ_k dy[n, i, k] · w[c, k]
     dw[c, k]             = Σ_{n,i} x[n, s·i − low, c] · dy[n, i, k]
 
-With a stride or a padding, the positions are picked first; the others have dx = 0.
+With a stride or a padding, the positions that windows see are picked first; dx is 0 at the others.
 
-XLA's CPU backend has one product for a sum as long as that of dw, and leaves half of a core idle.
-The parts of a batched one are computed beside each other, and then added:
+XLA's CPU backend computes a sum as long as that of dw in one product, which leaves half of a core
+idle. The parts of a batched product are computed beside each other, and then added:
 
     dw[c, k] = Σ_q Σ_{(n,i) in part q} x[n, s·i − low, c] · dy[n, i, k]
 
-They are made in a call that is not fused (`barriers.call_unfused`). Otherwise XLA, which computes
-what is cheap where it is read, would compute x and dy twice: in parts for dw, and whole for y and
-dx.
+The parts are made in a call that is not fused (`barriers.call_unfused`). Otherwise XLA, which
+computes cheap values again wherever they are read, would compute x and dy twice: in parts for dw,
+and whole for y and dx.
 """
 
 from collections.abc import Callable
@@ -29,19 +29,19 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Contraction, Form, Inner
 from jaxconv.contraction.shifts import covered
 
-# Multiply-adds below which the plain form is taken: 32→32, 14×14, one image, takes 0.015 ms and in
-# the plain form 0.016 ms.
+# Multiply-adds below which the plain form is taken: 32→32, 14×14, one image, takes 0.015 ms in this
+# form and 0.016 ms in the plain form.
 LEAST_WORK = 2**17
-# A sum is made in so many parts: 65,536 terms of 64→128 channels take 9.0 ms in one part and 7.6 ms
-# in four.
+# A sum is split into this many parts: 65,536 terms of 64→128 channels take 9.0 ms in one part and
+# 7.6 ms in four.
 PARTS = 4
-# With fewer terms for a channel parts lose: 6,272 terms of 128→512 take 4.6 ms in one part and
-# 5.0 ms in four.
+# With fewer terms per channel, one part is faster: 6,272 terms of 128→512 take 4.6 ms in one part
+# and 5.0 ms in four.
 TERMS_A_CHANNEL = 32
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y as x · w."""
+    """Return y as x · w."""
     picked = _picked(spec, x)
     rows = picked.reshape(-1, x.shape[-1])
     y = _product(rows, w.reshape(w.shape[-2:]), 1, 0, inner.precision)
@@ -49,7 +49,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
 
 
 def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
-    """dx as dy · wᵀ, at the positions that windows see."""
+    """Return dx as dy · wᵀ, at the positions that windows see."""
     rows = dy.reshape(-1, dy.shape[-1])
     product = _product(rows, w.reshape(w.shape[-2:]), 1, 1, inner.precision)
     seen = product.reshape(*dy.shape[:-1], w.shape[-2])
@@ -60,7 +60,7 @@ def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw as xᵀ · dy, over all examples and positions."""
+    """Return dw as xᵀ · dy, over all examples and positions."""
     rows = _picked(spec, x).reshape(-1, x.shape[-1])
     outer = partial(_sum_of_outer, precision=inner.precision)
     dw = call_unfused(outer, rows, dy.reshape(-1, dy.shape[-1]))
@@ -68,9 +68,10 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _sum_of_outer(left: Array, right: Array, precision: Any) -> Array:
-    """leftᵀ · right."""
+    """Return leftᵀ · right."""
     if left.shape[1] > right.shape[1]:
-        # Parts are faster with the wider one on the right: 128→64 takes 7.7 ms so, else 10.8 ms.
+        # Parts are faster with the wider factor on the right: 128→64 takes 7.7 ms with it on the
+        # right and 10.8 ms with it on the left.
         turned = precision[::-1] if isinstance(precision, tuple) else precision
         return _sum_of_outer(right, left, turned).T
     count = left.shape[0]
@@ -82,14 +83,14 @@ def _sum_of_outer(left: Array, right: Array, precision: Any) -> Array:
 
 
 def _picked(spec: ConvSpec, x: Array) -> Array:
-    """x at the positions that windows see."""
+    """Return x at the positions that windows see."""
     return covered(spec, x)[(slice(None), *(slice(None, None, s) for s in spec.stride))]
 
 
 def _product(
     left: Array, right: Array, over: int, over_right: int, precision: Any, *, batched: int = 0
 ) -> Array:
-    """The sum over these axes of `left` and `right`, for each of their first `batched` axes."""
+    """Return the product summed over these axes, for each index of the first `batched` axes."""
     batch = tuple(range(batched))
     return lax.dot_general(
         left,

@@ -2,9 +2,9 @@
 
     y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k]
 
-A matrix product sums over a and c, and with 25 of these there is little to sum. As one multiply-add
-of a number of x with a row of w after the other, all in one loop over the output, nothing is
-copied and nothing rearranged.
+A matrix product sums over a and c, and is slow if there are only, say, 25 terms to sum. Here each
+term multiplies a number of x with a row of w, one a and c after the other, all in one loop over the
+output. Nothing is copied and nothing is rearranged.
 """
 
 from typing import Any
@@ -17,29 +17,30 @@ from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 from jaxconv.contraction.shifts import covered, shifts
 
-# Multiply-adds below which the plain form is taken, which is compiled in a sixth of the time: 3×3
-# 1→32, 4×28×28, takes 0.07 ms so and 0.13 ms in the plain form.
+# Multiply-adds below which the plain form is taken, which compiles in a sixth of the time: 3×3
+# 1→32, 4×28×28, takes 0.07 ms in this form and 0.13 ms in the plain form.
 LEAST_WORK = 2**19
-# So many input channels at most: 3×3 8→16, 16×28×28, takes 0.61 ms so and 0.45 ms in the plain
-# form.
+# There are at most this many input channels: 3×3 8→16, 16×28×28, takes 0.61 ms in this form and
+# 0.45 ms in the plain form.
 MOST_CHANNELS = 6
-# So many products for each position of y at most, elements of the window times channels: 5×5 4→12,
-# 16×28×28, takes 0.89 ms so and 0.73 ms in the plain form.
+# There are at most this many products for each position of y, which are window elements times input
+# and output channels: 5×5 4→12, 16×28×28, takes 0.89 ms in this form and 0.73 ms in the plain form.
 MOST_PRODUCTS = 2**10
-# With more than FEW output channels, the sum has at most this many terms: 3×3 4→24, 16×28×28, takes
-# 0.36 ms in this form and 0.33 ms in the plain one.
+# With more than FEW output channels, the sum has at most MOST_TERMS terms, which are window
+# elements times input channels: 3×3 4→24, 16×28×28, takes 0.36 ms in this form and 0.33 ms in the
+# plain form.
 FEW, MOST_TERMS = 16, 27
-# In one dimension, a sum of at most this many terms may have any number of output channels: 10
-# 1→512, 4×4000, stride 5, takes 0.36 ms in this form and 0.46 ms in the plain one.
+# In one dimension, a sum of at most this many terms may have any number of output channels: a
+# window of 10, 1→512, 4×4000, stride 5, takes 0.36 ms in this form and 0.46 ms in the plain form.
 MOST_TERMS_OF_LINE = 16
-# A slow library is slower still where an odd number of input channels, up to the first of these,
-# goes to more than FEW output channels, up to the second. There the sum may have as many terms as
-# the third says: 3×3 3→24, 16×28×28, takes 0.20 ms in this form and 2.3 ms in the plain one.
+# A slow library is slower still with an odd number of input channels. With 3 to MOST_ODD_CHANNELS
+# of these and 17 to MOST_OF_ODD output channels, the sum may have MOST_TERMS_OF_ODD terms: 3×3
+# 3→24, 16×28×28, takes 0.20 ms in this form and 2.3 ms in the plain form.
 MOST_ODD_CHANNELS, MOST_OF_ODD, MOST_TERMS_OF_ODD = 9, 32, 147
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y, one a and c after the other."""
+    """Return y, adding the products of one a and c after the other."""
     total = accumulator(x.dtype)
     image = covered(spec, x).astype(total)
     strides = (1, *spec.stride, 1)

@@ -1,16 +1,16 @@
-"""A convolution with an input dilation, without the zeros in between. Channels last.
+"""A convolution with an input dilation, computed without the zeros it inserts. Channels last.
 
-Between the elements of x̂ lie e − 1 zeros, and the plain form multiplies them. But an output
-position i = t·m + r with the phase r fixed, t = e / gcd(s, e), meets only those elements a of the
+Between the elements of x̂ lie e − 1 zeros, and the plain form multiplies them. But the output
+positions i = t·m + r of a fixed phase r, where t = e / gcd(s, e), meet only those elements a of the
 window for which s·r + d·a − low is divisible by e. They are a₀ + (e / gcd(d, e))·j, and the
 position they meet is
 
     p = (s·i + d·a − low) / e = (s / gcd(s, e))·m + (d / gcd(d, e))·j + (s·r + d·a₀ − low) / e,
 
-so every phase is a correlation of x itself with a part of the kernel. An input gradient is one of
-these, too: that of stride s is the correlation of dy with the transposed spec, of which the input
-dilation is s and the stride is 1. And each element of the window belongs to one phase at most, so
-the kernel gradient of a phase is a part of dw.
+so every phase is a correlation of x itself with a part of the kernel. An input gradient with stride
+s is computed in this way, too: it is the correlation of dy with the transposed spec, which has
+input dilation s and stride 1. And each element of the window belongs to at most one phase, so the
+kernel gradient of a phase is a part of dw.
 """
 
 import itertools
@@ -31,12 +31,12 @@ from jaxconv.contraction.kernels import transposed
 from jaxconv.contraction.outer_products import MOST_CHANNELS
 
 # Multiply-adds below which the plain form is taken: 2×2, stride 2, 64→32, 16×16, one image, takes
-# 0.029 ms and in the plain form 0.027 ms.
+# 0.029 ms in this form and 0.027 ms in the plain form.
 LEAST_WORK = 2**20
-# Each phase is a convolution to compile: this many at most.
+# There are at most this many phases, because each is a convolution to compile.
 MOST_PHASES = 8
-# More phases pay where each is a loop and no convolution: 4×4, stride 3, 24 groups of 8, 64×16×16,
-# takes 11 ms in phases and 52 ms in the plain form.
+# More phases pay where each is a loop and not a convolution: 4×4, stride 3, 24 groups of 8
+# channels, 64×16×16, takes 11 ms in phases and 52 ms in the plain form.
 MOST_PHASES_IN_LOOPS = 16
 
 Correlate = Callable[[ConvSpec, Array, Array], Array]
@@ -48,10 +48,10 @@ class _Phase(NamedTuple):
     Attributes:
         first: r, the first output position of the phase.
         step: t, the distance between its output positions.
-        length: how many they are.
+        length: the number of its output positions.
         taps: the elements of the window that it meets.
-        stride: of its correlation.
-        dilation: of its correlation.
+        stride: the stride of its correlation.
+        dilation: the dilation of its correlation.
         low: the low padding of its correlation.
     """
 
@@ -65,10 +65,10 @@ class _Phase(NamedTuple):
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, one: Correlate) -> Array:
-    """y, its phases computed by `one` and put in turn."""
+    """Return y: `one` computes its phases, which are then interleaved."""
     steps = tuple(_step(spec, axis) for axis in range(spec.dims))
     longest = tuple(-(-o // t) for o, t in zip(spec.output, steps, strict=True))
-    # All phases as long as the longest: what the shorter ones have too much is cut at the end.
+    # Make all phases as long as the longest; the surplus of the shorter ones is cut off at the end.
     found: list[Array | None] = []
     for phases in _phases(spec, longest):
         kernel = w[tuple(_slice(phase.taps) for phase in phases)]
@@ -92,7 +92,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, one: Correlate) -> Array:
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, of each phase the elements of the window that it meets; the others are 0."""
+    """Return dw: each phase computes those window elements that it meets; the others are 0."""
     dw = _zeros(spec.kernel_shape, x, dy)
     for phases in _phases(spec):
         if not all(phase.taps and phase.length for phase in phases):
@@ -109,18 +109,18 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _zeros(shape: Ints, left: Array, right: Array) -> Array:
-    """Where no window meets an element."""
+    """Return zeros, the result where no window meets an element."""
     return aligned(left, right, jnp.zeros(shape, accumulator(left.dtype)))[2]
 
 
 def _step(spec: ConvSpec, axis: int) -> int:
-    """How many phases this dimension has: t."""
+    """Return t, the number of phases of this dimension."""
     s, e = spec.stride[axis], spec.input_dilation[axis]
     return e // math.gcd(s, e)
 
 
 def _phases(spec: ConvSpec, lengths: Ints | None = None) -> Iterator[tuple[_Phase, ...]]:
-    """Every combination of the phases of all dimensions; `lengths` says how long they are made."""
+    """Yield each combination of phases of all dimensions, made as long as `lengths` if given."""
     of_each = (
         [
             _phase(spec, axis, r, None if lengths is None else lengths[axis])
@@ -150,7 +150,7 @@ def _phase(spec: ConvSpec, axis: int, r: int, length: int | None) -> _Phase:
 
 
 def _spec(spec: ConvSpec, phases: tuple[_Phase, ...]) -> ConvSpec:
-    """The correlation of these phases."""
+    """Return the spec of the correlation of these phases."""
     padding = []
     for phase, n in zip(phases, spec.size, strict=True):
         reach = phase.stride * (phase.length - 1) + phase.dilation * (len(phase.taps) - 1) + 1
@@ -197,7 +197,7 @@ FORMS = (
         name="phases",
         contraction="correlate",
         platforms=("cpu",),
-        when=f"there is an input dilation beside a stride, of at most {MOST_PHASES} phases",
+        when=f"there are an input dilation and a stride, with at most {MOST_PHASES} phases",
         applies=_applies,
         run=_correlate,
         input_dilation=True,
@@ -214,7 +214,7 @@ FORMS = (
         name="phases",
         contraction="kernel_gradient",
         platforms=("cpu",),
-        when=f"there is an input dilation beside a stride, of at most {MOST_PHASES} phases",
+        when=f"there are an input dilation and a stride, with at most {MOST_PHASES} phases",
         applies=_applies,
         run=kernel_gradient,
         input_dilation=True,

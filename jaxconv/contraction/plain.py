@@ -1,9 +1,9 @@
-"""The contractions as one `lax.conv_general_dilated` each. They take any spec and any layout.
+"""The plain form: each contraction is one `lax.conv_general_dilated`, for any spec and layout.
 
-`lax.conv_general_dilated` is a correlation with holes on either side: over an input whose
-neighbours are `lhs_dilation` apart it slides a kernel whose neighbours are `rhs_dilation` apart,
-`window_strides` at a time. All three contractions fit that mould; each docstring says which of its
-numbers plays which part.
+`lax.conv_general_dilated` is a correlation in which both factors may have holes: it slides a kernel
+whose neighbours are `rhs_dilation` apart over an input whose neighbours are `lhs_dilation` apart,
+in steps of `window_strides`. All three contractions are of this kind; each docstring says which
+number plays which part.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,14 @@ def correlate(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k].
+    """Return y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k].
 
-    The mould itself: windows move by s, their elements are d apart, those of x are e apart.
+    Windows move by s, their elements are d apart, and those of x are e apart.
     """
-    # The padding that was asked for, and not `spec.covering`, which the last window needs: cuDNN
-    # takes equal padding alone, and XLA makes a copy for any other. 3×3 with stride 2 and padding
-    # 1, 1024×32×32×64, takes 0.17 ms on an H100 with equal padding and 0.37 ms without.
+    # Pass the padding that was asked for, and not `spec.covering`, which ends with the last window:
+    # cuDNN takes only equal padding on both sides, and for any other XLA makes a copy. 3×3 with
+    # stride 2 and padding 1, 1024×32×32×64, takes 0.17 ms on an H100 with equal padding and 0.37 ms
+    # without.
     return _convolve(
         x, w, layout, precision, window_strides=spec.stride, padding=spec.padding,
         lhs_dilation=spec.input_dilation, rhs_dilation=spec.dilation,
@@ -51,15 +52,15 @@ def input_gradient(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = e·p} dy[n, i, k] · w[a, c, k].
+    """Return dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = e·p} dy[n, i, k] · w[a, c, k].
 
-    Solve for the position in dy: s·i = e·p + low − d·a. With dy spread s apart (zeros between), and
-    the kernel read backwards, a = K−1−a',
+    Solve for the position in dy: s·i = e·p + low − d·a. Spread the elements of dy s apart, with
+    zeros between them, and read the kernel backwards, a = K−1−a'. Then
 
         dx[p] = Σ_{a'} dy_spread[e·p − (d·(K−1) − low) + d·a'] · w[K−1−a'],
 
-    a correlation of stride e and padding d·(K−1) − low with rot180(w), whose input and output
-    channels have changed places. The high padding is whatever gives n positions.
+    which is a correlation of stride e and padding d·(K−1) − low with rot180(w), whose input and
+    output channels are exchanged. The high padding is whatever gives n positions.
     """
     padding = []
     for n, o, s, span, (low, _) in zip(
@@ -84,12 +85,12 @@ def kernel_gradient(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k].
+    """Return dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k].
 
-    Here a is what is left and i what is summed, so they change parts: windows of dy with its
-    elements s apart move over x by d. The batch is summed and the channels are left, so they change
-    parts too: x is read as C images of N channels, dy as a kernel from N channels to O. (With
-    groups, each group of images sees its own part of dy.)
+    Here i is summed and a remains, so the two exchange their parts: dy, with its elements s apart,
+    slides over x in steps of d. The batch is summed and the channels remain, so these exchange
+    their parts too: x is read as C images of N channels, and dy as a kernel from N channels to
+    C_out. (With groups, each group of images meets its own part of dy.)
     """
     padding = []
     for n, o, k, s, d, (low, _) in zip(
@@ -121,7 +122,7 @@ def _convolve(
     dimension_numbers: lax.ConvDimensionNumbers | None = None,
     **numbers: Any,
 ) -> Array:
-    """`lax.conv_general_dilated` in this layout; 16-bit floats give a float32 sum."""
+    """Return `lax.conv_general_dilated` in this layout; 16-bit floats give a float32 sum."""
     if dimension_numbers is None:
         images, kernels = _specs(lhs.ndim - 2, layout)
         dimension_numbers = lax.ConvDimensionNumbers(images, kernels, images)
@@ -140,11 +141,11 @@ def _convolve(
 def _cut(
     lhs: Array, axes: Sequence[int], padding: Sequence[tuple[int, int]], dilation: Ints
 ) -> tuple[Array, list[tuple[int, int]]]:
-    """Negative low padding cut off beforehand, in dimensions that are padded at their high end.
+    """Cut off negative low padding beforehand, in dimensions that are padded at their high end.
 
-    XLA's CPU backend reads beside the array there, and the result is wrong without a word (float32,
-    JAX 0.10.0 and 0.10.2; 0.12.0 is right). Autodiff meets it in dx where the low padding is larger
-    than the window reaches and the high one smaller: 3 elements, padding (3, 1).
+    There XLA's CPU backend reads outside the array, and the result is silently wrong (float32, JAX
+    0.10.0 and 0.10.2; 0.12.0 is right). dx meets this case, with autodiff too, if the low padding
+    is larger than d·(K−1) and the high padding smaller: 3 elements, padding (3, 1).
     """
     cut, kept = [(0, 0, 0)] * lhs.ndim, []
     for axis, (low, high), e in zip(axes, padding, dilation, strict=True):
@@ -159,7 +160,7 @@ def _cut(
 
 
 def _specs(dims: int, layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The axes of images (N, C, *spatial) and kernels (C_out, C_in, *window), in lax's order."""
+    """Return the axes of images (N, C, *spatial) and kernels (C_out, C_in, *window), for lax."""
     spatial, channels = spatial_axes(dims, layout)
     images = (0, channels, *spatial)
     last = dims + 1

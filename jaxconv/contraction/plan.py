@@ -1,4 +1,4 @@
-"""What is planned for a convolution: the forms of its three contractions, to be printed."""
+"""The plan of a convolution: which forms its three contractions take, as text to print."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ _SAID: dict[Contraction, str] = {
 
 @dataclass(frozen=True)
 class Planned:
-    """The form of one contraction.
+    """The form that one contraction takes.
 
     Attributes:
         roles: the contraction, with its roles exchanged where that is simpler.
         form: the form that is taken.
-        passed_over: the forms that were asked before it and do not apply.
-        inner: the contractions that the form is made of.
+        passed_over: the forms that were tried before it and do not apply.
+        inner: the plans of the contractions that the form calls.
     """
 
     roles: Roles
@@ -40,7 +40,7 @@ class Planned:
     inner: tuple["Planned", ...]
 
     def lines(self, indent: str = "") -> Iterator[str]:
-        """For people: what is taken and why, and what it is made of."""
+        """Yield the lines to print: the form that is taken, why, and the contractions it calls."""
         role = ""
         if self.roles.exchanged:
             role = f", as the {_SAID[self.roles.contraction]} of the transposed spec"
@@ -59,12 +59,12 @@ class Plan:
 
     Attributes:
         spec: the convolution.
-        batch: how many examples, an int or a symbol.
-        dtype: of the factors.
-        platform: for which it is planned.
-        y: the forward pass.
-        dx: the gradient for x.
-        dw: the gradient for w.
+        batch: the number of examples, an int or a symbol.
+        dtype: the dtype of the factors.
+        platform: the platform that the plan is for.
+        y: the form of the forward pass.
+        dx: the form of the gradient for x.
+        dw: the form of the gradient for w.
     """
 
     spec: ConvSpec
@@ -76,13 +76,13 @@ class Plan:
     dw: Planned
 
     def __str__(self) -> str:
-        """For people, a form a line."""
+        """Return the plan as text, with a line for each form."""
         head = f"{self.batch} examples, {self.dtype}, on {self.platform}"
         return "\n".join([head, *self.y.lines(), *self.dx.lines(), *self.dw.lines()])
 
 
 def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | None = None) -> Plan:
-    """The forms that a convolution and its gradients take.
+    """Return the forms that a convolution and its gradients take.
 
     Example:
         >>> from jaxconv.contraction import ConvSpec, plan
@@ -94,8 +94,8 @@ def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | Non
 
     Args:
         spec: the convolution.
-        batch: how many examples; in `jax.export` it may be a symbol.
-        dtype: of its arrays.
+        batch: the number of examples; in `jax.export` it may be a symbol.
+        dtype: the dtype of its arrays.
         platform: "cpu", "gpu", "tpu" or another name that JAX knows; None is the default backend.
     """
     where = platform or jax.default_backend()
@@ -115,7 +115,7 @@ def _planned(asked: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platfor
 
 
 class _Recorder(Call):
-    """An `Inner` that notes what it was asked for, and computes it in the plain form."""
+    """An `Inner` that records what it is asked for, and computes it in the plain form."""
 
     def __init__(self, platform: str):
         super().__init__(platform)
@@ -124,7 +124,7 @@ class _Recorder(Call):
     planned: list[Planned]
 
     def run(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
-        """Notes the form that would be taken."""
+        """Record the form that would be taken."""
         self.planned.append(_planned(asked, spec, left.shape[0], left.dtype, str(self.platform)))
         return self.plain(asked, spec, left, right)
 
@@ -132,7 +132,7 @@ class _Recorder(Call):
 def _factors(
     contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any
 ) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-    """The shapes of the two factors. Channels last."""
+    """Return the shapes of the two factors, channels last."""
     of = partial(jax.ShapeDtypeStruct, dtype=dtype)
     x, y = (batch, *spec.size, spec.channels_in), (batch, *spec.output, spec.channels_out)
     shapes = {

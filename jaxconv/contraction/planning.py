@@ -2,9 +2,8 @@
 
 1. Exchange the roles of x and y where that is simpler (`roles.py`).
 2. Take the first form of the registry that applies, for each platform (`choose`).
-3. Run it (`contract`). The plain form is run in the layout of the call, any other with channels
-   last. Where platforms differ in their
-   forms, the branch is taken when the program is lowered for one of them.
+3. Run it (`contract`): the plain form in the layout of the call, any other form with channels last.
+   Where platforms take different forms, JAX picks one when it lowers the program for a platform.
 """
 
 from dataclasses import dataclass, replace
@@ -39,10 +38,10 @@ _PLAIN = {
 def choose(
     contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platform: str | None
 ) -> tuple[Form, tuple[Form, ...]]:
-    """The form that is taken, and those that were asked before it and do not apply.
+    """Return the form that is taken, and the forms tried before it, which do not apply.
 
     A symbolic number of examples counts as one. Without spatial dimensions, or where a size is
-    symbolic, no form is asked but those that take everything.
+    symbolic, only the plain and the empty form are tried: they take every spec.
     """
     known = isinstance(batch, int)
     special = spec.dims == 0 or not spec.is_static
@@ -60,13 +59,13 @@ def choose(
 
 @dataclass(frozen=True)
 class Call:
-    """What a contraction needs to know beside its spec and its factors; `form.Inner` for a form.
+    """The settings of a contraction besides its spec and factors; a form gets it as its `Inner`.
 
     Attributes:
-        platform: on which it runs, None for one that has no forms of its own.
-        precision: of the products of its factors.
-        layout: of its factors and of its result.
-        sharding: how the result is to lie on a mesh with Explicit axes, None elsewhere.
+        platform: the platform it runs on; None for one that has no forms of its own.
+        precision: the precision of the products of its factors.
+        layout: the layout of its factors and of its result.
+        sharding: how the result is to lie on a mesh with Explicit axes; None elsewhere.
     """
 
     platform: str | None = None
@@ -75,7 +74,7 @@ class Call:
     sharding: Any = None
 
     def run(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
-        """The contraction, in the form that suits it best on this platform."""
+        """Compute the contraction in the form that `choose` takes for this platform."""
         roles = simplest(asked, spec)
         batch = (right if asked == "input_gradient" else left).shape[0]
         form, _ = choose(roles.contraction, roles.spec, batch, left.dtype, self.platform)
@@ -94,9 +93,9 @@ class Call:
     def _plain_without_holes(
         self, roles: Roles, spec: ConvSpec, left: Array, right: Array
     ) -> Array:
-        """The plain form with the roles as they were, unless that would sum over holes in x.
+        """Compute the plain form in the original roles, unless that would sum over holes in x.
 
-        Of the other contractions lax makes the same program, whichever way it is said.
+        For the other two contractions lax makes the same program in either roles.
         """
         if roles.asked != "kernel_gradient" or max(spec.input_dilation, default=1) == 1:
             return self.plain(roles.asked, spec, left, right)
@@ -106,22 +105,22 @@ class Call:
         return roles.result(dw, self.layout)
 
     def plain(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
-        """The contraction, in the form that is always right."""
+        """Compute the contraction in the plain form, which takes every spec."""
         return _PLAIN[asked](
             spec, left, right, layout=self.layout, precision=self.precision, sharding=self.sharding
         )
 
     def correlate(self, spec: ConvSpec, x: Array, w: Array) -> Array:
-        """y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k]."""
+        """Return y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k]."""
         return self.run("correlate", spec, x, w)
 
     def with_factors_exchanged(self) -> "Call":
-        """The same, with a pair of precisions in the other order."""
+        """Return a call like this one, with a pair of precisions reversed."""
         pair = isinstance(self.precision, tuple)
         return replace(self, precision=self.precision[::-1]) if pair else self
 
     def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
-        """dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""
+        """Return dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""
         return self.run("kernel_gradient", spec, x, dy)
 
 
@@ -135,8 +134,8 @@ def contract(
     precision: Any = None,
     sharding: Any = None,
 ) -> Array:
-    """One of the three contractions, on whichever platform the program is lowered for."""
-    # How an array lies on a mesh of Explicit axes is for the plain form to say.
+    """Compute one of the three contractions, on any platform the program is lowered for."""
+    # Only the plain form can say how its result lies on a mesh with Explicit axes.
     if any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right)):
         return Call(None, precision, layout, sharding).plain(asked, spec, left, right)
     return mappable(partial(_on_any_platform, precision), asked, spec, left, right, layout)

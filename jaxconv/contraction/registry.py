@@ -1,7 +1,7 @@
-"""All forms, in the order in which they are asked.
+"""All forms, in the order in which the planner tries them.
 
-Of several forms that apply the first is taken. Where two can apply to one spec, the comment says
-why the first is the better one.
+The planner uses the first form that applies. Where two forms can apply to one spec, a comment says
+why the first is better.
 """
 
 from jaxconv.contraction import (
@@ -28,26 +28,26 @@ from jaxconv.contraction.form import Contraction, Form
 
 FORMS: tuple[Form, ...] = (
     *empty.FORMS,
-    # Groups, from one channel each to many: few channels fill a vector only with their neighbours.
+    # With groups, from one channel per group to many: small groups fill a vector only together.
     *depthwise_back.FORMS,
     *depthwise_kernel.FORMS,
     *depthwise.FORMS[:1],
     *interleaved.FORMS,
     *depthwise.FORMS[1:],
     *groups.FORMS,
-    # No groups. Tiles and products before what takes any window: they copy x once or not at all.
+    # Without groups. Tiles and products precede the forms for any window: they copy x at most once.
     *matrix.FORMS,
     *tiles.FORMS[:-1],
     *outer_products.FORMS,
     *inner_products.FORMS,
-    # Three dimensions before two: what follows is measured in one and two.
+    # Three dimensions precede two: the later forms were measured in one and two dimensions only.
     *depth_alone.FORMS,
     *depth.FORMS,
     *turned.FORMS,
     *phases.FORMS,
-    # Few and small groups, whose phases are not worth compiling.
+    # Tiles of few and small groups, for which the phases above are not worth compiling.
     *tiles.FORMS[-1:],
-    # At once before in blocks: with many channels a block's kernel gradient fits no cache.
+    # All images at once precede blocks of them: with many channels even a block's dw fits no cache.
     *apart.FORMS,
     *blocks.FORMS,
     *dilated.FORMS,
@@ -56,7 +56,7 @@ FORMS: tuple[Form, ...] = (
 
 
 def forms_of(contraction: Contraction, platform: str | None) -> tuple[Form, ...]:
-    """Those of one contraction that a platform and this version of JAX can take, in order."""
+    """Return the forms of one contraction that this platform and this JAX can use, in order."""
     return tuple(
         form
         for form in FORMS

@@ -1,14 +1,14 @@
-"""Exchanging the roles of x and y, where the other way round says the same more simply.
+"""Exchange of the roles of x and y, where that gives the same contraction in a simpler way.
 
 A spec and its `transposed` describe one sum of products, T(x, w, dy) = T'(dy, w', x), where w' is
-the kernel read backwards with its channels exchanged. So
+the kernel read backwards with its input and output channels exchanged. So
 
     correlate(spec, x, w)         = input_gradient(spec.transposed, w', x)
     input_gradient(spec, w, dy)   = correlate(spec.transposed, dy, w')
     kernel_gradient(spec, x, dy)  = kernel_gradient(spec.transposed, dy, x)'
 
-and whoever asks for a transposed convolution, `conv_transpose`, `lhs_dilation` or the backward pass
-of a convolution with a stride, gets the same forms.
+and every transposed convolution gets the same forms, whether it is a `conv_transpose`, has an
+`lhs_dilation`, or is the backward pass of a convolution with a stride.
 """
 
 from dataclasses import dataclass, replace
@@ -29,13 +29,13 @@ _EXCHANGED: dict[Contraction, Contraction] = {
 
 @dataclass(frozen=True)
 class Roles:
-    """A contraction of a spec, perhaps as another one of the transposed spec.
+    """A contraction, possibly rewritten as one of the transposed spec.
 
     Attributes:
-        asked: which of the three was asked for.
-        contraction: which of the three it is.
-        spec: the spec of that.
-        exchanged: whether it is the transposed one.
+        asked: the contraction that was asked for.
+        contraction: the contraction that is computed instead, or the same one.
+        spec: the spec of the computed contraction.
+        exchanged: whether the computed contraction is one of the transposed spec.
     """
 
     asked: Contraction
@@ -44,7 +44,7 @@ class Roles:
     exchanged: bool
 
     def factors(self, left: Array, right: Array) -> tuple[Array, Array]:
-        """The factors, from those of what was asked for. Channels last."""
+        """Return the factors of `contraction`, given those of `asked`; channels last."""
         if not self.exchanged:
             return left, right
         if self.asked == "correlate":
@@ -54,31 +54,34 @@ class Roles:
         return right, left
 
     def result(self, result: Array, layout: Layout = "channels_last") -> Array:
-        """What was asked for, from the result."""
+        """Return the result of `asked`, given that of `contraction`."""
         return transposed(result, self.spec.groups, layout) if self.turns_factors else result
 
     @property
     def turns_factors(self) -> bool:
-        """Whether the factors change places; those of an input gradient are dy and w, as of y."""
+        """Whether x and dy change places, so that a pair of precisions is to be reversed.
+
+        The pair of an input gradient is for dy and w, in the order of a correlation, and stays.
+        """
         return self.exchanged and self.asked == "kernel_gradient"
 
 
 def _as_tile(spec: ConvSpec) -> ConvSpec | None:
-    """The spec with windows that lie side by side, if there is but one."""
+    """Return the spec with its stride set to its window, if there is only one window."""
     if not spec.is_static or spec.groups > 1 or spec.taps == 1:
         return None
     solid = max(*spec.dilation, *spec.input_dilation) == 1 == max(spec.output)
     if not solid or spec.is_empty:
         return None
-    # Of what the window leaves over there might be tiles, too.
+    # `covering` cuts off what lies behind the window, where the new stride might fit another one.
     return replace(spec, stride=spec.window, padding=spec.covering)
 
 
 def simplest(asked: Contraction, spec: ConvSpec) -> Roles:
-    """Without an input dilation if that can be, and a correlation rather than an input gradient.
+    """Choose roles without an input dilation if possible, and a correlation over an input gradient.
 
-    Both a stride and an input dilation stay where there are both. Where an image has one window the
-    stride is that of a tile, which makes three matrix products of the contractions.
+    A spec with both a stride and an input dilation keeps both. Where an image has only one window,
+    the stride is set to the window, which makes all three contractions matrix products (tiles.py).
     """
     if (tile := _as_tile(spec)) is not None:
         return Roles(asked, asked, tile, exchanged=False)

@@ -1,14 +1,14 @@
 """Windows that lie side by side: each is a row of a matrix. Channels last, no groups.
 
-Windows that move by their own size share nothing, and x is laid out in them like tiles. With tile i
-of x on one axis, x'[n, i, (a, c)] = x[n, s·i + a − low, c],
+Windows that move by their own size do not overlap, so they divide x into tiles. With all elements
+of tile i on one axis, x'[n, i, (a, c)] = x[n, s·i + a − low, c],
 
     y[n, i, k]        = Σ_{a,c} x'[n, i, (a, c)] · w[(a, c), k]
     dx'[n, i, (a, c)] = Σ_k dy[n, i, k] · w[(a, c), k]
     dw[(a, c), k]     = Σ_{n,i} x'[n, i, (a, c)] · dy[n, i, k]
 
-are the contractions of a window of one element (`matrix.py`). So a vision transformer takes its
-patches: Dosovitskiy et al., "An image is worth 16×16 words" (2021).
+are the contractions of a window of one element (`matrix.py`). A vision transformer takes its
+patches in this way: Dosovitskiy et al., "An image is worth 16×16 words" (2021).
 """
 
 import math
@@ -25,21 +25,21 @@ from jaxconv.contraction.library import SLOW_LIBRARY
 from jaxconv.contraction.shifts import covered
 
 # Multiply-adds below which the plain form is taken: dx of 2×2 8→16, 16×16, two images, takes
-# 0.014 ms and in the plain form 0.016 ms.
+# 0.014 ms in this form and 0.016 ms in the plain form.
 LEAST_WORK = 2**16
-# Laid out as tiles, x is copied. For y that pays where the library is slow, of so many input
-# channels and terms at most: 4×4 3→96, stride 4, 8×224×224, takes 1.1 ms so and 2.1 ms in the plain
-# form.
+# To lay x out in tiles is to copy it. For y that pays where the library is slow, with at most this
+# many input channels and terms: 4×4 3→96, stride 4, 8×224×224, takes 1.1 ms in this form and 2.1 ms
+# in the plain form.
 MOST_CHANNELS, MOST_TERMS = 4, 49
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
-    """y, of all tiles."""
+    """Return y, computed from all tiles."""
     return matrix.correlate(_of_tiles(spec), _tiles(spec, x), _rows(spec, w), inner)
 
 
 def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
-    """dx, put back from the tiles; what no window sees is 0."""
+    """Return dx, put together from its tiles; it is 0 where no window sees x."""
     rows = matrix.input_gradient(_of_tiles(spec), _rows(spec, w), dy, inner)
     dims, n = spec.dims, dy.shape[0]
     order = [0]
@@ -53,13 +53,13 @@ def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, over all tiles."""
+    """Return dw, summed over all tiles."""
     rows = matrix.kernel_gradient(_of_tiles(spec), _tiles(spec, x), dy, inner)
     return rows.reshape(spec.kernel_shape)
 
 
 def _of_tiles(spec: ConvSpec) -> ConvSpec:
-    """A window of one element at each tile."""
+    """Return the spec that has a window of one element for each tile."""
     one = (1,) * spec.dims
     return replace(
         spec, size=spec.output, window=one, stride=one, padding=((0, 0),) * spec.dims,
@@ -68,7 +68,7 @@ def _of_tiles(spec: ConvSpec) -> ConvSpec:
 
 
 def _tiles(spec: ConvSpec, x: Array) -> Array:
-    """x', its tiles in the order of their windows."""
+    """Return x', with the tiles in the order of their windows."""
     n, channels = x.shape[0], x.shape[-1]
     split = (m for pair in zip(spec.output, spec.window, strict=True) for m in pair)
     parts = covered(spec, x).reshape(n, *split, channels)
@@ -78,7 +78,7 @@ def _tiles(spec: ConvSpec, x: Array) -> Array:
 
 
 def _rows(spec: ConvSpec, w: Array) -> Array:
-    """w as the kernel of a window of one element."""
+    """Return w as the kernel of a window of one element."""
     return w.reshape(*(1,) * spec.dims, spec.taps * spec.channels_in, spec.channels_out)
 
 
@@ -89,7 +89,7 @@ def _input_gradient_of_groups(spec: ConvSpec, w: Array, dy: Array, inner: Inner)
 
 
 def _are_tiles(spec: ConvSpec) -> bool:
-    """Whether the windows lie side by side, and are more than one element."""
+    """Return whether the windows lie side by side and have more than one element."""
     return spec.taps > 1 == math.prod(spec.dilation) and spec.stride == spec.window
 
 
@@ -101,8 +101,8 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
 
 
 def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
-    # However little the work: where there is padding, too, the program that lax makes of the plain
-    # form ends the process (an abort in XLA's algebraic simplifier, JAX 0.10.2).
+    # This form is taken for little work as well: if there is padding, the program that lax makes of
+    # the plain form aborts the process (in XLA's algebraic simplifier, JAX 0.10.2).
     return spec.groups == 1 and _are_tiles(spec)
 
 

@@ -1,11 +1,11 @@
-"""The kernel gradient of few output channels, with x and dy in each other's place. Channels last.
+"""The kernel gradient for few output channels, with the roles of x and dy exchanged. Channels last.
 
 Without a stride, dw is the kernel gradient of the transposed convolution, read backwards:
 
     dw[a, c, k] = Σ_{n,p} dy[n, p + low − d·a, k] · x[n, p, c]
 
-Which of the two slides over the other is a choice. The one that stands still is read as a kernel
-with its channels as columns, and few columns fill no vector: so the wider one stands still.
+Either of the two can slide over the other. The one that stands still is read as a kernel with its
+channels as columns, and few columns do not fill a vector, so the wider one stands still.
 """
 
 import math
@@ -17,15 +17,16 @@ from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import transposed
 
-# Multiply-adds below which the roles are left as they are: 3×3 16→2, 14×14, four images, takes
-# 0.07 ms so and 0.12 ms in the plain form.
+# Multiply-adds below which the roles stay as they are: 3×3 16→2, 14×14, four images, takes 0.07 ms
+# with exchanged roles and 0.12 ms in the plain form.
 LEAST_WORK = 2**17
-# To so many channels at most: 3×3 64→16, 64×28×28, takes 4.9 ms so and 9.8 ms in blocks of images.
+# There are at most this many output channels: 3×3 64→16, 64×28×28, takes 4.9 ms with exchanged
+# roles and 9.8 ms in blocks of images.
 MOST_CHANNELS = 16
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
-    """dw, of the transposed spec."""
+    """Return dw, computed as that of the transposed spec."""
     turned = inner.with_factors_exchanged()
     return transposed(turned.kernel_gradient(spec.transposed, dy, x), spec.groups)
 

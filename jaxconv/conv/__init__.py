@@ -1,4 +1,4 @@
-"""The convolutions."""
+"""Convolutions: `conv`, `conv_transpose` and `conv_general_dilated`."""
 
 from jaxconv.conv.conv import conv
 from jaxconv.conv.conv_general_dilated import conv_general_dilated

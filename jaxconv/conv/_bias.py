@@ -1,4 +1,4 @@
-"""The bias of a convolution: one number a channel, the same at every sample and position."""
+"""The bias of a convolution: one number per channel, added at every sample and position."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -8,11 +8,11 @@ from jaxconv._core.conv_call import ConvCall
 
 
 def along_channels(call: ConvCall, b: Array) -> Array:
-    """b, shaped to be added at every sample and position."""
+    """Return b in a shape that broadcasts over samples and positions."""
     return jnp.expand_dims(b, (0, *call.spatial_axes))
 
 
 def over_positions(call: ConvCall, dy: Array) -> Array:
-    """The bias gradient: dy summed over every sample and position."""
+    """Return the bias gradient: dy summed over all samples and positions."""
     summed = (0, *call.spatial_axes)
     return jnp.sum(dy, axis=summed, dtype=accumulator(dy.dtype)).astype(dy.dtype)

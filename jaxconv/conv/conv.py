@@ -1,4 +1,4 @@
-"""Convolution: one trilinear form, of which forward and backward are three views."""
+"""Convolution: y, dx and dw are three contractions of one trilinear form."""
 
 from typing import Any
 
@@ -34,9 +34,9 @@ def conv(
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
 ) -> Array:
-    r"""Cross-correlation of x with w, the convolution of neural networks.
+    r"""Cross-correlate x with w, which neural networks call convolution.
 
-    In one spatial dimension (in 2 and 3, read i, a, p, s, d, low as tuples):
+    In one spatial dimension (in 2 and 3, i, a, p, s, d and low are tuples):
 
         y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k] + b[k]
 
@@ -46,10 +46,10 @@ def conv(
         dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k]
         db[k]       = Σ_{n,i} dy[n, i, k]
 
-    For stride 1, dx is dy, padded, correlated with rot180(w), and dw is x correlated with
-    dy. With `padding_mode`, y is computed from the extended input and dx is gathered back
-    from it (`jaxconv.padding`); with `flip_kernel`, w is replaced by rot180(w), so dw is
-    turned back by 180° as well. Saved for the backward pass: x and w, nothing computed.
+    For stride 1, dx is the padded dy correlated with rot180(w), and dw is x correlated with dy.
+    If `padding_mode` copies, y is computed from x with its border, and the gradient of the border
+    is added to the positions that were copied (`jaxconv.padding`). With `flip_kernel`, w is
+    replaced by rot180(w), so dw is rotated by 180° as well. Saved for the backward pass: x and w.
 
     Example:
         >>> import jax.numpy as jnp
@@ -62,25 +62,25 @@ def conv(
         w: kernel, (*window, C_in/groups, C_out).
         b: bias, (C_out,), or None.
         stride: s, an int or one per spatial dimension.
-        padding: "SAME" (n_out = ⌈n/s⌉, the odd position goes after), "SAME_LOWER" (before),
-            "VALID", "CAUSAL" (1-D: only before), in any case; an int, one int per dimension,
-            or one (low, high) pair per dimension.
-        dilation: d, distance between neighbouring kernel elements.
-        groups: number of groups of channels that do not see each other; C_in is depthwise.
-        padding_mode: "zeros", "reflect" (border not repeated), "replicate" or "circular".
-            The padding may be wider than the input: the pattern goes on, as in `jnp.pad`.
+        padding: "SAME" (n_out = ⌈n/s⌉; if the total is odd, one more goes after), "SAME_LOWER"
+            (one more goes before), "VALID" or "CAUSAL" (1-D, only before), in upper or lower
+            case; an int, one int per dimension, or one (low, high) pair per dimension.
+        dilation: d, the distance between neighbouring kernel elements.
+        groups: number of channel groups that are convolved separately; C_in means depthwise.
+        padding_mode: "zeros", "reflect" (without repeating the edge), "replicate" or
+            "circular". A padding wider than x continues the pattern, as in `jnp.pad`.
         flip_kernel: True for the convolution of mathematics, with rot180(w).
-        layout: "channels_first" is x (N, C_in, *spatial), w (C_out, C_in/groups, *window).
-        precision: of the products, as in `jax.lax.conv_general_dilated`; used by the
-            backward pass too.
+        layout: "channels_first" means x (N, C_in, *spatial), w (C_out, C_in/groups, *window).
+        precision: precision of the products, as in `jax.lax.conv_general_dilated`, in the
+            forward and the backward pass.
 
     Returns:
-        y, (N, *spatial_out, C_out) in the layout of x, in the dtype of x. Sums over 16-bit
-        floats are kept in float32 and rounded once. N may be 0.
+        y, (N, *spatial_out, C_out) in the layout and dtype of x. Sums of 16-bit floats are
+        accumulated in float32 and rounded once. N may be 0.
 
     Raises:
-        TypeError: an argument is no array, not floating-point, or of another dtype than x.
-        ValueError: shapes that do not fit, an unknown option, or a window that fits nowhere.
+        TypeError: an argument is not a floating-point array, or its dtype is not that of x.
+        ValueError: the shapes do not fit together, an option is unknown, or no window fits.
 
     The derivation, step by step: docs/derivations/conv.md. It follows Dumoulin & Visin,
     "A guide to convolution arithmetic for deep learning" (arXiv:1603.07285).
@@ -136,7 +136,7 @@ conv_rule = Rule(_conv_forward, _conv_backward, static=1, knows_wanted=True)
 
 
 def _with_border(call: ConvCall, x: Array) -> Array:
-    """x with its border filled in, unless the border is zeros: those are never stored."""
+    """Return x with a copied border; a border of zeros is never stored, so then return x."""
     if call.padding_mode == "zeros":
         return x
     return extend(x, call.spec.padding, call.spatial_axes, call.padding_mode)

@@ -1,4 +1,4 @@
-"""The signature of `jax.lax.conv_general_dilated`, the rule of `conv`."""
+"""`jax.lax.conv_general_dilated` with the rule of `conv`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -46,9 +46,9 @@ def conv_general_dilated(
 ) -> Array:
     r"""`jax.lax.conv_general_dilated` with gradients derived by hand.
 
-    Put it where a library takes a convolution, `flax.linen.Conv(…, conv_general_dilated=…)` for
-    one. In one dimension, with x = lhs, w = rhs, s = window_strides, e = lhs_dilation and
-    d = rhs_dilation:
+    You can pass it to a library that accepts a convolution function, for example as
+    `flax.linen.Conv(…, conv_general_dilated=…)`. In one dimension, with x = lhs, w = rhs,
+    s = window_strides, e = lhs_dilation and d = rhs_dilation:
 
         y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k],
                      x̂[e·p] = x[p], and 0 between and outside
@@ -56,10 +56,10 @@ def conv_general_dilated(
         dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = e·p} dy[n, i, k] · w[a, c, k]
         dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]
 
-    which is `conv` whose input has been spread. Two things are brought into its form: the axes
-    are put in its order, and B batch groups, each with kernels of its own, become B feature
-    groups, because a sum does not care whether its terms lie side by side in the batch or in the
-    channels. Saved for the backward pass: x and w.
+    This is `conv` of an input whose elements are spread e apart. Two things are brought into the
+    form of `conv`: the axes are transposed to its order, and B batch groups, each with its own
+    kernels, become B feature groups, because the sums are the same whether their terms lie side by
+    side in the batch or in the channels. Saved for the backward pass: x and w.
 
     Example:
         >>> import jax.numpy as jnp
@@ -68,31 +68,31 @@ def conv_general_dilated(
         (1, 2, 3, 3)
 
     Args:
-        lhs: x, images, with any number of spatial dimensions, none included.
-        rhs: w, kernels.
+        lhs: x, the images, with zero or more spatial dimensions.
+        rhs: w, the kernels.
         window_strides: s, one int per spatial dimension.
-        padding: "SAME", "SAME_LOWER", "VALID", or one (low, high) pair per spatial dimension,
-            negative ones cut. A name needs lhs_dilation 1.
-        lhs_dilation: e, one int per spatial dimension; None is 1.
-        rhs_dilation: d, the same.
+        padding: "SAME", "SAME_LOWER", "VALID", or one (low, high) pair per spatial dimension, in
+            which a negative number crops. A name needs lhs_dilation 1.
+        lhs_dilation: e, one int per spatial dimension; None means 1.
+        rhs_dilation: d, one int per spatial dimension; None means 1.
         dimension_numbers: three strings or a `ConvDimensionNumbers` that say which axis is which;
-            None is channels first.
-        feature_group_count: number of groups of channels that do not see each other.
-        batch_group_count: number of groups of examples with kernels of their own. One of the two
+            None means channels first.
+        feature_group_count: number of channel groups that are convolved separately.
+        batch_group_count: number of groups of examples, each with its own kernels. One of the two
             counts must be 1.
-        precision: as in `jaxconv.conv`.
-        preferred_element_type: the dtype of y, if wider than that of x.
-        out_sharding: where y is to lie, on a mesh whose axes are Explicit.
+        precision: precision of the products, as in `jaxconv.conv`.
+        preferred_element_type: the dtype of y, which must be that of x or a wider float.
+        out_sharding: the sharding of y on a mesh with Explicit axes.
 
     Returns:
-        y, its axes as dimension_numbers says, in the dtype of x or the preferred one. Sums over
-        16-bit floats are kept in float32. Where a size is 0, or a
-        window fits nowhere, y is empty or 0, as in lax. Unlike there, integers are refused: they
+        y, with its axes in the order of dimension_numbers, in the dtype of x or the preferred one.
+        Sums of 16-bit floats are accumulated in float32. If a size is 0 or no window fits, y is
+        empty or 0, as in lax. Unlike lax, this function raises an error for integers, because they
         have no gradient.
 
     Raises:
-        TypeError: arrays that are not floating-point, or of two dtypes.
-        ValueError: shapes, numbers or names that do not fit.
+        TypeError: an array is not floating-point, or the dtypes of lhs and rhs differ.
+        ValueError: the shapes do not fit together, or another argument is invalid.
 
     The derivation: docs/derivations/conv.md, section 9.
     """
@@ -149,7 +149,7 @@ def conv_general_dilated(
 
 
 def _axes(lhs: Array, rhs: Array, numbers: Any) -> tuple[tuple[int, ...], ...]:
-    """The axes (batch, feature, *spatial) of lhs and out, and (out, in, *spatial) of rhs."""
+    """Return the axes of lhs, rhs, y: (batch, feature, *spatial), for rhs (out, in, *spatial)."""
     if lhs.ndim < 2 or lhs.ndim != rhs.ndim:
         raise ValueError(
             f"{_OP}: lhs and rhs must have the same number of dimensions, at least 2,"
@@ -182,7 +182,7 @@ def _output_dtype(dtype: Any, preferred: Any) -> Any:
 def _groups(
     x: Array, channel_axis: int, c_in: int, c_out: int, feature_groups: Any, batch_groups: Any
 ) -> tuple[Array, int]:
-    """x with its batch groups side by side in the channels, and the number of groups there."""
+    """Return x with its batch groups side by side in the channels, and the number of groups."""
     groups = as_int(_OP, "feature_group_count", feature_groups, 1)
     parts = as_int(_OP, "batch_group_count", batch_groups, 1)
     if groups > 1 and parts > 1:

@@ -1,4 +1,4 @@
-"""Transposed convolution: the contractions of `conv`, one of them moved to the front."""
+"""Transposed convolution: its forward pass is the input gradient of a `conv`."""
 
 from typing import Any
 
@@ -25,20 +25,20 @@ def conv_transpose(
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
 ) -> Array:
-    r"""Transposed convolution: the input gradient of a conv, as a layer of its own.
+    r"""Transposed convolution: the input gradient of a `conv`, used as a layer.
 
-    It is the map that takes x where that conv's backward pass takes dy. In one dimension:
+    Its x takes the place that dy has in the backward pass of that `conv`. In one dimension:
 
         y[n, p, k] = Σ_{i,a,c : s·i + d·a − low = p} x[n, i, c] · w[a, k, c] + b[k]
 
-    so every x[i] is stamped onto y as a multiple of the kernel, s apart. Given dy,
+    so each x[i] adds a multiple of the kernel to y, s positions after that of x[i − 1]. Given dy,
 
         dx[n, i, c] = Σ_{a,k} dy[n, s·i + d·a − low, k] · w[a, k, c]
         dw[a, k, c] = Σ_{n,i} dy[n, s·i + d·a − low, k] · x[n, i, c]
         db[k]       = Σ_{n,p} dy[n, p, k]
 
-    which are that conv's forward pass and its kernel gradient, with x and dy in each other's
-    place: the same three contractions, no new mathematics. Saved for the backward pass: x and w.
+    These are the forward pass and the kernel gradient of that `conv` with x and dy exchanged, so
+    the three contractions of `conv` are enough. Saved for the backward pass: x and w.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,25 +48,27 @@ def conv_transpose(
 
     Args:
         x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
-        w: kernel in the layout of that conv, (*window, C_out/groups, C_in).
+        w: kernel in the layout of that `conv`, (*window, C_out/groups, C_in).
         b: bias, (C_out,), or None.
-        stride: s, the distance between two stamps.
-        padding: that conv's padding. Numbers cut y, which has
-            s·(n−1) + d·(K−1) + 1 − low − high + output_padding positions, as in PyTorch; "VALID" is
-            0, "CAUSAL" (1-D) cuts before only. "SAME" and "SAME_LOWER" give s·n positions.
-        output_padding: positions added at the end of y, less than the stride or the dilation.
-        dilation: d, distance between neighbouring kernel elements.
-        groups: number of groups of channels that do not see each other.
-        layout: "channels_first" is x (N, C_in, *spatial), w (C_in, C_out/groups, *window).
-        precision: as in `conv`.
+        stride: s, the distance in y between the kernels of neighbouring positions of x.
+        padding: the padding of that `conv`. Numbers crop y, which then has
+            s·(n−1) + d·(K−1) + 1 − low − high + output_padding positions, as in PyTorch. "VALID"
+            crops nothing, "CAUSAL" (1-D) only before. "SAME" and "SAME_LOWER" give s·n positions.
+        output_padding: number of positions added at the end of y. It must be smaller than the
+            stride or the dilation.
+        dilation: d, the distance between neighbouring kernel elements.
+        groups: number of channel groups that are convolved separately.
+        layout: "channels_first" means x (N, C_in, *spatial), w (C_in, C_out/groups, *window).
+        precision: precision of the products, as in `conv`.
 
     Returns:
-        y, (N, *spatial_out, C_out) in the layout and dtype of x. Sums over 16-bit floats are
-        kept in float32 and rounded once. N may be 0.
+        y, (N, *spatial_out, C_out) in the layout and dtype of x. Sums of 16-bit floats are
+        accumulated in float32 and rounded once. N may be 0.
 
     Raises:
-        TypeError: an argument is no array, not floating-point, or of another dtype than x.
-        ValueError: shapes that do not fit, an unknown option, or a padding that leaves nothing.
+        TypeError: an argument is not a floating-point array, or its dtype is not that of x.
+        ValueError: the shapes do not fit together, an option is unknown, or the padding crops all
+            of y.
 
     The derivation: docs/derivations/conv.md, section 8.
     """

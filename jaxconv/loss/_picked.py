@@ -48,7 +48,7 @@ def _picked_backward(
     return dz.astype(z.dtype), None
 
 
-picked = Rule(_picked_forward, _picked_backward, static=2)
+picked = Rule(_picked_forward, _picked_backward, static=2, name="softmax_cross_entropy")
 
 
 def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array, Array, Array]:

@@ -71,7 +71,7 @@ def _divergence_backward(
     return dx.astype(dy.dtype), dt.astype(dy.dtype)
 
 
-_divergence = Rule(_divergence_forward, _divergence_backward, static=1)
+_divergence = Rule(_divergence_forward, _divergence_backward, static=1, name="kl_divergence")
 
 
 def _widened(x: Array, t: Array) -> tuple[Array, Array]:

@@ -110,7 +110,7 @@ def _hinge_backward(
     return (d_each * (r - jnp.where(rival >= 0, t, 0 * t))).astype(dy.dtype), None
 
 
-_hinge = Rule(_hinge_forward, _hinge_backward, static=1)
+_hinge = Rule(_hinge_forward, _hinge_backward, static=1, name="multiclass_hinge_loss")
 
 
 def _at(classes: Array, s: Array) -> Array:

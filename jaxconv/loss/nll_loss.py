@@ -127,4 +127,4 @@ def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any,
     return dx.astype(dy.dtype), d_labels, d_weights
 
 
-_likelihood = Rule(_likelihood_forward, _likelihood_backward, static=1)
+_likelihood = Rule(_likelihood_forward, _likelihood_backward, static=1, name="nll_loss")

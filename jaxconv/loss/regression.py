@@ -191,4 +191,6 @@ def _of_difference_backward(
     return dx, -dx
 
 
-_of_difference = Rule(_of_difference_forward, _of_difference_backward, static=3)
+_of_difference = Rule(
+    _of_difference_forward, _of_difference_backward, static=3, name="a loss of prediction − target"
+)

@@ -128,7 +128,7 @@ def _binary_backward(
     return dz.astype(z.dtype), d_labels, d_weights, d_pos
 
 
-_binary = Rule(_binary_forward, _binary_backward, static=1)
+_binary = Rule(_binary_forward, _binary_backward, static=1, name="sigmoid_binary_cross_entropy")
 
 
 def focal_loss(
@@ -216,7 +216,7 @@ def _focal_backward(
     return dz.astype(z.dtype), d_labels
 
 
-_focal = Rule(_focal_forward, _focal_backward, static=2)
+_focal = Rule(_focal_forward, _focal_backward, static=2, name="focal_loss")
 
 
 def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:

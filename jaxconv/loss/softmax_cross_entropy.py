@@ -157,7 +157,9 @@ def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[A
     return dz.astype(z.dtype), d_labels, d_weights
 
 
-_cross_entropy = Rule(_cross_entropy_forward, _cross_entropy_backward, static=1)
+_cross_entropy = Rule(
+    _cross_entropy_forward, _cross_entropy_backward, static=1, name="softmax_cross_entropy"
+)
 
 
 def _smooth(terms: _Terms, t: Array, counted: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Normalizations: numbers that share a mean and a variance, and how a nudge moves them all.
+"""Normalizations: ops that give each group of numbers a fixed mean and variance.
 
-`rule` holds the one derivation behind batch, layer, RMS, group and instance norm and weight
-standardization; what differs is along which axes the numbers of a group lie.
+`_normalize.py` holds one backward pass for batch, layer, RMS, group and instance norm and weight
+standardization, which differ only in the axes along which the numbers of a group lie.
 """
 
 from jaxconv.normalization.batch_norm import batch_norm, batch_norm_inference

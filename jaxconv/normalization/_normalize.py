@@ -1,4 +1,4 @@
-"""One rule for every op that takes its statistics from what it normalizes."""
+"""One rule for all ops that normalize x by statistics of x itself."""
 
 import math
 from collections.abc import Callable
@@ -18,15 +18,16 @@ from jaxconv._core.symbolic import as_number, at_least
 
 @dataclass(frozen=True)
 class Groups:
-    """Which numbers of x are normalized together, and what else is static.
+    """The groups of numbers in x that are normalized together, and the other static arguments.
 
     Attributes:
-        axes: a group extends along these axes of x, whole,
-        channel_groups: and along a share of the channels, the axis `affine[0]`, if not None;
-        devices: and over the devices of these mapped axes,
-        device_count: which are so many.
+        axes: the axes of x along which a group takes up the whole size.
         affine: the axes of x that scale and bias have.
-        eps: added to the variance.
+        eps: a number added to the variance.
+        channel_groups: if not None, a group also takes up one of so many equal shares of the
+            channels, which are the axis `affine[0]`.
+        devices: the mapped axes over whose devices a group extends.
+        device_count: the number of these devices.
         centred: whether the mean is subtracted.
     """
 
@@ -42,9 +43,10 @@ class Groups:
 def normalize(
     g: Groups, x: Array, scale: Array | None, bias: Array | None
 ) -> tuple[Array, Any, Array]:
-    """y = x̂ · scale + bias, and of each group the mean (if centred) and the variance.
+    """Return y = x̂ · scale + bias, and the mean (if centred) and the variance of each group.
 
-    On several devices these two are copies, one for each, whose cotangents are summed.
+    On several devices, each one gets its own copy of the mean and the variance, and the backward
+    pass sums the cotangents of the copies.
     """
     return _normalize(g, x, scale, bias)
 
@@ -52,11 +54,11 @@ def normalize(
 def _normalize_value(
     g: Groups, x: Array, scale: Array | None, bias: Array | None, centre: Callable[..., Array]
 ) -> tuple[tuple[Array, Any, Array], tuple[Array, Any, Array]]:
-    """The outputs, and x − mean, mean and r."""
+    """Return the outputs of `normalize`, and x − mean, mean and r."""
     wide = x.astype(accumulator(x.dtype))
     mean = _mean(g, x, wide) if g.centred else None
     centred = centre(g, wide, mean)
-    # Not E[x²] − E[x]², which for a large mean is a small difference of large numbers.
+    # E[x²] − E[x]² would be a small difference of large numbers if the mean is large.
     var = _mean(g, x, centred * centred)
     rstd = lax.rsqrt(var + g.eps)
     y = _times(centred * _spread(g, x, rstd), _fit(g, x, scale))
@@ -70,8 +72,8 @@ def _normalize_forward(
     g: Groups, x: Any, scale: Any, bias: Any
 ) -> tuple[tuple[Array, Any, Array], Any]:
     x, scale, bias = x.value, *(None if p is None else p.value for p in (scale, bias))
-    # XLA makes an array of x − mean, to sum its squares. Kept, it is all that the backward pass
-    # needs of x, and what x was computed of can go. But in 16 bits x has half of its bytes.
+    # XLA stores x − mean anyway, to sum its squares. If that is kept, the backward pass needs
+    # neither x nor what x was computed from. A 16-bit x is kept itself: it has half the bytes.
     keep_centred = x.dtype == accumulator(x.dtype) and not _are_rows(g, x)
     centre = _centre_once if keep_centred else _centre
     outputs, (centred, mean, rstd) = _normalize_value(g, x, scale, bias, centre)
@@ -116,28 +118,30 @@ _normalize = Rule(
     static=1,
     value=lambda g, x, scale, bias: _normalize_value(g, x, scale, bias, _centre)[0],
     knows_wanted=True,
+    name="a normalization",
 )
 
 
 def _cotangent(d: Any, dtype: Any) -> Any:
-    """In the dtype of the sums; None if nothing was made of that output."""
+    """Return a cotangent in the dtype of the sums; None if that output was not used."""
     nothing = d is None or isinstance(d, jax.custom_derivatives.SymbolicZero)
     return None if nothing else d.astype(dtype)
 
 
 def _apart(kept: list[Any]) -> list[Any]:
-    """What was kept; on a CPU with nothing computed together with the forward pass.
+    """Return the residuals, on a CPU behind a barrier that separates the two passes.
 
-    In one program with it, XLA would keep its intermediates beside these, and read them from
-    memory: layer norm's two passes take 13.5 ms then, for 12.0. On a GPU the same barrier gives
-    wrong numbers (JAX 0.11.2): where a loop reads x from before it and from behind it, XLA takes
-    them for two arrays, and writes y over the one while the sums of the other are not done.
+    Without it, in one program, XLA would store intermediates of the forward pass beside the
+    residuals and read them from memory: layer norm's two passes take 13.5 ms instead of 12.0 ms.
+    On a GPU the same barrier gives wrong numbers (JAX 0.11.2): where a loop reads x from before
+    and from behind the barrier, XLA takes these for two arrays, and writes y over one of them
+    before the sums over the other are complete.
     """
     by_platform = partial(
         lax.platform_dependent, cpu=lax.optimization_barrier, default=lambda array: array
     )
-    # One by one: a barrier for all gives all of them the types of the one that varies most
-    # over devices.
+    # Each residual gets its own barrier: a common one would give all of them the type of the one
+    # that varies over the most mapped axes.
     return jax.tree.map(by_platform, kept)
 
 
@@ -145,8 +149,8 @@ Sums = tuple[Array, Array, Array, Array]
 
 
 def _sums(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
-    """Σ dy · s and Σ dy · s · x̂ over the axes of a group; Σ dy and Σ dy · x̂ for each of s."""
-    # All are made of two sums, taken as far as s is constant in a group.
+    """Return Σ dy·s and Σ dy·s·x̂ for each group, and Σ dy and Σ dy·x̂ for each element of s."""
+    # All four continue the same two sums, over the axes of a group along which s is constant.
     alike = tuple(axis for axis in g.axes if axis not in g.affine)
     total = jnp.sum(dy, alike, keepdims=True)
     along = jnp.sum(dy * _centre(g, x, mean), alike, keepdims=True) * _spread(g, x, rstd)
@@ -156,18 +160,18 @@ def _sums(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | Non
 
 
 def _are_rows(g: Groups, x: Array) -> bool:
-    """Whether a group has the last axes of x, and s an element for each of its."""
+    """Return whether a group takes up the last axes of x, and s has exactly these axes."""
     return g.axes == g.affine == tuple(range(x.ndim - len(g.axes), x.ndim)) != ()
 
 
 def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
-    """The same, if `_are_rows`, two of them as products with a vector. With P = dy · x̂ and its rows
+    """Return the sums of `_sums`, if `_are_rows`; two are products with a vector. With P = dy · x̂:
 
         Σⱼ dyᵢⱼ sⱼ = (dy s)ᵢ,        Σⱼ dyᵢⱼ sⱼ x̂ᵢⱼ = (P s)ᵢ
 
-    For a sum of products XLA's CPU backend makes arrays of all factors, s repeated for each row
-    among them. Here it makes P. (Sums of whole columns are none of products: in one chain of
-    additions they lose six times as much.)
+    For a sum of products XLA's CPU backend would store all factors as arrays, including s
+    repeated for each row; here it stores only P. (The sums of columns are not products with a
+    vector, which would add up each column in one chain, with six times the rounding error.)
     """
     product = materialize_on_cpu(
         lambda dy, x, mean, r: dy * _centre(g, x, mean) * r, dy, x, mean, rstd
@@ -185,16 +189,16 @@ def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Arr
 
 
 def _count(g: Groups, x: Array) -> Any:
-    """How many numbers a group has; 1 for none, whose sums are 0."""
+    """Return how many numbers a group has; 1 for an empty group, whose sums are 0."""
     channels = 1 if g.channel_groups is None else x.shape[g.affine[0]] // g.channel_groups
     count = g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes)
     return as_number(count, accumulator(x.dtype)) if at_least(count, 1) else 1
 
 
 def _mean(g: Groups, x: Array, values: Array) -> Array:
-    """The mean of each group; `values` is one for each of x, or its sums over some of `axes`."""
-    # Channels last: to sum over space and a share of the channels at once, XLA's CPU backend
-    # takes eight times as long as for one after the other.
+    """Return each group's mean of `values`, which may already be summed over some of `axes`."""
+    # With channels last, XLA's CPU backend takes eight times as long to sum over space and a share
+    # of the channels at once as to sum over one after the other.
     total = jnp.sum(values, g.axes, keepdims=True)
     if g.channel_groups is not None:
         total = jnp.sum(total.reshape(_split(g, x, total)), g.affine[0] + 1)
@@ -204,7 +208,7 @@ def _mean(g: Groups, x: Array, values: Array) -> Array:
 
 
 def _spread(g: Groups, x: Array, statistic: Array) -> Array:
-    """One number per group, shaped to broadcast against x."""
+    """Shape one number per group to broadcast against x."""
     if g.channel_groups is None:
         return statistic
     axis = g.affine[0]
@@ -213,7 +217,7 @@ def _spread(g: Groups, x: Array, statistic: Array) -> Array:
 
 
 def _split(g: Groups, x: Array, like: Array) -> tuple[int, ...]:
-    """The shape of `like` with the channel axis as two, groups and channels of a group."""
+    """Return the shape of `like` with the channel axis split into groups and their channels."""
     groups, axis = g.channel_groups or 1, g.affine[0]
     return (*like.shape[:axis], groups, x.shape[axis] // groups, *like.shape[axis + 1 :])
 
@@ -223,12 +227,12 @@ def _centre(g: Groups, x: Array, mean: Array | None) -> Array:
 
 
 def _centre_once(g: Groups, x: Array, mean: Array | None) -> Array:
-    """The same as one array, which forward and backward pass read."""
+    """Return x − mean as an array in memory, which the forward and the backward pass read."""
     return x if mean is None else materialize_on_cpu(partial(_centre, g), x, mean)
 
 
 def _fit(g: Groups, x: Array, factor: Array | None) -> Any:
-    """Scale or bias, in the dtype of the sums, shaped to broadcast against x."""
+    """Return scale or bias in the dtype of the sums, shaped to broadcast against x."""
     if factor is None:
         return None
     shape = (x.shape[axis] if axis in g.affine else 1 for axis in range(x.ndim))
@@ -240,10 +244,10 @@ def _times(values: Array, factor: Array | None) -> Array:
 
 
 def _copy(g: Groups, x: Array, statistic: Array) -> Array:
-    """The statistic in the dtype of x, as something that every device has for itself.
+    """Return the statistic in the dtype of x, as a value of which each device has its own copy.
 
     Otherwise its cotangent would be a sum over the devices under some transformations (`vmap`
-    of a name, `shard_map` that keeps account of what varies) and a device's own under others.
+    with a name, `shard_map` that tracks which values vary) and the device's own under others.
     """
     if g.devices:
         own = lax.axis_index(g.devices)

@@ -1,4 +1,4 @@
-"""Batch norm: each channel by the statistics of the batch, or by given ones."""
+"""Batch norm: normalize each channel by statistics of the batch, or by given ones."""
 
 from typing import Any
 
@@ -31,32 +31,34 @@ def batch_norm(
     axis_name: AxisName = None,
     layout: Layout = "channels_last",
 ) -> tuple[Array, Array, Array]:
-    r"""Each channel to mean 0 and variance 1 over the batch, then scaled and shifted.
+    r"""Normalize each channel to mean 0 and variance 1 over the batch, then scale and shift it.
 
-    With m = N · Π spatial numbers to a channel, and r = 1/√(var + ε):
+    With m = N · Π spatial numbers per channel, and r = 1/√(var + ε):
 
         mean = 1/m · Σ x,        var = 1/m · Σ (x − mean)²,        x̂ = (x − mean) · r
         y    = scale · x̂ + bias
 
-    Every x moves the mean and the variance too, and through them every y of its channel:
+    Every x also changes the mean and the variance, and through them every y of its channel:
 
         dscale = Σ dy · x̂,        dbias = Σ dy
         dx = scale · r · (dy − dbias/m − x̂ · dscale/m) + dmean/m + 2/m · (x − mean) · dvar
 
-    The last two terms are the way back through the statistics, which are differentiable
-    outputs; they vanish if nobody asks.
+    The last two terms come from mean and var, which are differentiable outputs too; they vanish
+    if the loss does not use these outputs.
 
-    Saved for the backward pass: x − mean (of 16-bit floats x, and each channel's mean), scale, and
-    each channel's r.
+    Saved for the backward pass: x − mean (for 16-bit floats x and each channel's mean instead),
+    scale, and each channel's r.
 
-    With `axis_name` the sums and m reach over all devices of the mapped axis: the result on
-    every device is its part of what one device would compute from the whole batch. dscale and
-    dbias stay sums over the device's own examples, as the gradient of any other parameter.
+    With `axis_name`, m and the sums behind mean, var and dx extend over all devices of the mapped
+    axis, so that each device returns its part of what one device would compute from the whole
+    batch. dscale and dbias remain sums over the device's own examples, like the gradient of any
+    other parameter.
 
-    A constant channel gives y = bias and dx = scale·r·(dy − mean dy) with r = 1/√ε, both up to
-    rounding. Without numbers (N = 0) mean, variance and all gradients are 0, not NaN. A single
-    number per channel gives y = bias and dx = 0, where PyTorch raises. NaN spoils its whole
-    channel, forward and backward.
+    In a channel of m equal numbers x̂ is 0, so y = bias. dx is not 0: it is
+    scale·r·(dy − mean dy), with the large factor r = 1/√ε (both up to rounding, and besides the
+    terms of dmean and dvar). Only for m = 1, where PyTorch raises an error, is this 0. If x is
+    empty (N = 0), mean, var and all gradients are 0 and not NaN. A NaN makes its whole channel
+    NaN, forward and backward.
 
     Example:
         >>> import jax.numpy as jnp
@@ -67,20 +69,21 @@ def batch_norm(
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         scale: one number per channel, (C,).
-        bias: the same.
+        bias: one number per channel, (C,).
         eps: ε, at least 0.
-        axis_name: name or names of mapped axes (`jax.shard_map`, `jax.vmap`, `jax.pmap`) over
-            which the batch is spread.
-        layout: "channels_first" is (N, C, *spatial).
+        axis_name: the name or names of mapped axes (`jax.shard_map`, `jax.vmap`, `jax.pmap`)
+            over which the batch is spread.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        (y, mean, var): y in the layout of x, mean and var as (C,), all in the dtype of x. The
-        variance is the biased one, Σ/m; running averages made of it differ from PyTorch's,
-        which keeps Σ/(m − 1). 16-bit floats are computed with in float32.
+        (y, mean, var): y in the layout of x, mean and var as (C,), all in the dtype of x. var is
+        the biased variance, Σ/m, so running averages of it differ from those of PyTorch, which
+        uses Σ/(m − 1). 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, or eps or axis_name of another type.
-        ValueError: shapes that do not fit, a negative eps, an axis that is not mapped here.
+        TypeError: x, scale and bias are not floating-point arrays of one dtype, or eps or
+            axis_name has a wrong type.
+        ValueError: the shapes do not fit, eps is negative, or an axis is not mapped here.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -94,7 +97,7 @@ def batch_norm(
         (0, *spatial), (channel,), as_float(op, "eps", eps, 0),
         devices=devices, device_count=lax.axis_size(devices),
     )  # fmt: skip
-    # A device's index varies over the devices; so does then x, even if all have the same.
+    # Aligned with the index of the device, x counts as different on each device even if it is not.
     x, scale, bias, *_ = aligned(x, scale, bias, *map(lax.axis_index, devices))
     y, *moments = normalize(g, x, scale, bias)
     mean, var = (moment.reshape(-1) for moment in moments)
@@ -139,14 +142,14 @@ def batch_norm_inference(
 
         y = scale · (x − mean) · r + bias,        r = 1/√(var + ε)
 
-    Nothing but x itself depends on x here, so with the sums over all but the channels
+    Here mean and var do not depend on x, so with sums over all axes but the channels
 
         dx     = scale · r · dy
         dbias  = Σ dy,                      dmean = −scale · r · Σ dy
         dscale = r · Σ dy · (x − mean),     dvar  = −½ · scale · r³ · Σ dy · (x − mean)
 
-    Saved for the backward pass: x, scale, mean and var. NaN in x stays where it is. An empty
-    batch gives gradients of 0.
+    Saved for the backward pass: x, scale, mean and var. A NaN in x makes its own y NaN, and
+    dscale and dvar of its channel. If the batch is empty, all gradients are 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -159,18 +162,18 @@ def batch_norm_inference(
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         scale: one number per channel, (C,).
-        bias: the same.
-        mean: the same; a running average of `jaxconv.batch_norm`'s, for example.
-        var: the same.
+        bias: one number per channel, (C,).
+        mean: (C,), for example a running average of the mean that `jaxconv.batch_norm` returns.
+        var: (C,), for example a running average of its variance.
         eps: ε, at least 0.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y in the layout and dtype of x. 16-bit floats are computed with in float32.
+        y in the layout and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, or eps no number.
-        ValueError: shapes that do not fit, or a negative eps.
+        TypeError: the arrays are not floating-point arrays of one dtype, or eps is not a number.
+        ValueError: the shapes do not fit, or eps is negative.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -207,11 +210,11 @@ def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tupl
     along = jnp.sum(dy * centred, others, keepdims=True)
     rstd = lax.rsqrt(var + eps)
     d_scale, d_bias = rstd * along, total
-    # r³ as r/(var + ε), which has the error of r once.
+    # r³ is computed as r/(var + ε), which contains the rounding error of r only once.
     d_mean, d_var = -scale * rstd * total, -scale * (rstd / (var + eps)) * along / 2
     dx = dy * scale * rstd
     sums = (d.reshape(-1).astype(x.dtype) for d in (d_scale, d_bias, d_mean, d_var))
     return (dx.astype(x.dtype), *sums)
 
 
-_given = Rule(_given_forward, _given_backward, static=2)
+_given = Rule(_given_forward, _given_backward, static=2, name="batch_norm_inference")

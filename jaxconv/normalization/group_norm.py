@@ -1,4 +1,4 @@
-"""Norms of an example's channels, and of a kernel's: groups that no two examples share."""
+"""Group norm, instance norm and weight standardization: no statistics across examples."""
 
 from jax import Array
 
@@ -25,28 +25,30 @@ def group_norm(
     eps: float = 1e-5,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""Mean 0 and variance 1 over space and a share of the channels, for each example.
+    r"""Normalize each example to mean 0 and variance 1 over space and groups of channels.
 
     Channel c is in group ⌊c · groups / C⌋. With means over space and the channels of a group,
     and r = 1/√(mean (x − mean x)² + ε):
 
         x̂ = (x − mean x) · r,        y = scale · x̂ + bias
 
-    scale differs within a group, so it is in the means: with dx̂ = scale · dy
+    scale varies within a group, so it stays inside the means. With dx̂ = scale · dy:
 
         dx = r · (dx̂ − mean dx̂ − x̂ · mean(dx̂ · x̂))
         dscale = Σ dy · x̂,        dbias = Σ dy
 
     where the sums run over the batch and over space.
 
-    Saved for the backward pass: x − mean (of 16-bit floats x, and each group's mean), scale, and
-    each group's r.
+    Saved for the backward pass: x − mean (for 16-bit floats x and each group's mean instead),
+    scale, and each group's r.
 
-    groups = 1 is layer norm over all but the batch (with scale and bias per channel),
-    groups = C is instance norm. A group of equal numbers gives y = bias and
-    dx = r·(s·dy − mean(s·dy)) with r = 1/√ε and s the scale, both up to rounding; so a group of
-    one number gives dx = 0. NaN spoils its group, dscale of its channels, and nothing else.
-    An empty batch gives dscale = dbias = 0.
+    groups = 1 is layer norm over all axes but the batch (with scale and bias per channel), and
+    groups = C is instance norm.
+
+    In a group of equal numbers x̂ is 0, so y = bias. dx is not 0: it is r·(dx̂ − mean dx̂), with
+    the large factor r = 1/√ε (both up to rounding). Only in a group of a single number is this
+    0. A NaN makes its group and dscale of the group's channels NaN, and nothing else. If the
+    batch is empty, dscale and dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,18 +59,19 @@ def group_norm(
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
         scale: one number per channel, (C,).
-        bias: the same.
-        groups: how many; a divisor of C.
+        bias: one number per channel, (C,).
+        groups: the number of groups, a divisor of C.
         eps: ε, at least 0.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y in the layout and dtype of x. 16-bit floats are computed with in float32.
+        y in the layout and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, groups no int, or eps no number.
-        ValueError: groups that cannot share the channels evenly, shapes that do not fit, or a
-            negative eps.
+        TypeError: x, scale and bias are not floating-point arrays of one dtype, groups is not an
+            int, or eps is not a number.
+        ValueError: groups does not divide the number of channels, the shapes do not fit, or eps
+            is negative.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -95,7 +98,7 @@ def instance_norm(
     eps: float = 1e-5,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""Mean 0 and variance 1 over space, for each example and channel.
+    r"""Normalize each channel of each example to mean 0 and variance 1 over space.
 
     With means over space, and r = 1/√(mean (x − mean x)² + ε):
 
@@ -105,12 +108,13 @@ def instance_norm(
 
     where the sums run over the batch and over space.
 
-    Saved for the backward pass: x − mean (of 16-bit floats x, and the mean of each image of one
-    channel), scale, and r of each.
+    Saved for the backward pass: x − mean (for 16-bit floats x and the means instead), scale, and
+    r, with one mean and one r for each channel of each example.
 
-    A channel of equal numbers gives y = bias and dx = scale·r·(dy − mean dy) with r = 1/√ε, both
-    up to rounding; so one of a single number gives dx = 0, where PyTorch raises. NaN spoils its
-    channel of its example, and dscale. An empty batch gives dscale = dbias = 0.
+    In a channel of equal numbers x̂ is 0, so y = bias. dx is not 0: it is scale·r·(dy − mean dy),
+    with the large factor r = 1/√ε (both up to rounding). Only in a channel of a single number,
+    where PyTorch raises an error, is this 0. A NaN makes its channel of its example NaN, and
+    dscale of the channel. If the batch is empty, dscale and dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -122,17 +126,18 @@ def instance_norm(
 
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
-        scale: one number per channel, (C,); None is 1.
-        bias: the same; None is 0.
+        scale: one number per channel, (C,); None means 1.
+        bias: one number per channel, (C,); None means 0.
         eps: ε, at least 0.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y in the layout and dtype of x. 16-bit floats are computed with in float32.
+        y in the layout and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, or eps no number.
-        ValueError: shapes that do not fit, or a negative eps.
+        TypeError: x, scale and bias are not floating-point arrays of one dtype, or eps is not a
+            number.
+        ValueError: the shapes do not fit, or eps is negative.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -149,22 +154,23 @@ def instance_norm(
 
 
 def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channels_last") -> Array:
-    r"""A kernel with mean 0 and variance 1 over all that one output channel sees.
+    r"""Normalize a kernel to mean 0 and variance 1 over the weights of each output channel.
 
     With means over the window and the input channels, and r = 1/√(mean (w − mean w)² + ε):
 
         y  = (w − mean w) · r
         dw = r · (dy − mean dy − y · mean(dy · y))
 
-    so a step along dw leaves the mean of w alone: dw sums to 0 for each output channel.
+    so dw sums to 0 for each output channel: a step along dw does not change the mean of w.
 
-    Saved for the backward pass: w − mean (of 16-bit floats w, and each output channel's mean),
-    and each output channel's r.
+    Saved for the backward pass: w − mean (for 16-bit floats w and each output channel's mean
+    instead), and each output channel's r.
 
     The variance is the biased one (Σ/m) and ε is added to it, as in Big Transfer (BiT) and
-    `jax.nn.standardize`; the paper's own code divides by the unbiased deviation plus ε. There
-    is no factor of 1/√m and no gain: multiply what comes. A kernel of equal numbers gives
-    y = 0. NaN spoils its output channel.
+    `jax.nn.standardize`; the code of the weight standardization paper divides by the unbiased
+    deviation plus ε. y includes no factor of 1/√m and no gain; multiply y by them if needed. An
+    output channel of equal weights gives y = 0, but dw = r·(dy − mean dy) with the large factor
+    r = 1/√ε (both up to rounding). A NaN makes its output channel NaN.
 
     Example:
         >>> import jax.numpy as jnp
@@ -174,17 +180,17 @@ def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channel
           [ 1.]]]
 
     Args:
-        w: kernel, (*window, C_in/groups, C_out) with 0 to 3 window dimensions: none is a dense
-            layer's (in, out).
+        w: kernel, (*window, C_in/groups, C_out) with 0 to 3 window dimensions; without any it is
+            the (in, out) of a dense layer.
         eps: ε, at least 0.
-        layout: "channels_first" is (C_out, C_in/groups, *window).
+        layout: "channels_first" means (C_out, C_in/groups, *window).
 
     Returns:
-        y in the shape and dtype of w. 16-bit floats are computed with in float32.
+        y in the shape and dtype of w. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: w no array of floats, or eps no number.
-        ValueError: w of another rank, an unknown layout, or a negative eps.
+        TypeError: w is not a floating-point array, or eps is not a number.
+        ValueError: w has another rank, the layout is unknown, or eps is negative.
 
     The derivation: docs/derivations/normalization.md.
     """

@@ -1,4 +1,4 @@
-"""Layer norm and RMS norm: each example by its own statistics, along chosen axes."""
+"""Layer norm and RMS norm: normalize x by its own statistics along chosen axes."""
 
 from collections.abc import Sequence
 
@@ -23,24 +23,26 @@ def layer_norm(
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
 ) -> Array:
-    r"""Mean 0 and variance 1 along some axes, for each index of the others.
+    r"""Normalize x to mean 0 and variance 1 along some axes, for each index of the others.
 
-    With means over `axis`, m numbers each, and r = 1/√(mean (x − mean x)² + ε):
+    With means over `axis`, and r = 1/√(mean (x − mean x)² + ε):
 
         x̂ = (x − mean x) · r,        y = scale · x̂ + bias
 
-    scale differs within a group, so it is in the means: with dx̂ = scale · dy
+    scale varies within a group, so it stays inside the means. With dx̂ = scale · dy:
 
         dx = r · (dx̂ − mean dx̂ − x̂ · mean(dx̂ · x̂))
         dscale = Σ dy · x̂,        dbias = Σ dy
 
-    where the sums run over all axes that scale and bias do not have.
+    where the sums run over all axes that scale and bias do not have. A group is the numbers that
+    share a mean.
 
-    Saved for the backward pass: x, scale, and for each group its mean and r.
+    Saved for the backward pass: x, scale, and each group's mean and r. (If `axis` is not the last
+    axes and x has 32 bits or more, it is x − mean instead of x and the means.)
 
-    A group of equal numbers gives y = bias and dx = r·(s·dy − mean(s·dy)) with r = 1/√ε and s the
-    scale, both up to rounding; so a group of one number gives dx = 0. NaN spoils its group and
-    dscale. Where nothing is summed, dscale and dbias are 0.
+    In a group of equal numbers x̂ is 0, so y = bias. dx is not 0: it is r·(dx̂ − mean dx̂), with
+    the large factor r = 1/√ε (both up to rounding). Only in a group of a single number is this
+    0. A NaN makes its group NaN, and dscale. If there are no groups, dscale and dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,19 +50,20 @@ def layer_norm(
         [[-1.0, 1.0], [-1.0, 1.0]]
 
     Args:
-        x: input, any shape but ().
-        scale: in the shape of x along `axis`; None is 1.
-        bias: the same; None is 0.
+        x: input, any shape except ().
+        scale: in the shape of x along `axis`; None means 1.
+        bias: in the shape of x along `axis`; None means 0.
         axis: an int, or several; scale and bias have these axes in the order of x, whatever
-            the order given. The last k of x are PyTorch's `normalized_shape`.
+            their order here. PyTorch's `normalized_shape` means the last axes of x.
         eps: ε, at least 0.
 
     Returns:
-        y in the shape and dtype of x. 16-bit floats are computed with in float32.
+        y in the shape and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, or axis or eps of another type.
-        ValueError: axes that x does not have, shapes that do not fit, or a negative eps.
+        TypeError: the arrays are not floating-point arrays of one dtype, or axis or eps has a
+            wrong type.
+        ValueError: x does not have these axes, the shapes do not fit, or eps is negative.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -74,18 +77,19 @@ def rms_norm(
     axis: int | Sequence[int] = -1,
     eps: float = 1e-6,
 ) -> Array:
-    r"""Mean square 1 along some axes, for each index of the others.
+    r"""Normalize x to mean square 1 along some axes, for each index of the others.
 
         r = 1/√(mean x² + ε),        x̂ = x · r,        y = scale · x̂
 
-    Layer norm without the mean, and so is its gradient: with dx̂ = scale · dy
+    This is layer norm without the mean, and so is its gradient. With dx̂ = scale · dy:
 
         dx = r · (dx̂ − x̂ · mean(dx̂ · x̂))
         dscale = Σ dy · x̂
 
     Saved for the backward pass: x, scale, and r for each group.
 
-    A group of zeros gives y = 0 and dx = dx̂/√ε. NaN spoils its group and dscale.
+    The numbers that share an r are a group. A group of zeros gives y = 0 and dx = dx̂/√ε. A NaN
+    makes its group NaN, and dscale.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,17 +97,18 @@ def rms_norm(
         [1.0, -1.0]
 
     Args:
-        x: input, any shape but ().
-        scale: in the shape of x along `axis`; None is 1.
-        axis: as in `jaxconv.layer_norm`.
+        x: input, any shape except ().
+        scale: in the shape of x along `axis`; None means 1.
+        axis: an int, or several; scale has these axes in the order of x.
         eps: ε, at least 0. PyTorch's default is the machine epsilon of x.
 
     Returns:
-        y in the shape and dtype of x. 16-bit floats are computed with in float32.
+        y in the shape and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, mixed dtypes, or axis or eps of another type.
-        ValueError: axes that x does not have, shapes that do not fit, or a negative eps.
+        TypeError: the arrays are not floating-point arrays of one dtype, or axis or eps has a
+            wrong type.
+        ValueError: x does not have these axes, the shapes do not fit, or eps is negative.
 
     The derivation: docs/derivations/normalization.md.
     """

@@ -1,4 +1,4 @@
-"""Local response norm: each number by the squares of its neighbours in channel."""
+"""Local response norm: divide each number by a power of the squares in nearby channels."""
 
 from functools import reduce
 
@@ -27,21 +27,23 @@ def local_response_norm(
     k: float = 1.0,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""Each number divided by a power of the mean square around its channel (AlexNet's norm).
+    r"""Divide each number by (k + α · mean square of `size` channels around it)^β, as in AlexNet.
 
     The window of channel c is W(c) = {c − ⌊size/2⌋, …, c + ⌊(size − 1)/2⌋}, with zeros outside x:
 
         D[c] = k + α/size · Σ_{j ∈ W(c)} x[j]²,        y[c] = x[c] · D[c]^−β
 
-    x[c] is numerator of its own y, and in the D of every channel whose window it is in:
+    x[c] is the numerator of its own y, and a term of D in every channel whose window holds c:
 
         dx[c] = dy[c] · D[c]^−β − 2αβ/size · x[c] · Σ_{j : c ∈ W(j)} dy[j] · x[j] · D[j]^(−β−1)
 
     Saved for the backward pass: x. D is computed again.
 
-    The division by `size`, and the window of an even size (one more below than above), are those
-    of PyTorch; AlexNet's own α was not divided. Where D is 0 (k = 0 and zeros around) y is NaN
-    for a positive β. NaN spoils the windows it is in.
+    The mean is the sum over the window divided by `size`, also where the window extends past the
+    first or the last channel. This division, and the window of an even size (one channel more
+    below than above), are those of PyTorch; AlexNet itself did not divide α by the size. Where
+    D is 0 (k = 0, and all x in the window are 0), y is NaN for a positive β. A NaN makes y NaN
+    in each channel whose window holds it, and dx in all channels of these windows.
 
     Example:
         >>> import jax.numpy as jnp
@@ -51,18 +53,19 @@ def local_response_norm(
 
     Args:
         x: input, (N, *spatial, C) with 0 to 3 spatial dimensions.
-        size: channels in a window.
+        size: the number of channels in a window.
         alpha: α, the weight of the mean square.
         beta: β, the exponent.
-        k: what D is where x is 0.
-        layout: "channels_first" is (N, C, *spatial).
+        k: the value of D where all x in the window are 0.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y in the shape and dtype of x. 16-bit floats are computed with in float32.
+        y in the shape and dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: x no array of floats, size no int, or alpha, beta or k no number.
-        ValueError: size below 1, x of another rank, or a number that is not finite.
+        TypeError: x is not a floating-point array, size is not an int, or alpha, beta or k is
+            not a number.
+        ValueError: size is below 1, x has another rank, or alpha, beta or k is not finite.
 
     The derivation: docs/derivations/normalization.md.
     """
@@ -93,23 +96,23 @@ def _respond_backward(
     damping = _damping(channel, size, alpha, k, wide)
     factor = damping**-beta
     dy = dy.astype(wide.dtype)
-    # Behind a barrier, what is summed shares no product with the last line, which rounds once.
+    # Behind the barrier, the summed values share no product with the last line: it rounds once.
     summed = lax.optimization_barrier(dy * wide * factor / damping)
     # Channel c is in the windows of c − ⌊(size − 1)/2⌋ to c + ⌊size/2⌋.
     seen = _window_sum(channel, (size - 1) // 2, size // 2, summed)
     return ((dy * factor - 2 * alpha * beta / size * wide * seen).astype(x.dtype),)
 
 
-_respond = Rule(_respond_forward, _respond_backward, static=5)
+_respond = Rule(_respond_forward, _respond_backward, static=5, name="local_response_norm")
 
 
 def _damping(channel: int, size: int, alpha: float, k: float, x: Array) -> Array:
-    """D, the number that grows with the squares in a window."""
+    """Return D = k + α/size · Σ x², with the sum over the window of each channel."""
     return k + alpha / size * _window_sum(channel, size // 2, (size - 1) // 2, x * x)
 
 
 def _window_sum(channel: int, below: int, above: int, x: Array) -> Array:
-    """For each channel the sum from so many below it to so many above it; nothing outside x."""
+    """Sum over each channel, `below` channels before it and `above` after it; 0 outside x."""
     channels = x.shape[channel]
     below, above = min(below, channels), min(above, channels)
     widths = [(below, above) if axis == channel else (0, 0) for axis in range(x.ndim)]

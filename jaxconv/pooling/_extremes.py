@@ -1,4 +1,4 @@
-"""What every way of finding an extreme shares: which of two values it is, and where it stands."""
+"""What all methods of finding an extreme share: comparing two values, and locating one."""
 
 import math
 import operator
@@ -17,19 +17,19 @@ from jaxconv._core.symbolic import as_number, at_least
 from jaxconv._core.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
 
 LEAST_MATCHED = 2**16
-"""In an x of fewer elements the extremes are searched in one way on all platforms (caution, not a
-measurement: what takes a fraction of a millisecond is not worth two ways to compile)."""
+"""An x of fewer elements is searched by the same method on all platforms. The number is a caution
+and not a measurement: a fraction of a millisecond does not justify compiling two methods."""
 
 
 class Extreme(NamedTuple):
-    """What the largest and the smallest have in common.
+    """The operations that define one kind of extreme, the largest or the smallest value.
 
     Attributes:
-        beats: whether a value is more extreme than another.
-        better: the more extreme of two, NaN if one is.
-        best: the most extreme along some axes, NaN if one is.
-        mildest: the least extreme along some axes, NaN if one is.
-        padding: the sign of the infinity that every value beats.
+        beats: whether one value is more extreme than another.
+        better: the more extreme of two values; NaN if one of them is NaN.
+        best: the most extreme value along some axes; NaN if one of them is NaN.
+        mildest: the least extreme value along some axes; NaN if one of them is NaN.
+        padding: the sign of the infinity that fills the padding, which every other value beats.
     """
 
     beats: Callable[..., Array]
@@ -39,7 +39,7 @@ class Extreme(NamedTuple):
     padding: int
 
     def worst(self, dtype: Any) -> Any:
-        """What padding is filled with."""
+        """Return the value that fills the padding."""
         if jnp.issubdtype(dtype, jnp.floating):
             return self.padding * math.inf
         return jnp.iinfo(dtype).min if self.padding < 0 else jnp.iinfo(dtype).max
@@ -50,7 +50,7 @@ SMALLEST = Extreme(lax.lt, lax.min, jnp.min, jnp.max, 1)
 
 
 def index_dtype(g: Windows) -> Any:
-    """The smallest unsigned integer that holds every offset of the window."""
+    """Return the smallest unsigned integer dtype that holds every offset of the window."""
     return _unsigned(math.prod(g.window) - 1)
 
 
@@ -59,8 +59,8 @@ def _unsigned(largest: Any) -> Any:
 
 
 def give_at(g: Windows, index: Array, dy: Array) -> Array:
-    """Each window's dy at its offset `index`, turn by turn; at none if that is Π K."""
-    # One more offset than there are: that of no window.
+    """Return dx: add each window's dy at its offset `index`; an index of Π K drops it."""
+    # The dtype has to hold Π K as well, the offset that no window has.
     index = index.astype(_unsigned(math.prod(g.window)))
 
     def at_index(a: np.ndarray, index: Array, dy: Array) -> Array:
@@ -73,9 +73,9 @@ def give_at(g: Windows, index: Array, dy: Array) -> Array:
 def first_of(
     e: Extreme, axes: Ints, count: int, values: Array, offsets: Array
 ) -> tuple[Array, Array]:
-    """The extreme along `axes`, and the smallest of its offsets.
+    """Return the extreme along `axes`, and the smallest offset at which it stands.
 
-    Offsets run from 0 to count − 1; an offset of `count` says that there is padding.
+    Offsets run from 0 to count − 1; an offset of `count` marks padding.
     """
     y = e.best(values, axes, keepdims=True)
     index = by_itself(partial(_first_place, axes, count), values, y, offsets)
@@ -83,10 +83,10 @@ def first_of(
 
 
 def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
-    """compute(x, …), for a large x on a CPU in a call.
+    """Return compute(x, …), which for a large x on a CPU runs in a call of its own.
 
-    Else XLA's CPU backend would write an extreme once for each of the values that are compared
-    with it, and search for an index again wherever it is asked for.
+    Otherwise XLA's CPU backend would write an extreme once for each of the values that are
+    compared with it, and would search for an index again wherever it is used.
     """
     if not at_least(x.size, LEAST_MATCHED):
         return compute(x, *others)
@@ -103,7 +103,7 @@ def _first_place(axes: Ints, count: int, values: Array, y: Array, offsets: Array
 def _first_of_jvp(
     e: Extreme, axes: Ints, count: int, primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
-    """ẏ = ẋ at the index. JAX would take the slope of a reduction, which splits among ties."""
+    """Return ẏ = ẋ at the index. JAX would differentiate a reduction and split among ties."""
     values, offsets = primals
     y, index = first_of(e, axes, count, values, offsets)
     chosen = offsets == jnp.expand_dims(index, axes)
@@ -113,7 +113,7 @@ def _first_of_jvp(
 
 
 def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
-    """Every offset, shaped like tiles; with `seen` those of padding are one too large."""
+    """Return every offset on the axes of `tiles`; with `seen`, offsets in padding are Π K."""
     flat = offsets_of_tiles(g)
     if not seen or not any(map(any, g.covering)):
         return flat
@@ -131,7 +131,7 @@ def _other_axes(g: Windows, axes: Sequence[int]) -> list[int]:
 
 
 def first_inside(g: Windows) -> Any:
-    """Per window the first offset that sees x (0 where none does), flat in row-major order."""
+    """Return each window's first offset that sees x (0 if none does), flat in row-major order."""
     rest = math.prod(g.window)
     flat = []
     for (first, _), k in zip(first_and_count(g, ((0, 0),) * g.dims), g.window, strict=True):
@@ -141,6 +141,6 @@ def first_inside(g: Windows) -> Any:
 
 
 def outer(g: Windows, vectors: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
-    """One value per window from one vector per dimension, shaped to broadcast against y."""
+    """Combine one vector per dimension into one value per window, to broadcast against y."""
     shapes = ([-1 if axis == own else 1 for axis in range(g.dims + 2)] for own in g.spatial_axes)
     return reduce(combine, (v.reshape(shape) for v, shape in zip(vectors, shapes, strict=True)))

@@ -1,22 +1,23 @@
 """Extremes of windows that are long in one dimension, in log K steps.
 
-Let a window of K offsets be q tiles of u offsets each, and a part of r more: with a stride, tiles
-of u = s, so that a window starts where a tile does; else u = 1. The extreme of a tile is found by
-one reduction, that of q tiles by doubling (`_core/doubling.py`): with (m, a) an extreme and the
-offset where it is first found,
+A window of K offsets consists of q tiles of u offsets each, and of a part with the r offsets that
+are left. Without dilation u is the stride s, so that each window starts where a tile starts; with
+dilation u is 1. One reduction finds the extreme of a tile, and doubling (`_core/doubling.py`) that
+of q tiles: if (m, a) is an extreme and the offset where it is first found,
 
     (m, a) ∘ (m', a') = (m', a' + distance) if m' beats m, else (m, a)
 
-is associative, and (m, a) ∘ (m, a) = (m, a).
+is associative, and (m, a) ∘ (m, a) = (m, a), so that runs of tiles may overlap.
 
-The way back goes through the same runs from the longest to the shortest. A run hands its window's
-cotangent to that half in which the offset lies. All windows that hand theirs to one run found their
-extreme in it, so they found the same one, the first of that run: one offset for each run is enough.
+The backward pass goes through the same runs from the longest to the shortest. A run passes its
+cotangent to the half in which its offset lies. All windows whose cotangents reach one run found
+their extreme in this run, so they found the same one, the first of the run. Therefore one offset
+per run is enough.
 
     offset of the left half  = a        where a < width
     offset of the right half = a − w    elsewhere, w the distance between the two
 
-Of x outside its borders nothing is found (`find`), so nothing is given.
+A window that sees x never finds its extreme in padding (`find`), so no cotangent is lost there.
 """
 
 import math
@@ -44,16 +45,16 @@ from jaxconv.pooling._extremes import (
 
 
 class Runs(NamedTuple):
-    """How the windows of one dimension are put together.
+    """How the windows along one dimension are composed of tiles.
 
     Attributes:
         axis: the axis of x that the windows slide over.
-        unit: u, offsets in a tile.
-        hop: distance from one tile of a window to its next, in tiles.
-        whole: q, whole tiles in a window.
-        every: distance between neighbouring windows, in tiles.
-        tile: the tiles as windows side by side; None if no window holds a whole one.
-        part: for each window, what follows its whole tiles; None if nothing does.
+        unit: u, the number of offsets in a tile.
+        hop: the distance from one tile of a window to the next, in tiles.
+        whole: q, the number of whole tiles in a window.
+        every: the distance between neighbouring windows, in tiles.
+        tile: the tiles as windows side by side; None if no window holds a whole tile.
+        part: for each window, the part after its whole tiles; None if nothing is left.
     """
 
     axis: int
@@ -65,9 +66,9 @@ class Runs(NamedTuple):
     part: Windows | None
 
     def steps(self) -> list[tuple[int, int]]:
-        """Into which two runs a run falls, from the longest to a tile: (their distance, a width).
+        """Return how runs are split in two, from the longest down to a tile: (distance, width).
 
-        The width is that of the left one; the right one has no more.
+        A run is split into two runs of `width` tiles, whose starts are `distance` tiles apart.
         """
         width = 1 << (self.whole.bit_length() - 1)
         steps = [(self.whole - width, width)] if self.whole > width else []
@@ -78,12 +79,12 @@ class Runs(NamedTuple):
 
 
 def runs_of(g: Windows) -> Runs:
-    """The runs of windows of more than one element in one dimension alone."""
+    """Return the `Runs` of windows that have more than one element in one dimension only."""
     dim = int(np.argmax(g.window))
     k, s, d, o = g.window[dim], g.stride[dim], g.dilation[dim], g.output[dim]
     low, _ = g.padding[dim]
     if o == 1 and d == 1:
-        s = k  # one window has no distance to another
+        s = k  # a single window has no neighbour, and may be one tile
     unit = s if d == 1 else 1
     count, rest = divmod(k, unit)
     every = s // unit
@@ -101,7 +102,7 @@ def runs_of(g: Windows) -> Runs:
 
 
 def best(e: Extreme, g: Windows, x: Array) -> Array:
-    """The extreme of each window; NaN if it holds one."""
+    """Return the extreme of each window; NaN if the window holds a NaN."""
     r = runs_of(g)
 
     def better(left: Arrays, right: Arrays, apart: int) -> Arrays:
@@ -119,7 +120,7 @@ def best(e: Extreme, g: Windows, x: Array) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
-    """The extreme of each window, and the offset where it is first found, as `selection.find`."""
+    """Return each window's extreme and the offset where it is first found (`_selection.find`)."""
     r, dtype = runs_of(g), index_dtype(g)
 
     def first(g: Windows) -> Arrays:
@@ -133,7 +134,7 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 
     def join(left: Arrays, right: Arrays, apart: int) -> Arrays:
         (y, index), (other, place) = left, right
-        # The left one stays where both are equal; a NaN beats all but a NaN to its left.
+        # Where both are equal the left one stays. A NaN beats everything but a NaN to its left.
         beaten = e.beats(other, y) | (jnp.isnan(other) & ~jnp.isnan(y))
         place = place + jnp.asarray(apart * r.unit, dtype)
         return jnp.where(beaten, other, y), jnp.where(beaten, place, index)
@@ -146,7 +147,7 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     if r.part:
         found.append(first(r.part))
     y, index = reduce(partial(join, apart=r.whole), found)
-    # An index before the first that sees x says that padding is as extreme as all that follows.
+    # If the index lies before the first offset that sees x, no value of x beats the padding.
     return y, jnp.maximum(index, first_inside(g).astype(dtype))
 
 
@@ -154,14 +155,14 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 def _find_jvp(
     e: Extreme, g: Windows, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
-    """ẏ = ẋ at the index. JAX would take the slope of a chain of maxima, which halves at ties."""
+    """Return ẏ = ẋ at the index. JAX would differentiate a chain of maxima and halve at ties."""
     (x,), (x_dot,) = primals, tangents
     y, index = find(e, g, x)
     return (y, index), (pick(g, index, x_dot), np.zeros(index.shape, jax.dtypes.float0))
 
 
 def give(g: Windows, index: Array, dy: Array) -> Array:
-    """Each window's dy at its offset `index`, of a `find` in the same windows."""
+    """Return dx: add each window's dy at its offset `index`, which `find` returned."""
     r = runs_of(g)
     whole, rest = _split(g, r, index)
     dx = []
@@ -178,7 +179,7 @@ def give(g: Windows, index: Array, dy: Array) -> Array:
 
 
 def pick(g: Windows, index: Array, values: Array) -> Array:
-    """For each window the value at its offset `index`, 0 in padding: the transpose of `give`."""
+    """Return each window's value at its offset `index`, 0 in padding: the transpose of `give`."""
     r = runs_of(g)
     whole, rest = _split(g, r, index)
     picked = []
@@ -199,12 +200,12 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
 
 
 def _none(g: Windows) -> int:
-    """The offset of no run: one more than there are."""
+    """Return an offset that no run has: one more than the largest."""
     return math.prod(g.window)
 
 
 def _split(g: Windows, r: Runs, index: Array) -> tuple[Array, Array]:
-    """Offsets in the whole tiles of windows, and those in the part after them; else none."""
+    """Split offsets into those in whole tiles and those in the part after them, or none."""
     none, border = _none(g), r.whole * r.unit
     dtype = np.min_scalar_type(none)
     index = index.astype(dtype)
@@ -217,7 +218,7 @@ def _split(g: Windows, r: Runs, index: Array) -> tuple[Array, Array]:
 
 
 def _at_every_tile(r: Runs, array: Array, fill: int) -> Array:
-    """One value for each run of q tiles, `fill` for those that are no window."""
+    """Spread one value per window to one per run of q tiles; other runs get `fill`."""
     if r.every == 1:
         return array
     widths = [(0, 0, r.every - 1 if axis == r.axis else 0) for axis in range(array.ndim)]
@@ -225,18 +226,18 @@ def _at_every_tile(r: Runs, array: Array, fill: int) -> Array:
 
 
 def _of_windows(r: Runs, array: Array) -> Array:
-    """The values of those runs of q tiles that are windows."""
+    """Return the values of those runs of q tiles that are windows."""
     return lax.slice_in_dim(array, 0, None, r.every, r.axis)
 
 
 def _hand_down(g: Windows, r: Runs, apart: int, width: int, index: Array, *dy: Array) -> Arrays:
-    """The offsets in runs, and what they are given, from the offsets in runs of two such runs."""
+    """Pass the offsets (and cotangents) of runs to the two shorter runs that make up each."""
     none = jnp.asarray(_none(g), index.dtype)
     left = index < jnp.asarray(width * r.unit, index.dtype)
     right = ~left & (index < none)
 
     def both(choose: Callable[..., Array], ours: Array, theirs: Array, fill: Array) -> Array:
-        """What a run gets as the left half of one run and as the right half of another."""
+        """Combine what a run gets as the left half of one run and the right half of another."""
         edge = apart * r.hop
         before, after = (
             [(edge, 0, 0) if axis == r.axis else (0, 0, 0) for axis in range(index.ndim)],
@@ -247,29 +248,29 @@ def _hand_down(g: Windows, r: Runs, apart: int, width: int, index: Array, *dy: A
             lax.pad(jnp.where(right, theirs, fill), fill, before),
         )
 
-    # Both halves that find something in one run find the same there; none is the largest number.
+    # If both longer runs found their extreme here, their offsets agree; none is the largest.
     offset = both(jnp.minimum, index, index - jnp.asarray(apart * r.unit, index.dtype), none)
     return offset, *(both(jnp.add, d, d, jnp.zeros((), d.dtype)) for d in dy)
 
 
 def _hand_up(r: Runs, apart: int, left: Array, seen: Array) -> Array:
-    """What is seen in runs, of what is seen in their left and in their right half."""
+    """Return the value picked in each run, from those picked in its left and right half."""
     length, edge = left.shape[r.axis], apart * r.hop
     one, other = (lax.slice_in_dim(seen, start, start + length, axis=r.axis) for start in (0, edge))
     return jnp.where(left, one, other)
 
 
 def _value_at(g: Windows, index: Array, values: Array) -> Array:
-    """Of windows without overlap the value at this offset; 0 if there is no such offset."""
+    """Return the value at this offset of windows without overlap; 0 if they do not have it."""
     laid, axes = tiles_with_gaps(g, values, 0)
     chosen = tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
     return jnp.sum(jnp.where(chosen, laid, 0), axes, dtype=values.dtype)
 
 
 def add_up(e: Extreme, g: Windows, x: Array, values: Array) -> Array:
-    """For each window of x the sum of the values where its extreme is; 0 in padding.
+    """Sum, for each window of x, the `values` at all positions of its extreme; 0 in padding.
 
-    A tie is one all the way up: x[p] is as extreme as its tile, and that as its run.
+    A position ties if x[p] is as extreme as its tile, and the tile is as extreme as its run.
     """
     r = runs_of(g)
 
@@ -298,6 +299,6 @@ def _where_tied(y: Array, most: Array, values: Array) -> Array:
 
 
 def share_out(e: Extreme, g: Windows, x: Array, dy: Array) -> Array:
-    """Each window's dy wherever its extreme is in x: the transpose of `add_up`."""
+    """Give each window's dy to all positions of its extreme in x: the transpose of `add_up`."""
     _, transposed = jax.vjp(partial(add_up, e, g, x), jnp.zeros_like(x, dy.dtype))
     return transposed(dy)[0]

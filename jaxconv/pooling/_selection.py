@@ -1,14 +1,15 @@
-"""Finding the extreme value of each window, and the way back to where it was found.
+"""Find the extreme value of each window, and give its cotangent to where it was found.
 
-Four forms, of one meaning:
+There are four methods with the same result:
 
     few offsets      one view per offset, compared one after the other
     side by side     windows on axes of their own (`tiles`), one reduction
     many offsets     one dimension after the other, the last first: Σ K views instead of Π K
-    a long window    along a dimension: by doubling, log K steps instead of K views (`long.py`)
+    a long window    along a dimension: by doubling, log K steps instead of K views (`_long.py`)
 
-The third is exact: the first row that holds the extreme, and in it the first column, is the
-first in row-major order. What it finds is one index per dimension, each to be undone in turn.
+The third method is exact: the first row that holds the extreme, and in that row the first column,
+are the first position in row-major order. It finds one index per dimension, and the backward pass
+undoes them one after the other.
 """
 
 import math
@@ -36,18 +37,19 @@ from jaxconv.pooling._extremes import (
 )
 
 UNROLLED = 64
-"""Up to so many offsets are compared one by one; compile time grows with them."""
+"""Up to this many offsets are compared one by one. The compile time grows with their number."""
 
 REDUCED = 16
-"""Windows side by side of more offsets are reduced at once."""
+"""Windows that lie side by side and have more offsets than this are reduced at once."""
 
 LONG_ALMOST_BESIDE = 128
-"""`LONG` for windows of which at most two see a position, and which share little that doubling
-would save: 4 × 8192 × 64, window 64, stride 33, 2.5 ms offset by offset and 4.1 by doubling."""
+"""The value of `LONG` where at most two windows see each position. Such windows share too little
+for doubling: 4 × 8192 × 64, window 64, stride 33 takes 2.5 ms offset by offset, 4.1 ms by
+doubling."""
 
 
 def stages(g: Windows, *, reduced: bool = True) -> tuple[Windows, ...]:
-    """The windows to go through one after the other; `reduced` if tiles may be one reduction."""
+    """Return the windows to process one after the other; `reduced` allows one for all tiles."""
     doubled = _by_doubling(g) if reduced else is_long(g)
     few = not doubled and not at_least(math.prod(g.window), UNROLLED + 1)
     if few or (reduced and side_by_side(g)):
@@ -56,14 +58,14 @@ def stages(g: Windows, *, reduced: bool = True) -> tuple[Windows, ...]:
 
 
 def best(e: Extreme, g: Windows, x: Array) -> Array:
-    """The extreme of each window; NaN if it holds one."""
+    """Return the extreme of each window; NaN if the window holds a NaN."""
     for stage in stages(g):
         x = best_of(e, stage, x)
     return x
 
 
 def best_of(e: Extreme, g: Windows, x: Array) -> Array:
-    """The extreme of each window of one stage."""
+    """Return the extreme of each window of one stage."""
     if _is_reduced(g):
         return e.best(*tiles(g, x, e.worst(x.dtype)))
     if _by_doubling(g):
@@ -76,23 +78,23 @@ def _is_reduced(g: Windows) -> bool:
 
 
 def is_long(g: Windows) -> bool:
-    """Whether the windows of a stage have more elements along a dimension than to go through."""
+    """Return whether the windows have more than `LONG` elements along a dimension."""
     return any(at_least(k, LONG + 1) for k in g.window)
 
 
 def _by_doubling(g: Windows) -> bool:
-    """Whether the extremes of a stage that is not reduced at once are found by doubling."""
+    """Return whether the extremes of a stage, if not reduced at once, are found by doubling."""
     if not all(isinstance(k, int) for k in g.window):
-        return False  # one window that is all of x
+        return False  # a symbolic size: one window that covers all of x
     almost_beside = max(turns(g)) <= 2 and max(g.dilation) == 1
     return max(g.window) > (LONG_ALMOST_BESIDE if almost_beside else LONG)
 
 
 def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
-    """The extreme of each window of one stage, and the offset where it is first found.
+    """Return the extreme of each window of one stage, and the offset where it is first found.
 
-    The offset is flat in row-major order, in the smallest unsigned integer that holds it. It
-    is one that sees x, and not padding, if any does.
+    The offset is flat in row-major order, as the smallest unsigned integer that holds it. It
+    points into x and not into padding, unless the window covers only padding.
     """
     if _is_reduced(g):
         values, axes = tiles(g, x, e.worst(x.dtype))
@@ -109,16 +111,16 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 
 
 def _by_comparing(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
-    """One offset after the other against the best so far: one pass, whatever x holds."""
+    """Compare one offset after the other with the best so far: one pass, whatever x holds."""
     dtype = index_dtype(g)
     worst = e.worst(x.dtype)
-    # Each view is read twice. Padded by themselves XLA's CPU backend would keep them all.
+    # Each view is read twice. If each were padded by itself, XLA's CPU backend would store all.
     first, *others = views_of_copy(g, x, worst)
-    # Both take the sharding of x from its views: a constant of y's shape would have none.
+    # y and index get the sharding of x from its views; a constant of y's shape would have none.
     y = jnp.full_like(first, worst)
     index: Any = first_inside(g).astype(dtype)
     for a, view in enumerate([first, *others]):
-        # Strictly more extreme, so the first of equals stays; a NaN beats all but an earlier NaN.
+        # Equal values do not win, so the first of them stays. A NaN beats all but an earlier NaN.
         better = e.beats(view, y) | (jnp.isnan(view) & ~jnp.isnan(y))
         y = jnp.where(better, view, y)
         index = jnp.where(better, jnp.asarray(a, dtype), index)
@@ -127,13 +129,13 @@ def _by_comparing(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _by_matching(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
-    """The extreme first, then the first offset that equals it: faster on a CPU, for two reasons.
+    """Find the extreme first, then the first offset that equals it: faster on a CPU.
 
-    Where every extreme beats the padding, and so is no NaN, an offset costs one comparison and
-    nothing has to be known of the padding. And XLA's CPU backend would fuse the index into the
-    backward pass and search all windows again for each offset there, K² comparisons for K
-    (3 × 3 with stride 1 over 64 × 32 × 32 × 64: 290 ms for 12). It does not reach into the branch
-    of a condition.
+    This has two reasons. If every extreme beats the padding value (which a NaN does not), each
+    offset costs one comparison, and it does not matter where the padding lies. And XLA's CPU
+    backend would otherwise fuse the index into the backward pass and search all windows again for
+    each offset there, with K² comparisons instead of K (3 × 3 with stride 1 over
+    64 × 32 × 32 × 64: 290 ms instead of 12 ms). It does not fuse into the branch of a condition.
     """
     y = best_of(e, g, x)
     mildest = e.mildest(y)
@@ -145,14 +147,14 @@ def _by_matching(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 def _by_matching_jvp(
     e: Extreme, g: Windows, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
-    """ẏ = ẋ at the index. JAX would take the slope of a chain of maxima, which halves at ties."""
+    """Return ẏ = ẋ at the index. JAX would differentiate a chain of maxima and halve at ties."""
     (x,), (x_dot,) = primals, tangents
     y, index = _by_matching(e, g, x)
     return (y, index), (pick(g, index, x_dot), np.zeros(index.shape, jax.dtypes.float0))
 
 
 def _match(e: Extreme, g: Windows, x: Array, y: Array) -> Array:
-    """The first offset at which y stands: the last one found, seen from behind."""
+    """Return the first offset whose value is y; the offsets are tried from last to first."""
     seen = list(enumerate(views(g, x, e.worst(x.dtype))))
     index = jnp.full_like(y, len(seen) - 1, index_dtype(g))
     for a, view in reversed(seen[:-1]):
@@ -165,7 +167,7 @@ def _search(e: Extreme, g: Windows, x: Array, _: Array) -> Array:
 
 
 def pick(g: Windows, index: Array, values: Array) -> Array:
-    """For each window of one stage, the value at its offset `index`; 0 in padding."""
+    """Return, for each window of one stage, the value at its offset `index`; 0 in padding."""
     if _is_reduced(g):
         tiled, axes = tiles(g, values, 0)
         chosen = tile_offsets(g) == jnp.expand_dims(index.astype(np.int32), axes)
@@ -177,7 +179,7 @@ def pick(g: Windows, index: Array, values: Array) -> Array:
 
 
 def give(g: Windows, index: Array, dy: Array) -> Array:
-    """Each window's dy at its offset `index`: the transpose of `pick`."""
+    """Return dx: add each window's dy at its offset `index`. This is the transpose of `pick`."""
     holes = any(min(each) > 1 for each in zip(g.stride, g.dilation, strict=True))
     if _by_doubling(g) and (holes or max(turns(g)) > LONG):
         return long.give(g, index, dy)

@@ -1,9 +1,9 @@
-"""All the values that equal the extreme of their window, and the way back to all of them.
+"""Find all values that equal the extreme of their window, and give its cotangent to all of them.
 
-Which windows find their extreme at an offset is one bit each. Windows of many offsets are gone
-through one dimension after the other: a value ties in its window if its row ties among the rows
-and it ties in its row. Where windows are long in a dimension their bits would take more memory than
-the values, so the values are kept and compared again (`long.py`).
+For each offset and window, one bit says whether the window finds its extreme at that offset.
+Windows of many offsets are processed one dimension at a time: a value ties in its window if it ties
+in its row and its row ties among the rows. In a dimension where windows are long, the bits would
+take more memory than the values, so the values are kept and compared again (`_long.py`).
 """
 
 import math
@@ -24,9 +24,10 @@ from jaxconv.pooling._selection import best_of, is_long, stages
 
 
 def tied(e: Extreme, g: Windows, x: Array) -> list[list[Array]]:
-    """What says of each stage where its windows find their extreme.
+    """Return, for each stage, arrays that tell where its windows find their extreme.
 
-    For each offset one bit for each window; of a stage of long windows the values that it sees.
+    These are boolean arrays, one per offset, with an element per window. For a stage of long
+    windows it is the input of the stage instead.
     """
     found = []
     for stage in stages(g, reduced=False):
@@ -41,13 +42,13 @@ def tied(e: Extreme, g: Windows, x: Array) -> list[list[Array]]:
 
 
 def pack_each(g: Windows, found: list[list[Array]]) -> list[list[Array]]:
-    """What `tied` has found, with bits in words."""
+    """Pack the boolean arrays of `tied` into words; the inputs of long stages stay as they are."""
     each = zip(stages(g, reduced=False), found, strict=True)
     return [arrays if is_long(stage) else pack(arrays) for stage, arrays in each]
 
 
 def unpack_each(g: Windows, words: list[list[Array]]) -> list[list[Array]]:
-    """What `pack_each` has packed."""
+    """Undo `pack_each`."""
     each = zip(stages(g, reduced=False), words, strict=True)
     return [
         arrays if is_long(stage) else unpack(arrays, math.prod(stage.window))
@@ -56,7 +57,7 @@ def unpack_each(g: Windows, words: list[list[Array]]) -> list[list[Array]]:
 
 
 def add_up(e: Extreme, g: Windows, found: list[list[Array]], values: Array) -> Array:
-    """The sum of the values that tie, for each window."""
+    """Sum, for each window, the `values` at the positions that tie."""
     for stage, arrays in zip(stages(g, reduced=False), found, strict=True):
         values = _add_up_one(e, stage, arrays, values)
     return values
@@ -70,7 +71,7 @@ def _add_up_one(e: Extreme, g: Windows, arrays: list[Array], values: Array) -> A
 
 
 def share_out(e: Extreme, g: Windows, words: list[list[Array]], dy: Array) -> Array:
-    """Each window's dy at every value that ties, in bits of `words`: the transpose of `add_up`."""
+    """Give each window's dy to every position that ties: the transpose of `add_up`."""
     for stage, arrays in reversed(list(zip(stages(g, reduced=False), words, strict=True))):
         if is_long(stage):
             dy = long.share_out(e, stage, arrays[0], dy)
@@ -84,7 +85,7 @@ def _if_tied(a: np.ndarray, dy: Array, *words: Array) -> Array:
 
 
 def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: Any) -> Array:
-    """How many values tie in each window; 1 in a window of padding alone."""
+    """Return how many values tie in each window; 1 for a window that covers only padding."""
     first, *later = stages(g, reduced=False)
     if is_long(first):
         counts = long.add_up(e, first, found[0][0], jnp.ones_like(found[0][0], dtype))
@@ -96,7 +97,7 @@ def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: Any) -> Ar
 
 
 def _inside(g: Windows) -> Iterator[Any]:
-    """For each offset, which windows see x there and not padding (True: all of them)."""
+    """Yield for each offset which windows see x there and not padding; True means all of them."""
     tables = landing(g, ((0, 0),) * g.dims)
     for a in offsets(g):
         columns = [table[:, i] for table, i in zip(tables, a, strict=True)]
@@ -108,7 +109,7 @@ _WORD = 32
 
 
 def pack(bits: list[Array]) -> list[Array]:
-    """Boolean arrays as the bits of unsigned integers, up to 32 in each."""
+    """Pack boolean arrays into the bits of unsigned integers, up to 32 in each."""
     words = []
     for start in range(0, len(bits), _WORD):
         chunk = bits[start : start + _WORD]
@@ -119,12 +120,12 @@ def pack(bits: list[Array]) -> list[Array]:
 
 
 def unpack(words: list[Array], count: int) -> list[Array]:
-    """The boolean arrays that `pack` packed."""
+    """Return the `count` boolean arrays that `pack` packed."""
     return [bit_of(words, np.asarray(i)) for i in range(count)]
 
 
 def bit_of(words: Sequence[Array], places: np.ndarray) -> Array:
-    """The bits in these places, which broadcast against the words; False beyond the last."""
+    """Return the bits at `places`, which broadcasts against the words; False past the last word."""
     found = []
     for number, word in enumerate(words):
         place = places - _WORD * number

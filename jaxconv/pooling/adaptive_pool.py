@@ -1,9 +1,10 @@
-"""Adaptive pooling: an output size, and windows that follow from it.
+"""Adaptive pooling: the output size is given, and the windows follow from it.
 
-The windows of a dimension may be of two lengths, so who meets whom is a table. It is gone through
-member by member: the first of every window, then the second of every one. Each is one array,
-and XLA makes one vectorized loop of all of them, where a reduction over an axis of members would
-look each number up: 64×32×32×64 to 7×7, backward, 1.4 ms for 31 (mean), 1.4 for 39 (largest).
+The windows of a dimension may have two lengths, so a table lists the positions of each window. The
+code takes the first member of every window as one array, then the second of every window, and so
+on. XLA makes one vectorized loop of all these arrays, whereas a reduction over an axis of members
+would look up each number: the backward pass of the mean, 64×32×32×64 to 7×7, takes 1.4 ms instead
+of 31 ms.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,9 +43,10 @@ def adaptive_avg_pool(
 
         dx[n, p, c] = Σ_{i : p in window i} dy[n, i, c] / count[i]
 
-    Window i is [⌊i·n/o⌋, ⌈(i+1)·n/o⌉) along a dimension of size n: windows of size n/o side by
-    side if o divides n, else two sizes, one apart, neighbours sharing a position now and then.
-    An o above n repeats positions. Nothing is saved for the backward pass.
+    Window i is [⌊i·n/o⌋, ⌈(i+1)·n/o⌉) along a dimension of size n, and count[i] is its number of
+    positions. If o divides n, windows of n/o positions lie side by side. Otherwise windows may
+    differ in length by one, and neighbours may share a position. If o > n, positions are
+    repeated. Nothing is saved for the backward pass.
 
     Example:
         >>> import jax.numpy as jnp
@@ -54,14 +56,14 @@ def adaptive_avg_pool(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         output_size: o, an int or one per spatial dimension.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *output_size, C) in the layout and dtype of x; 16-bit floats are summed in float32.
 
     Raises:
-        TypeError: x is no array of floats, output_size is no int.
-        ValueError: x has no positions, a size below 1, or an unknown layout.
+        TypeError: x is not a floating-point array, or output_size is not an int or ints.
+        ValueError: x has no positions, a size is below 1, or the layout is unknown.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -94,7 +96,7 @@ def _those_real(real: np.ndarray, seen: Array) -> Array:
     return seen if real.all() else jnp.where(real, seen, 0)
 
 
-_mean = Rule(_mean_forward, _mean_backward, static=3)
+_mean = Rule(_mean_forward, _mean_backward, static=3, name="adaptive_avg_pool")
 
 
 def adaptive_max_pool(
@@ -107,9 +109,10 @@ def adaptive_max_pool(
         dx[n, p, c] = Σ_{i : p is the first maximum of window i} dy[n, i, c]
 
     Window i is [⌊i·n/o⌋, ⌈(i+1)·n/o⌉) along a dimension of size n, as in
-    `jaxconv.adaptive_avg_pool`. The first of equals, in row-major order, gets the gradient, and
-    the first NaN if a window holds one, as in `jaxconv.max_pool`. Saved for the backward pass:
-    if o divides n what `jaxconv.max_pool` saves, else an index per dimension, in small integers.
+    `jaxconv.adaptive_avg_pool`. Among equal values the first one in row-major order gets the
+    gradient, or the first NaN if a window holds a NaN, as in `jaxconv.max_pool`. Saved for the
+    backward pass: if o divides n, what `jaxconv.max_pool` saves; otherwise one index per
+    dimension, in small integers.
 
     Example:
         >>> import jax.numpy as jnp
@@ -119,14 +122,14 @@ def adaptive_max_pool(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         output_size: o, an int or one per spatial dimension.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *output_size, C) in the layout and dtype of x.
 
     Raises:
-        TypeError: x is no array of numbers, output_size is no int.
-        ValueError: x has no positions, a size below 1, or an unknown layout.
+        TypeError: x is not an array of numbers, or output_size is not an int or ints.
+        ValueError: x has no positions, a size is below 1, or the layout is unknown.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -141,7 +144,7 @@ def adaptive_max_pool(
 
 
 def _largest(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, list[Array]]:
-    """y, and for each dimension, the last first, the offset of the first maximum along it."""
+    """Return y and, from the last dimension to the first, the offset of the first maximum."""
     found = []
     for axis, n, o in reversed(list(zip(axes, size, output, strict=True))):
         members, _ = _windows(n, o)
@@ -152,7 +155,7 @@ def _largest(axes: Ints, size: Ints, output: Ints, x: Array) -> tuple[Array, lis
 
 
 def _first_of_spread(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]:
-    """The largest of each window along an axis, and its first offset: all at once."""
+    """Return the largest of each window along an axis and its first offset, in one reduction."""
     members, real = _windows(n, o)
     count = members.shape[1]
     seen = jnp.take(x, members, axis=axis, mode="clip")
@@ -164,7 +167,7 @@ def _first_of_spread(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _first_along(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]:
-    """The same, one offset after the other: the largest first, then where it stands."""
+    """Return the largest of each window along an axis and its first offset, offset by offset."""
     y = by_itself(partial(_largest_along, axis, n, o), x)
     return y, by_itself(partial(_place, axis, n, o), x, y)
 
@@ -173,7 +176,7 @@ def _first_along(axis: int, n: int, o: int, x: Array) -> tuple[Array, Array]:
 def _first_along_jvp(
     axis: int, n: int, o: int, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
-    """ẏ = ẋ at the index. JAX would take the slope of a chain of maxima, which halves at ties."""
+    """Return ẏ = ẋ at the index. JAX would differentiate a chain of maxima and halve at ties."""
     (x,), (x_dot,) = primals, tangents
     y, index = _first_along(axis, n, o, x)
     offsets = enumerate(_members(x_dot, axis, _windows(n, o)[0]))
@@ -186,7 +189,7 @@ def _largest_along(axis: int, n: int, o: int, x: Array) -> Array:
 
 
 def _place(axis: int, n: int, o: int, x: Array, y: Array) -> Array:
-    """The first offset at which y or a NaN stands: the last one found, seen from behind."""
+    """Return the first offset whose value is y or NaN; they are tried from last to first."""
     seen = list(enumerate(_seen(axis, n, o, x)))
     index = jnp.full_like(y, len(seen) - 1, np.min_scalar_type(len(seen) - 1))
     for j, view in reversed(seen[:-1]):
@@ -196,7 +199,7 @@ def _place(axis: int, n: int, o: int, x: Array, y: Array) -> Array:
 
 
 def _seen(axis: int, n: int, o: int, x: Array) -> Iterator[Array]:
-    """Offset by offset what the windows see there; the last ones are padding in the short ones."""
+    """Yield for each offset what the windows see; short windows see padding at the last one."""
     members, real = _windows(n, o)
     for view, inside in zip(_members(x, axis, members), real.T, strict=True):
         padding = LARGEST.worst(x.dtype)
@@ -215,7 +218,7 @@ def _max_backward(
         count = positions.shape[1]
         owners, real = _owners(n, o)
         here = np.arange(n)[:, None] - positions[owners, 0]
-        # Where an owner is none, an offset that no window has.
+        # Table entries that are not real owners get an offset that no window has.
         here = np.where(real, here, count).astype(np.min_scalar_type(count))
         dx = _sum_of_members(axis, (owners, here), _those_here, dx, index.astype(here.dtype))
     return (dx.astype(dy.dtype),)
@@ -225,22 +228,22 @@ def _those_here(here: np.ndarray, seen: Array, index: Array) -> Array:
     return jnp.where(index == here, seen, 0)
 
 
-_max = Rule(_largest, _max_backward, static=3)
+_max = Rule(_largest, _max_backward, static=3, name="adaptive_max_pool")
 
 
-# Who meets whom: positions for each window, windows for each position. Both tables are
-# (whose, who), static, with a mask, because some meet fewer than others.
+# Two static tables: row i of the first lists the positions in window i, row p of the second the
+# windows that see position p. Each has a mask of its real entries, because rows differ in length.
 
 
 def _windows(n: int, o: int) -> tuple[np.ndarray, np.ndarray]:
-    """For window i the positions ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉ − 1, and which of them are real."""
+    """Return for each window i the positions ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉ − 1, and which are real."""
     start = np.arange(o) * n // o
     stop = -(-(np.arange(1, o + 1) * n) // o)
     return _ranges(start, stop, n)
 
 
 def _owners(n: int, o: int) -> tuple[np.ndarray, np.ndarray]:
-    """For position p the windows that see it, ⌊p·o/n⌋ … ⌈(p+1)·o/n⌉ − 1."""
+    """Return for each position p the windows that see it, ⌊p·o/n⌋ … ⌈(p+1)·o/n⌉ − 1."""
     return _windows(o, n)
 
 
@@ -255,7 +258,10 @@ def _sum_of_members(
     term: Callable[..., Array],
     *arrays: Array,
 ) -> Array:
-    """Σ over the members of term(what the table says of them, what the arrays hold there)."""
+    """Sum term(mark, *values) over the members in each row of a table (members, marks).
+
+    `values` are what the arrays hold at a member.
+    """
     members, said = table
     if members.shape[1] > UNROLLED:
         seen = (jnp.take(array, members, axis=axis, mode="clip") for array in arrays)
@@ -268,22 +274,22 @@ def _sum_of_members(
 
 
 def _members(x: Array, axis: int, members: np.ndarray) -> Iterator[Array]:
-    """The first member of everyone along an axis, the second of everyone, and so on."""
+    """Yield the first member of every row along an axis, then the second, and so on."""
     return (jnp.take(x, who, axis=axis, mode="clip") for who in members.T)
 
 
 def _along(x: Array, axis: int, vector: np.ndarray) -> np.ndarray:
-    """A vector on this axis."""
+    """Shape a vector to lie on this axis of x."""
     return np.expand_dims(vector, [a for a in range(x.ndim) if a != axis])
 
 
 def _beside(x: Array, axis: int, table: np.ndarray) -> np.ndarray:
-    """A table on two axes in place of this one: whose, and who."""
+    """Shape a table to lie on two axes in place of this one: its rows, and their members."""
     return table.reshape(*(1,) * axis, *table.shape, *(1,) * (x.ndim - axis - 1))
 
 
 def _counts(axes: Ints, size: Ints, output: Ints, y: Array) -> np.ndarray:
-    """How many positions each window holds, shaped to broadcast against y."""
+    """Return how many positions each window holds, shaped to broadcast against y."""
     count = np.ones((1,) * y.ndim, y.dtype)
     for axis, n, o in zip(axes, size, output, strict=True):
         held = _windows(n, o)[1].sum(axis=1).astype(y.dtype)
@@ -296,7 +302,7 @@ def _divides(size: Ints, output: Ints) -> bool:
 
 
 def _sizes(op: str, x: Array, output_size: IntOrInts, layout: Layout) -> tuple[Ints, Ints, Ints]:
-    """The spatial axes, their sizes in x and their sizes in y."""
+    """Return the spatial axes, their sizes in x and their sizes in y."""
     axes, _ = image_axes(op, x, layout)
     size = tuple(x.shape[axis] for axis in axes)
     output = per_dimension(op, "output_size", output_size, len(axes), 1)

@@ -40,8 +40,9 @@ def avg_pool(
 
         dx[n, p, c] = Σ_{i,a : s·i + a − low = p} dy[n, i, c] / count[i]
 
-    so every value of a window is given the same share (¼ each for 2 × 2). Nothing is saved
-    for the backward pass: count is known from the shapes.
+    where count[i] is the number of positions in window i. Every value of a window gets the same
+    share of dy (¼ each for 2 × 2). Nothing is saved for the backward pass, because count follows
+    from the shapes.
 
     Example:
         >>> import jax.numpy as jnp
@@ -51,22 +52,22 @@ def avg_pool(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
-        stride: s, the same; None means `window`.
+        stride: s, an int or one per spatial dimension; None means `window`.
         padding: as in `jaxconv.conv`.
-        ceil_mode: round the output size up: a last window may hang over the end if it starts
-            inside x or its low padding. The overhang is never counted, as in PyTorch.
-        count_include_pad: whether padding counts as values (zeros) or not at all. A window
-            that holds nothing that counts gives 0, and so does its gradient.
-        divisor: divide by this number instead of count.
-        layout: "channels_first" is (N, C, *spatial).
+        ceil_mode: round the output size up: a last window may extend past the end if it starts
+            inside x or its low padding. What lies past the end is never counted, as in PyTorch.
+        count_include_pad: whether the zeros of the padding are counted as values. A window
+            without any counted position gives y = 0, and its cotangent is dropped.
+        divisor: a number to divide by instead of count.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
 
     Raises:
-        TypeError: x is no array of floats, or divisor no number.
-        ValueError: divisor is 0, not finite, or too small or large to divide by in the dtype
-            of the sum; an unknown option; a window that fits nowhere.
+        TypeError: x is not a floating-point array, or divisor is not a number.
+        ValueError: divisor is 0, not finite, or too small or too large to divide by in the
+            dtype of the sum; an option is unknown; or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -107,14 +108,14 @@ def _mean_backward(
     return (sum_back(g, share).astype(dy.dtype),)
 
 
-mean_rule = Rule(_mean_forward, _mean_backward, static=3)
+mean_rule = Rule(_mean_forward, _mean_backward, static=3, name="avg_pool")
 
 
 def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> Any:
-    """What each window's sum is divided by, shaped to broadcast against y."""
+    """Return the divisor of each window's sum, shaped to broadcast against y."""
     if divisor is not None:
         return np.asarray(divisor, dtype)
     border = g.padding if include_pad else ((0, 0),) * g.dims
-    # Where a window sees nothing its sum is 0, whatever that is divided by.
+    # The sum of a window without counted positions is 0 anyway; a divisor of 1 avoids 0/0.
     counts = [count.clip(1) for _, count in first_and_count(g, border)]
     return outer(g, counts, operator.mul).astype(dtype)

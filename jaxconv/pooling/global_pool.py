@@ -1,4 +1,4 @@
-"""Global pooling: one window, all of the image."""
+"""Global pooling: a single window that covers the whole image."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -17,7 +17,7 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
         dx[n, p, c] = dy[n, c] / P
 
-    It is `jaxconv.avg_pool` with a window as large as x. Nothing is saved for the backward pass.
+    This is `jaxconv.avg_pool` with a window as large as x. Nothing is saved for the backward pass.
 
     Example:
         >>> import jax.numpy as jnp
@@ -26,16 +26,16 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
-        keepdims: keep the spatial axes, of size 1.
-        layout: "channels_first" is (N, C, *spatial).
+        keepdims: whether to keep the spatial axes, with size 1.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y, (N, C) in the dtype of x (with keepdims in its layout); 16-bit floats are summed in
-        float32.
+        y, (N, C) in the dtype of x, with keepdims also in its layout; 16-bit floats are summed
+        in float32.
 
     Raises:
-        TypeError: x is no array of floats, keepdims is no bool.
-        ValueError: x has no positions, or an unknown layout.
+        TypeError: x is not a floating-point array, or keepdims is not a bool.
+        ValueError: x has no positions, or the layout is unknown.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -54,10 +54,10 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
         dx[n, p, c] = dy[n, c] at the first maximum p, else 0
 
-    It is `jaxconv.max_pool` with a window as large as x, and `ties="first"`: the first of
-    equals in row-major order, and the first NaN if there is one. (`torch.amax` and `jnp.max`
-    over the spatial axes split among equals.) Saved for the backward pass: the position p, as
-    the smallest unsigned integer that holds it.
+    This is `jaxconv.max_pool` with a window as large as x and `ties="first"`: among equal values
+    the first in row-major order gets the gradient, or the first NaN if there is one.
+    (`torch.amax` and `jnp.max` over the spatial axes split the gradient among equal values.)
+    Saved for the backward pass: the position p, as the smallest unsigned integer that holds it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -66,15 +66,15 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
-        keepdims: keep the spatial axes, of size 1.
-        layout: "channels_first" is (N, C, *spatial).
+        keepdims: whether to keep the spatial axes, with size 1.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
-        y, (N, C) in the dtype of x (with keepdims in its layout).
+        y, (N, C) in the dtype of x, with keepdims also in its layout.
 
     Raises:
-        TypeError: x is no array of numbers, keepdims is no bool.
-        ValueError: x has no positions, or an unknown layout.
+        TypeError: x is not an array of numbers, or keepdims is not a bool.
+        ValueError: x has no positions, or the layout is unknown.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -87,7 +87,7 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
 
 def _whole(op: str, x: Array, layout: Layout) -> Windows:
-    """One window that is all of x."""
+    """Return one window that covers all of x."""
     axes, _ = image_axes(op, x, layout)
     size = tuple(x.shape[axis] for axis in axes)
     if 0 in size:
@@ -96,7 +96,7 @@ def _whole(op: str, x: Array, layout: Layout) -> Windows:
 
 
 def tiling(size: Ints, output: Ints, layout: Layout) -> Windows:
-    """So many windows side by side, where they divide the size."""
+    """Return `output` windows side by side; in each dimension they must divide the size."""
     window = tuple(n // o for n, o in zip(size, output, strict=True))
     return Windows(
         size=size,

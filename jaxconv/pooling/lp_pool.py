@@ -1,4 +1,4 @@
-"""Power-mean pooling: the p-norm of each window."""
+"""Power pooling: the p-norm of each window."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -33,16 +33,17 @@ def lp_pool(
 
         dx[n, q, c] = sign(x)·|x|^(p−1) · Σ_{i,a : s·i + a − low = q} dy[n, i, c] · y^(1−p)
 
-    with x at (n, q, c) and y at (n, i, c). p = 1 sums absolute values, p = 2 is the length of
-    the window as a vector, and the larger p, the closer y is to the largest |x|.
+    with x at (n, q, c) and y at (n, i, c). p = 1 gives the sum of absolute values, p = 2 the
+    length of the window as a vector, and the larger p is, the closer y gets to the largest |x|.
 
-    At x = 0 the derivative is 0, whatever p: |x|^p has a kink there for p ≤ 1, and so has the
-    norm of a window of zeros for any p. Saved for the backward pass: x and y (only x for p = 1).
+    At x = 0 the derivative is taken to be 0 for every p: |x|^p has a kink there if p ≤ 1, and
+    the norm has one at a window of zeros for every p. Saved for the backward pass: x and y (only
+    x if p = 1).
 
-    PyTorch's `lp_pool2d` sums x^p with its sign and gives NaN if an odd p makes the sum
-    negative, and scales a window that hangs over the end up to a full one; here the absolute
-    value is taken and the sum is the sum. An infinite value gives y = ∞ and NaN for its own
-    gradient. |x|^p must be representable (in float32 for 16-bit floats).
+    PyTorch's `lp_pool2d` sums x^p with its sign, which gives NaN if an odd p makes the sum
+    negative, and it scales up the sum of a window that extends past the end. Here |x|^p is
+    summed, and nothing is scaled up. An infinite x gives y = ∞, and NaN as its own gradient.
+    |x|^p must be representable in the dtype of x (for 16-bit floats in float32).
 
     Example:
         >>> import jax.numpy as jnp
@@ -53,18 +54,18 @@ def lp_pool(
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
         p: the power, a number > 0.
-        stride: s, the same as `window`; None means `window`.
+        stride: s, an int or one per spatial dimension; None means `window`.
         padding: as in `jaxconv.conv`.
-        ceil_mode: round the output size up: a last window may hang over the end if it starts
+        ceil_mode: round the output size up: a last window may extend past the end if it starts
             inside x or its low padding.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
 
     Raises:
-        TypeError: x is no array of floats, or p no number.
-        ValueError: p is not finite or not > 0, an unknown option, or a window that fits nowhere.
+        TypeError: x is not a floating-point array, or p is not a number.
+        ValueError: p is not finite or not > 0, an option is unknown, or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -96,17 +97,17 @@ def _norm_backward(
     return (dx.astype(dy.dtype),)
 
 
-_norm = Rule(_norm_forward, _norm_backward, static=2)
+_norm = Rule(_norm_forward, _norm_backward, static=2, name="lp_pool")
 
 
 def _wide_norm(g: Windows, p: float, x: Array) -> Array:
-    """y in the dtype of the sum."""
+    """Return y in the dtype of the sum."""
     total = window_sum(g, _power(x.astype(accumulator(x.dtype)), p))
     return total if p == 1 else _power(total, 1 / p)
 
 
 def _power(x: Array, q: float) -> Array:
-    """|x|^q, and 0 with slope 0 at x = 0 even where q < 1 makes those infinite."""
+    """Return |x|^q; at x = 0 it is 0 with slope 0, even where q < 1 makes these infinite."""
     if q == 1:
         return jnp.abs(x)
     if q > 0 and q % 2 == 0:
@@ -115,7 +116,7 @@ def _power(x: Array, q: float) -> Array:
 
 
 def _signed_power(x: Array, q: float) -> Array:
-    """sign(x)·|x|^q, likewise."""
+    """Return sign(x)·|x|^q, which is 0 at x = 0 even if q < 0."""
     if q > 0 and q % 2 == 1:
         return x ** int(q)
     return jnp.sign(x) * _power(x, q)

@@ -1,4 +1,4 @@
-"""Extreme pooling: a window's largest or smallest value, and who gets its cotangent."""
+"""Max and min pooling: the extreme value of each window, and which x gets its cotangent."""
 
 from functools import partial
 
@@ -38,27 +38,30 @@ def max_pool(
 
         y[n, i, c] = max_a x̃[n, s·i + d·a − low, c],        x̃ = −∞ outside x
 
-    A nudge of the largest value is a nudge of y; a nudge of any other is not seen. So
+    A small change of the largest value changes y by as much, and one of any other value does
+    not change y. So
 
         dx[n, p, c] = Σ_{i,a : s·i + d·a − low = p} share[n, i, a, c] · dy[n, i, c],
 
-    where `share` is 1 at the maximum and 0 elsewhere. If several values tie, the maximum
-    has a kink there and the gradient is a choice:
+    where `share` is 1 at the maximum and 0 elsewhere. If several values tie, y has a kink
+    there, and `ties` chooses the gradient:
 
         ties="first"   share = 1 at the first in row-major order (JAX, PyTorch)
-        ties="all"     share = 1 at every one of them (the mask of "Backpropagation in a
-                       Convolutional Neural Network": x == y, without its tolerance)
-        ties="split"   share = 1/count at every one of them
+        ties="all"     share = 1 at each of them (as in "Backpropagation in a Convolutional
+                       Neural Network", whose mask x == y has a tolerance, however)
+        ties="split"   share = 1/count at each of them
 
-    Saved for the backward pass: for "first" the index a as the smallest unsigned integer that
-    holds it (one byte for windows up to 16 × 16), for the others one bit per window element, in
-    words of 8, 16 or 32 (two bytes for 3 × 3). Windows of more than 64 elements, or of more than
-    32 along a dimension, are gone through one dimension after the other, with an index or with
-    bits for each; where there are more than 32 along it, x is kept instead of bits.
+    Saved for the backward pass: "first" keeps the offset a of each maximum as the smallest
+    unsigned integer that holds it (one byte for windows up to 8 × 8); "all" and "split" keep one
+    bit per window element, in words of 8, 16 or 32 bits (two bytes for 3 × 3). Windows of more
+    than 64 elements, or of more than 32 along a dimension, are pooled one dimension at a time,
+    with an offset or bits for each dimension (but "first" pools windows side by side at once).
+    Along a dimension of more than 32 elements "all" and "split" keep x, as pooled so far, instead
+    of bits.
 
-    NaN: a window that holds one gives NaN, and its cotangent goes to the first NaN (or to
-    all, or split). A window of padding alone gives −∞ and its cotangent goes nowhere;
-    padding never ties with a −∞ of x.
+    A window that holds a NaN gives NaN, and its cotangent goes to the first NaN ("all": to
+    every NaN; "split": shared among them). A window that covers only padding gives −∞ and its
+    cotangent is dropped. Padding never ties with a −∞ of x.
 
     Example:
         >>> import jax.numpy as jnp
@@ -68,20 +71,20 @@ def max_pool(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
-        stride: s, the same; None means `window`.
+        stride: s, an int or one per spatial dimension; None means `window`.
         padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans.
-        dilation: d, distance between neighbouring window elements.
-        ceil_mode: round the output size up: a last window may hang over the end if it starts
+        dilation: d, the distance between neighbouring window elements.
+        ceil_mode: round the output size up: a last window may extend past the end if it starts
             inside x or its low padding.
-        ties: who gets the gradient among equals.
-        layout: "channels_first" is (N, C, *spatial).
+        ties: which of several equal values get the gradient: "first", "all" or "split".
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x.
 
     Raises:
-        TypeError: x is no array of numbers.
-        ValueError: an unknown option, padding over half the window, a window that fits nowhere.
+        TypeError: x is not an array of numbers.
+        ValueError: an option is unknown, the padding exceeds half the window, or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -108,14 +111,15 @@ def min_pool(
 
         y[n, i, c] = min_a x̃[n, s·i + d·a − low, c],        x̃ = +∞ outside x
 
-    The mirror image of `jaxconv.max_pool`: min x = −max(−x), so the two minus signs of the
-    chain rule cancel and
+    Because min x = −max(−x), and the two minus signs cancel in the chain rule, the gradient is
+    that of `jaxconv.max_pool`:
 
         dx[n, p, c] = Σ_{i,a : s·i + d·a − low = p} share[n, i, a, c] · dy[n, i, c],
 
-    with `share` at the minimum instead of the maximum. Ties, NaN, windows of padding alone
-    (which give +∞) and what is saved for the backward pass are as there. Integers are compared
-    as they are: their smallest has no negative.
+    where `share` is 1 at the minimum and 0 elsewhere. If several values tie, it is 1 at the
+    first of them in row-major order ("first"), 1 at each ("all") or 1/count at each ("split").
+    NaN and the residuals are treated as in `jaxconv.max_pool`; a window that covers only padding
+    gives +∞. Integers are never negated, because the smallest integer has no negative.
 
     Example:
         >>> import jax.numpy as jnp
@@ -125,21 +129,21 @@ def min_pool(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
-        stride: s, the same; None means `window`.
-        padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans;
-            +∞, for integers their largest.
-        dilation: d, distance between neighbouring window elements.
-        ceil_mode: round the output size up: a last window may hang over the end if it starts
+        stride: s, an int or one per spatial dimension; None means `window`.
+        padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans. It is
+            filled with +∞, or for integers with their largest value.
+        dilation: d, the distance between neighbouring window elements.
+        ceil_mode: round the output size up: a last window may extend past the end if it starts
             inside x or its low padding.
-        ties: who gets the gradient among equals.
-        layout: "channels_first" is (N, C, *spatial).
+        ties: which of several equal values get the gradient: "first", "all" or "split".
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x.
 
     Raises:
-        TypeError: x is no array of numbers.
-        ValueError: an unknown option, padding over half the window, a window that fits nowhere.
+        TypeError: x is not an array of numbers.
+        ValueError: an option is unknown, the padding exceeds half the window, or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -162,7 +166,7 @@ def extreme_windows(
     ceil_mode: bool,
     layout: Layout,
 ) -> tuple[Array, Windows]:
-    """Check and resolve what the ops that look for an extreme have in common."""
+    """Check the arguments of a max or min pooling op; return x as an array, and its windows."""
     x = as_array(op, "x", x)
     check_number(op, x=x)
     g = make_windows(
@@ -170,7 +174,7 @@ def extreme_windows(
         ceil_mode=ceil_mode, layout=layout,
     )  # fmt: skip
     for d, (pair, span) in enumerate(zip(g.padding, g.extent, strict=True)):
-        if g.known and max(pair) > span // 2:  # what a name stands for never is
+        if g.known and max(pair) > span // 2:  # symbolic padding may not be comparable
             raise ValueError(
                 f"{op}: padding may not exceed half the window, which spans {span}"
                 f" positions of spatial dimension {d}, but got {pair}"
@@ -179,7 +183,7 @@ def extreme_windows(
 
 
 def extreme(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
-    """The extreme of each window, with the rule that `ties` asks for."""
+    """Return the extreme of each window, with the backward pass that `ties` selects."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return _best_compiled(e, g, x)  # integers have no cotangent
     if ties == "first":
@@ -199,14 +203,14 @@ def _first_forward(e: Extreme, g: Windows, x: Array) -> tuple[Array, list[Array]
 
 
 def first_backward(e: Extreme, g: Windows, indices: list[Array], dy: Array) -> tuple[Array]:
-    """Each window's dy to where `find` found its extreme, stage by stage."""
+    """Return dx: add each window's dy where `find` found its extreme, stage by stage."""
     dx = dy.astype(accumulator(dy.dtype))
     for stage, index in reversed(list(zip(stages(g), indices, strict=True))):
         dx = give(stage, index, dx)
     return (dx.astype(dy.dtype),)
 
 
-_first = Rule(_first_forward, first_backward, static=2, value=best)
+_first = Rule(_first_forward, first_backward, static=2, value=best, name="max_pool or min_pool")
 
 
 def _tied_forward(e: Extreme, g: Windows, ties: Ties, x: Array) -> tuple[Array, list[list[Array]]]:
@@ -227,14 +231,15 @@ _tied = Rule(
     _tied_backward,
     static=3,
     value=lambda e, g, ties, x: best(e, g, x),
+    name="max_pool or min_pool",
 )
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def _tied_best(e: Extreme, g: Windows, ties: Ties, x: Array) -> Array:
-    """`best`, for whoever differentiates the rule again: its slope, too, is the shares.
+    """Compute `best`, with a derivative that follows the shares, for second derivatives.
 
-    JAX would take the slope of a chain of `maximum`, which halves at every tie it meets.
+    JAX would differentiate a chain of `maximum`, whose derivative is halved at every tie.
     """
     return best(e, g, x)
 

@@ -1,4 +1,4 @@
-"""Pooling that says where it found its maximum, and its way back."""
+"""Max pooling that also returns the positions of its maxima, and unpooling by positions."""
 
 import math
 import operator
@@ -39,20 +39,21 @@ def max_pool_with_indices(
     ceil_mode: bool = False,
     layout: Layout = "channels_last",
 ) -> tuple[Array, Array]:
-    r"""The largest value of each window, and where in x it stands.
+    r"""The largest value of each window, and its position in x.
 
         y[n, i, c]       = max_a x̃[n, s·i + d·a − low, c],        x̃ = −∞ outside x
         indices[n, i, c] = the position p = s·i + d·a − low of the first maximum
 
         dx[n, p, c]      = Σ_{i : indices[n, i, c] = p} dy[n, i, c]
 
-    In two dimensions the position (h, w) is written as h·W + w, in three (d·H + h)·W + w, as
-    PyTorch does with `return_indices=True`; `jaxconv.max_unpool` reads it. The first of equals,
-    in row-major order, is meant, and the first NaN if the window holds one. A window of padding
-    alone gives −∞ and the index −1. Indices are integers: their cotangent is a float0.
+    In two dimensions the index of position (h, w) is h·W + w, in three it is (d·H + h)·W + w, as
+    in PyTorch with `return_indices=True`; `jaxconv.max_unpool` takes these indices. Among equal
+    values the index is that of the first one in row-major order, or of the first NaN if the
+    window holds a NaN. A window that covers only padding gives −∞ and the index −1. The indices
+    are integers, so their cotangent has the dtype float0.
 
-    Saved for the backward pass: not the indices, but the offset inside the window, as in
-    `jaxconv.max_pool` (one byte for windows up to 16 × 16).
+    Saved for the backward pass: the offset of each maximum inside its window, as in
+    `jaxconv.max_pool` (one byte for windows up to 8 × 8), and not the indices.
 
     Example:
         >>> import jax.numpy as jnp
@@ -63,20 +64,20 @@ def max_pool_with_indices(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions; floats or integers.
         window: K, an int or one per spatial dimension.
-        stride: s, the same; None means `window`.
+        stride: s, an int or one per spatial dimension; None means `window`.
         padding: as in `jaxconv.conv`, but at most half of what the (dilated) window spans.
-        dilation: d, distance between neighbouring window elements.
-        ceil_mode: round the output size up: a last window may hang over the end if it starts
+        dilation: d, the distance between neighbouring window elements.
+        ceil_mode: round the output size up: a last window may extend past the end if it starts
             inside x or its low padding.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x, and the indices, of the same shape
         in int32.
 
     Raises:
-        TypeError: x is no array of numbers.
-        ValueError: an unknown layout, padding over half the window, a window that fits nowhere.
+        TypeError: x is not an array of numbers.
+        ValueError: the layout is unknown, the padding exceeds half the window, or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -96,7 +97,7 @@ def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Ar
     for stage, spanned in zip(steps, dims, strict=True):
         x, index = find(LARGEST, stage, x)
         here = _positions(g, stage, spanned, index)
-        # What an earlier stage found lies in the row that this one chose.
+        # Of the positions that earlier stages found, take that in the row which this one chose.
         position = here if position is None else here + pick(stage, index, position)
         found.append(index)
     counts = [count > 0 for _, count in first_and_count(g, ((0, 0),) * g.dims)]
@@ -111,11 +112,11 @@ def _located_backward(
     return first_backward(LARGEST, g, found, dy)
 
 
-_located = Rule(_located_forward, _located_backward, static=1)
+_located = Rule(_located_forward, _located_backward, static=1, name="max_pool_with_indices")
 
 
 def _positions(g: Windows, stage: Windows, dims: Ints, index: Array) -> Array:
-    """The flat position in x of the offset `index` of a stage, as far as it is in `dims`."""
+    """Return the contribution of `dims` to the flat position in x of a stage's offset `index`."""
     index = index.astype(np.int32)
     position = jnp.zeros_like(index)
     for dim in dims:
@@ -136,17 +137,17 @@ def max_unpool(
     *,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""Each value back where it was found, zeros elsewhere.
+    r"""Put each value at the position of its index, and zeros elsewhere.
 
         x[n, p, c]  = Σ_{i : indices[n, i, c] = p} y[n, i, c]
 
         dy[n, i, c] = dx[n, indices[n, i, c], c]
 
-    The transpose of pooling by these indices, so its gradient pools the cotangent by them.
-    If an index occurs twice, as for windows that overlap, the values add up; PyTorch writes one
-    of them, it does not say which, and gives the gradient to both. An index outside of 0 …
-    size − 1 (such as the −1 of a window of padding alone) is dropped, and its dy is 0; PyTorch
-    refuses it. Saved for the backward pass: the indices.
+    This is the transpose of reading x at these indices, so its gradient reads dx at them. If an
+    index occurs twice, as it may for overlapping windows, the values are added; PyTorch keeps
+    one of them (it does not say which) and gives the gradient to both. A value whose index is
+    outside 0 … size − 1 (such as −1, for a window that covers only padding) is dropped, and its
+    dy is 0; PyTorch raises an error. Saved for the backward pass: the indices.
 
     Example:
         >>> import jax.numpy as jnp
@@ -156,16 +157,17 @@ def max_unpool(
 
     Args:
         y: values, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
-        indices: integers of the shape of y, flat over the spatial dimensions of x.
+        indices: integers in the shape of y, flat positions in the spatial dimensions of x.
         output_size: the spatial size of x, an int or one per dimension.
-        layout: "channels_first" is (N, C, *spatial).
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         x, (N, *output_size, C) in the layout and dtype of y; 16-bit floats are summed in float32.
 
     Raises:
-        TypeError: y is no array of floats, indices are no integers.
-        ValueError: indices are not of the shape of y, a size below 1, an unknown layout.
+        TypeError: y is not a floating-point array, or indices are not integers.
+        ValueError: indices do not have the shape of y, a size is below 1, or the layout is
+            unknown.
 
     The derivation: docs/derivations/pooling.md.
     """
@@ -206,24 +208,24 @@ def _unpool_backward(axes: Ints, size: Ints, indices: Array, dx: Array) -> tuple
     return dy.reshape(indices.shape), None
 
 
-_unpool = Rule(_unpool_forward, _unpool_backward, static=2)
+_unpool = Rule(_unpool_forward, _unpool_backward, static=2, name="max_unpool")
 
 
 def _places(total: int, indices: Array) -> Array:
-    """The indices, and `total`, where there is no place, for those out of range."""
+    """Return the indices as int32; those out of range become `total`, which is no position."""
     if indices.dtype.itemsize < 4:
-        indices = indices.astype(np.int32)  # `total` may not fit
+        indices = indices.astype(np.int32)  # `total` may not fit in fewer bits
     fits = (indices >= 0) & (indices < total)
     return jnp.where(fits, indices, total).astype(np.int32)
 
 
 def _flat(axes: Ints, x: Array) -> Array:
-    """The spatial axes as one: (N, positions, C) or (N, C, positions)."""
+    """Merge the spatial axes into one: (N, positions, C) or (N, C, positions)."""
     first, last = axes[0], axes[-1] + 1
     return x.reshape(*x.shape[:first], math.prod(x.shape[first:last]), *x.shape[last:])
 
 
 def _over_lines(axes: Ints, function: Callable[..., Array]) -> Callable[..., Array]:
-    """`function` of one example and one channel, for all of them."""
-    channel = 2 - axes[0]  # of what is left of a flat array without its first axis
+    """Apply a function of one example and one channel to all examples and channels."""
+    channel = 2 - axes[0]  # the channel axis of a flat array without its first axis
     return jax.vmap(jax.vmap(function, channel, channel))

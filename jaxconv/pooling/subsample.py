@@ -1,4 +1,4 @@
-"""Subsampling: pooling units with a weight and a bias."""
+"""Subsampling: sum pooling with a trainable weight and bias per channel."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -33,9 +33,10 @@ def subsample(
         dweight[c]   = Σ_{n,i} t[n, i, c] · dy[n, i, c]
         dbias[c]     = Σ_{n,i} dy[n, i, c]
 
-    Windows lie side by side; positions left over at the end are not seen and get dx = 0. The
-    weight 1/K (1/K² in two dimensions) makes it `jaxconv.avg_pool`. It is bilinear in x and
-    the weight: no kinks. Saved for the backward pass: the sums t and the weight, not x.
+    Windows lie side by side; positions left over at the end are in no window and get dx = 0.
+    With weight 1/K (1/K² in two dimensions) and bias 0 it is `jaxconv.avg_pool`. y is bilinear
+    in x and the weight, so it has no kinks. Saved for the backward pass: the sums t and the
+    weight, but not x.
 
     Example:
         >>> import jax.numpy as jnp
@@ -46,16 +47,16 @@ def subsample(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         weight: one number per channel, (C,).
-        bias: the same.
-        window: K, also the stride; an int or one per spatial dimension.
-        layout: "channels_first" is (N, C, *spatial).
+        bias: one number per channel, (C,).
+        window: K, which is also the stride; an int or one per spatial dimension.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *spatial_out, C) in the layout and dtype of x; 16-bit floats are summed in float32.
 
     Raises:
-        TypeError: x, weight or bias are no arrays of floats of one dtype.
-        ValueError: weight or bias are not (C,), an unknown layout, a window that fits nowhere.
+        TypeError: x, weight and bias are not floating-point arrays of one dtype.
+        ValueError: weight or bias is not (C,), the layout is unknown, or no window fits.
 
     The derivation: docs/derivations/pooling.md.
     """

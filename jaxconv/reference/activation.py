@@ -1,4 +1,4 @@
-"""The twins of the activations: the same functions, differentiated by JAX."""
+"""Reference implementations of the activations, differentiated by JAX."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,35 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import accumulator
+
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "hardshrink",
+    "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "soft_sign",
+    "softmax",
+    "softplus",
+    "softshrink",
+    "squareplus",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+]
 
 
 def relu(x: Array) -> Array:
@@ -26,6 +55,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 
 def prelu(x: Array, alpha: Array) -> Array:
     """See `jaxconv.prelu`."""
+    alpha = alpha.reshape((1,) * (x.ndim - alpha.ndim) + alpha.shape[-x.ndim :] if x.ndim else ())
     return jnp.where(x > 0, _wide(x), _wide(alpha) * _wide(x)).astype(x.dtype)
 
 
@@ -141,7 +171,7 @@ def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
 
 
 def _wide(x: Array) -> Array:
-    """x as 32 bits or more: a 16-bit result is rounded once, at the end."""
+    """Return x with at least 32 bits, so that a 16-bit result is rounded only once, at the end."""
     return x.astype(accumulator(x.dtype))
 
 

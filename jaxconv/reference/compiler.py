@@ -1,4 +1,4 @@
-"""What to tell the compiler about the twins: the same, so that one seam switches all."""
+"""Compiler options of the reference implementations, which are those of the ops."""
 
 from jaxconv import compiler
 

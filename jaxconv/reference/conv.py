@@ -1,4 +1,4 @@
-"""The twins of the convolutions: the same functions, differentiated by JAX."""
+"""Reference implementations of the convolutions, differentiated by JAX."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +15,7 @@ from jaxconv._core.arguments import (
     PrecisionLike,
     accumulator,
     as_precision,
+    per_channel,
 )
 from jaxconv._core.conv_call import conv_call, transposed_call
 from jaxconv.reference.padding import JNP_MODES
@@ -76,8 +77,7 @@ def conv(
         preferred_element_type=accumulator(x.dtype),
     )
     if b is not None:
-        b = b.astype(y.dtype)
-        y = y + (b if layout == "channels_last" else b.reshape(-1, *(1,) * g.dims))
+        y = y + per_channel(b, y, y.ndim - 1 if layout == "channels_last" else 1)
     return y.astype(x.dtype)
 
 
@@ -118,7 +118,7 @@ def conv_transpose(
         size + span - 1 - low - length
         for size, span, low, length in zip(g.size, g.extent, before, spread, strict=True)
     ]
-    # Group by group: lax wants the output channels of all groups on the kernel's last axis.
+    # Group by group, because lax expects the output channels of all groups on one kernel axis.
     pieces = [
         lax.conv_general_dilated(
             piece,
@@ -137,7 +137,7 @@ def conv_transpose(
     ]
     y = jnp.concatenate(pieces, axis=-1)
     if b is not None:
-        y = y + b.astype(y.dtype)
+        y = y + per_channel(b, y, y.ndim - 1)
     if layout == "channels_first":
         y = jnp.moveaxis(y, -1, 1)
     return y.astype(x.dtype)

@@ -1,4 +1,4 @@
-"""The twins of dropout: the same functions, differentiated by JAX."""
+"""Reference implementations of dropout, differentiated by JAX."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The twins of the losses: the same functions, differentiated by JAX."""
+"""Reference implementations of the losses, differentiated by JAX."""
 
 from typing import Any
 
@@ -7,6 +7,19 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator
+
+__all__ = [
+    "focal_loss",
+    "huber_loss",
+    "kl_divergence",
+    "l2_loss",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "multiclass_hinge_loss",
+    "nll_loss",
+    "sigmoid_binary_cross_entropy",
+    "softmax_cross_entropy",
+]
 
 
 def softmax_cross_entropy(
@@ -90,9 +103,10 @@ def sigmoid_binary_cross_entropy(
     """See `jaxconv.sigmoid_binary_cross_entropy`."""
     dtype = accumulator(logits.dtype)
     z, t = logits.astype(dtype), _labels(labels, dtype)
-    p = jnp.ones((), dtype) if pos_weight is None else pos_weight.astype(dtype)
-    w = jnp.ones((), dtype) if weights is None else weights.astype(dtype)
-    w = jnp.broadcast_to(w, logits.shape)
+    p, w = (
+        jnp.broadcast_to(jnp.ones((), dtype) if a is None else a.astype(dtype), z.shape)
+        for a in (pos_weight, weights)
+    )
     loss = -w * (p * t * jax.nn.log_sigmoid(z) + (1 - t) * jax.nn.log_sigmoid(-z))
     return _weighted(reduction, loss, w).astype(logits.dtype)
 
@@ -123,7 +137,7 @@ def mean_absolute_error(
 ) -> Array:
     """See `jaxconv.mean_absolute_error`."""
     r = _difference(prediction, target)
-    distance = jnp.where(r == 0, 0, jnp.abs(r))  # the slope of abs at 0 is 1
+    distance = jnp.where(r == 0, 0, jnp.abs(r))  # JAX takes 1 as the slope of abs at 0
     return _reduced(reduction, distance).astype(prediction.dtype)
 
 

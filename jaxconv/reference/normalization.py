@@ -1,4 +1,4 @@
-"""The twins of the normalizations: the same functions, differentiated by JAX."""
+"""Reference implementations of the normalizations, differentiated by JAX."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import Layout, accumulator
+from jaxconv._core.arguments import Layout, accumulator, per_channel
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_inference",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "rms_norm",
+    "weight_standardize",
+]
 
 AxisName = None | str | tuple[str, ...]
 
@@ -96,7 +107,8 @@ def group_norm(
     n, *spatial, channels = x.shape
     grouped = x.astype(accumulator(x.dtype)).reshape(n, *spatial, groups, channels // groups)
     y = _standardize(grouped, (*range(1, x.ndim - 1), x.ndim), eps).reshape(x.shape)
-    y = (y * scale.astype(y.dtype) + bias.astype(y.dtype)).astype(x.dtype)
+    scale, bias = (per_channel(a, y, y.ndim - 1) for a in (scale, bias))
+    y = (y * scale + bias).astype(x.dtype)
     return jnp.moveaxis(y, -1, 1) if layout == "channels_first" else y
 
 
@@ -147,7 +159,7 @@ def _standardize(x: Array, axes: tuple[int, ...], eps: float) -> Array:
 
 
 def _mean(x: Array, axes: tuple[int, ...]) -> Array:
-    """The mean, but 0 of nothing."""
+    """Return the mean, or 0 if there are no elements."""
     return jnp.sum(x, axes, keepdims=True) / max(1, math.prod(x.shape[axis] for axis in axes))
 
 
@@ -156,7 +168,7 @@ def _axes(x: Array, axis: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _along(axes: tuple[int, ...], x: Array, values: Array | None) -> Array | None:
-    """Values of x's shape along the axes, ready to broadcast against x."""
+    """Return values that have the shape of x along the axes, shaped to broadcast against x."""
     if values is None:
         return None
     others = tuple(axis for axis in range(x.ndim) if axis not in axes)
@@ -164,9 +176,7 @@ def _along(axes: tuple[int, ...], x: Array, values: Array | None) -> Array | Non
 
 
 def _per_channel(values: Array, x: Array, layout: Layout) -> Array:
-    channel = x.ndim - 1 if layout == "channels_last" else 1
-    others = tuple(axis for axis in range(x.ndim) if axis != channel)
-    return jnp.expand_dims(values.astype(accumulator(x.dtype)), others)
+    return per_channel(values, x, x.ndim - 1 if layout == "channels_last" else 1)
 
 
 def _affine(x_hat: Array, scale: Array | None, bias: Array | None) -> Array:

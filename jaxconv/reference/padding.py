@@ -1,4 +1,4 @@
-"""The twin of `jaxconv.pad`: the same function, differentiated by JAX."""
+"""Reference implementation of `jaxconv.pad`, differentiated by JAX."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""The twins of the pooling ops: the same functions, differentiated by JAX."""
+"""Reference implementations of the pooling ops, differentiated by JAX."""
 
 import math
 import operator
@@ -8,8 +8,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import IntOrInts, Layout, Padding, Ties, accumulator, per_dimension
+from jaxconv._core.arguments import (
+    IntOrInts,
+    Layout,
+    Padding,
+    Ties,
+    accumulator,
+    per_channel,
+    per_dimension,
+)
 from jaxconv._core.geometry import Windows, make_windows, spatial_axes
+
+__all__ = [
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "avg_pool",
+    "global_avg_pool",
+    "global_max_pool",
+    "lp_pool",
+    "max_pool",
+    "max_pool_with_indices",
+    "max_unpool",
+    "min_pool",
+    "subsample",
+]
 
 
 def max_pool(
@@ -39,17 +61,18 @@ def max_pool(
             g.on_axes(g.stride, 1),
             g.on_axes(_full_padding(g), (0, 0)),
         )
-    # JAX cannot differentiate a dilated window's maximum, nor let every tie have it all:
-    # lay the window out as an axis of its own.
+    # JAX cannot differentiate the maximum of a dilated window, nor give the whole gradient to every
+    # tied element. So the window becomes an axis of its own.
     patches = _patches(g, x, lowest)
     if ties == "split" or not floating:
-        return jnp.max(patches, axis=-1)  # JAX splits among ties
+        return jnp.max(patches, axis=-1)  # JAX splits the gradient among ties
     if ties == "first":
         winner = jnp.argmax(patches, axis=-1, keepdims=True)
         return jnp.take_along_axis(patches, winner, axis=-1)[..., 0]
     largest = lax.stop_gradient(jnp.max(patches, axis=-1, keepdims=True))
     tied = (patches == largest) | jnp.isnan(patches)
-    # The sum of all that tie moves as it should. If it is finite, it is count − 1 times too large.
+    # The sum of all tied elements has the right gradient. A finite sum is too large by count − 1
+    # times the maximum, which is subtracted as a constant.
     finite = jnp.where(jnp.isfinite(largest), largest, 0)[..., 0]
     excess = (jnp.sum(tied, axis=-1) - 1).astype(x.dtype) * finite
     return jnp.sum(jnp.where(tied, patches, 0), axis=-1) - excess
@@ -67,7 +90,7 @@ def min_pool(
     layout: Layout = "channels_last",
 ) -> Array:
     """See `jaxconv.min_pool`."""
-    # Turning all bits over turns the order over, of signed and of unsigned integers.
+    # Inverting all bits reverses the order of signed and of unsigned integers.
     turned = operator.neg if jnp.issubdtype(x.dtype, jnp.floating) else operator.invert
     largest = max_pool(
         turned(x), window, stride=stride, padding=padding, dilation=dilation,
@@ -144,7 +167,7 @@ def avg_pool(
     total = _window_sum(g, jnp.pad(wide, g.on_axes(full, (0, 0))))
     if divisor is not None:
         return (total / divisor).astype(x.dtype)
-    # Count by pooling ones over what counts, laid among zeros for what does not.
+    # Count by pooling ones where a position counts and zeros where it does not.
     counts = jnp.pad(
         jnp.ones(g.on_axes(g.size, 1), wide.dtype),
         g.on_axes(g.padding, (0, 0)),
@@ -174,7 +197,7 @@ def lp_pool(
     )  # fmt: skip
     wide = x.astype(accumulator(x.dtype))
 
-    def power(x: Array, q: float) -> Array:  # whose slope at 0 is to be 0
+    def power(x: Array, q: float) -> Array:  # with the slope 0 at 0
         return jnp.where(x == 0, 0, jnp.abs(jnp.where(x == 0, 1, x)) ** q)
 
     powers = jnp.pad(power(wide, p), g.on_axes(_full_padding(g), (0, 0)))
@@ -191,9 +214,9 @@ def subsample(
 ) -> Array:
     """See `jaxconv.subsample`."""
     total = avg_pool(x.astype(accumulator(x.dtype)), window, divisor=1, layout=layout)
-    weight, bias = weight.astype(total.dtype), bias.astype(total.dtype)
     if layout == "channels_first":
         total = jnp.moveaxis(total, 1, -1)
+    weight, bias = (per_channel(a, total, total.ndim - 1) for a in (weight, bias))
     y = (weight * total + bias).astype(x.dtype)
     return jnp.moveaxis(y, -1, 1) if layout == "channels_first" else y
 
@@ -234,7 +257,7 @@ def adaptive_max_pool(
 
 
 def _adaptive_patches(x: Array, output_size: IntOrInts, layout: Layout) -> Any:
-    """(N, windows, positions, C), which positions are seen, and the way to y's shape."""
+    """Return (N, windows, positions, C), which positions count, and a function to y's shape."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     output = per_dimension("adaptive", "output_size", output_size, len(axes), 1)
     size = tuple(x.shape[axis] for axis in axes)
@@ -245,7 +268,7 @@ def _adaptive_patches(x: Array, output_size: IntOrInts, layout: Layout) -> Any:
         box = tuple(slice(i * n // o, -(-(i + 1) * n // o)) for i, n, o in bounds)
         windows.append(numbers[box].ravel())
     longest = max(len(w) for w in windows)
-    table = np.stack([np.resize(w, longest) for w in windows])  # the shorter ones start again
+    table = np.stack([np.resize(w, longest) for w in windows])  # shorter ones repeat
     seen = np.stack([np.arange(longest) < len(w) for w in windows])[None, :, :, None]
 
     def back(y: Array) -> Array:
@@ -258,14 +281,14 @@ def _adaptive_patches(x: Array, output_size: IntOrInts, layout: Layout) -> Any:
 
 
 def _lines(x: Array, axes: tuple[int, ...]) -> Array:
-    """(N, positions, C), whatever the layout."""
+    """Return x as (N, positions, C), whatever the layout."""
     if axes[0] == 2:
         x = jnp.moveaxis(x, 1, -1)
     return x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
 
 
 def _full_padding(g: Windows) -> list[tuple[int, int]]:
-    """The padding, and what a last window of `ceil_mode` hangs over it."""
+    """Return the padding, enlarged if a last window of `ceil_mode` ends beyond it."""
     return [
         (low, max(high, reach - n - low))
         for (low, high), reach, n in zip(g.padding, g.reach, g.size, strict=True)
@@ -278,7 +301,7 @@ def _window_sum(g: Windows, x: Array) -> Array:
 
 
 def _patches(g: Windows, x: Array, fill: float) -> Array:
-    """y's shape with a last axis over the window, in row-major order."""
+    """Return the windows in the shape of y, with a last axis over a window in row-major order."""
     x = jnp.pad(x, g.on_axes(_full_padding(g), (0, 0)), constant_values=fill)
     for axis, k, s, d, o in zip(
         g.spatial_axes, g.window, g.stride, g.dilation, g.output, strict=True

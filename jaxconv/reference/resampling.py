@@ -1,4 +1,4 @@
-"""The twins of the resampling ops: the same functions, differentiated by JAX."""
+"""Reference implementations of the resampling ops, differentiated by JAX."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,13 @@ from jaxconv._core.arguments import (
     Layout,
     Padding,
     ResizeMethod,
+    UpsampleMethod,
     accumulator,
     per_dimension,
 )
 from jaxconv._core.geometry import Windows, make_windows, spatial_axes, windows_over
+
+__all__ = ["fold", "pixel_shuffle", "pixel_unshuffle", "resize", "unfold", "upsample"]
 
 
 def unfold(
@@ -78,7 +81,7 @@ def upsample(
     x: Array,
     factor: IntOrInts,
     *,
-    method: ResizeMethod = "nearest",
+    method: UpsampleMethod = "nearest",
     layout: Layout = "channels_last",
 ) -> Array:
     """See `jaxconv.upsample`."""
@@ -109,9 +112,12 @@ def resize(
         if method == "nearest":
             y = jnp.take(y, (2 * i + 1) * n // (2 * o), axis=axis)
             continue
+        if method == "nearest_floor":
+            y = jnp.take(y, i * n // o, axis=axis)
+            continue
         place = i * (n - 1) / max(o - 1, 1) if align_corners else (i + 0.5) * n / o - 0.5
         place = np.clip(place, 0, n - 1)
-        # Next to each other, or the same if `place` is whole: then only that one counts.
+        # They are neighbours, or equal if `place` is whole; then only `before` counts.
         before, after = np.floor(place).astype(int), np.ceil(place).astype(int)
         t = jnp.asarray(place - before, y.dtype)
         t = jnp.expand_dims(t, [a for a in range(x.ndim) if a != axis])
@@ -149,7 +155,7 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
 
 
 def _slices(g: Windows) -> list[tuple[slice, ...]]:
-    """For each offset of the window, where the windows see it in the padded input."""
+    """Return, for each offset of the window, its positions in the padded input, as slices."""
     return [
         tuple(
             slice(d * start, d * start + s * (o - 1) + 1, s)

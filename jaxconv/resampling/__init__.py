@@ -1,8 +1,9 @@
-"""Resampling: other positions, the same values. Every op here is linear in x.
+"""Resampling: ops that move values to other positions. All are linear in x.
 
-`patches` lays windows side by side and back, `sizes` makes images larger and smaller,
-`shuffling` trades channels for positions. What the first two do along one axis is a small
-matrix known from the shapes (`rows`); the backward pass is its transpose.
+`unfold` lays windows side by side and `fold` adds them back up, `resize` and `upsample` change
+the size of images, and `pixel_shuffle` exchanges channels for positions. Along one axis the
+first four multiply by a sparse matrix that the shapes determine (`_rows.py`), and the backward
+pass multiplies by its transpose.
 """
 
 from jaxconv.resampling.pixel_shuffle import pixel_shuffle, pixel_unshuffle

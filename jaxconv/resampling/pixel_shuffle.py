@@ -1,4 +1,4 @@
-"""Channels for positions and back: pixel_shuffle and pixel_unshuffle."""
+"""Exchange channels for positions and back: pixel_shuffle and pixel_unshuffle."""
 
 import math
 from typing import NamedTuple
@@ -14,17 +14,17 @@ from jaxconv.resampling._rows import as_image
 
 
 def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
-    r"""An image r times as large, made of the channels: depth to space.
+    r"""Move channels into an image r times as large: depth to space.
 
         y[n, r·p + a, c]           = x[n, p, c·Πr + a],        0 ≤ a < r
 
         dx[n, p, c·Πr + a]         = dy[n, r·p + a, c]
 
-    The offsets a are flattened, their last dimension running fastest. Every number is moved
-    once, so the way back is `pixel_unshuffle`, and nothing is saved for it.
+    The offsets a are flattened, the last dimension running fastest. Every number is moved once,
+    so the backward pass is `pixel_unshuffle` of dy. Nothing is saved for it.
 
-    Channels come in PyTorch's order in both layouts, c before a: channels_first is
-    `F.pixel_shuffle`, channels_last is the same with the channel axis moved. TensorFlow's
+    In both layouts the channels are in PyTorch's order, c before a: channels_first equals
+    `F.pixel_shuffle`, and channels_last only moves the channel axis. TensorFlow's
     `depth_to_space` has a before c.
 
     Example:
@@ -33,17 +33,17 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
         [1.0, 2.0, 3.0, 4.0]
 
     Args:
-        x: input, (N, *spatial, C·Πr) with 1, 2 or 3 spatial dimensions, none of them empty.
+        x: input, (N, *spatial, C·Πr) with 1, 2 or 3 spatial dimensions.
         factor: r, an int or one per spatial dimension.
-        layout: "channels_first" is (N, C·Πr, *spatial).
+        layout: "channels_first" means (N, C·Πr, *spatial).
 
     Returns:
         y, (N, *(r·spatial), C) in the layout and dtype of x.
 
     Raises:
-        TypeError: x is no array of floats, or factor no int.
-        ValueError: channels that Πr does not divide, a factor under 1, an empty x, or an unknown
-            layout.
+        TypeError: x is not a floating-point array, or a factor is not an int.
+        ValueError: Πr does not divide the number of channels, a factor is less than 1, or the
+            layout is unknown.
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -59,15 +59,15 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
 
 
 def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
-    r"""An image r times as small, its tiles laid into channels: space to depth.
+    r"""Move the tiles of an image into channels, which makes it r times smaller: space to depth.
 
         y[n, p, c·Πr + a]  = x[n, r·p + a, c],        0 ≤ a < r
 
         dx[n, r·p + a, c]  = dy[n, p, c·Πr + a]
 
-    The inverse of `pixel_shuffle`, and its transpose; channels_first is `F.pixel_unshuffle`,
-    and `jaxconv.unfold` of windows side by side but for the flattened positions. Nothing is
-    saved for the backward pass.
+    This is the inverse and the transpose of `pixel_shuffle`. channels_first equals PyTorch's
+    `F.pixel_unshuffle`, and also `jaxconv.unfold` of windows side by side, except that positions
+    are not flattened here. Nothing is saved for the backward pass.
 
     Example:
         >>> import jax.numpy as jnp
@@ -75,17 +75,16 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
         [[1.0, 2.0], [3.0, 4.0]]
 
     Args:
-        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions, none of them empty.
-        factor: r, an int or one per spatial dimension; it divides them.
-        layout: "channels_first" is (N, C, *spatial).
+        x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
+        factor: r, an int or one per spatial dimension; it must divide the size of the dimension.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, *(spatial/r), C·Πr) in the layout and dtype of x.
 
     Raises:
-        TypeError: x is no array of floats, or factor no int.
-        ValueError: a size that r does not divide, a factor under 1, an empty x, or an unknown
-            layout.
+        TypeError: x is not a floating-point array, or a factor is not an int.
+        ValueError: r does not divide a size, a factor is less than 1, or the layout is unknown.
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -101,17 +100,17 @@ def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_l
 
 
 class _Tiles(NamedTuple):
-    """What lies in the channels on one side and side by side on the other."""
+    """The static geometry: tiles that are channels on one side and positions on the other."""
 
     factors: Ints
     layout: Layout
 
     def shapes(self, n: int, size: Ints, c: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Of an image of tiles, (N, *size, C·Πr), the way to (N, *(r·size), C).
+        """Return the shapes on the way from (N, *size, C·Πr) to (N, *(r·size), C).
 
         Returns:
-            The former shape; (p, a) as two axes; the order in which the former has these axes;
-            the latter shape.
+            The small shape; the large shape with (p, a) as two axes; the order in which the small
+            shape has these axes; the large shape.
         """
         dims, channels = len(size), c * math.prod(self.factors)
         large = tuple(p * r for p, r in zip(size, self.factors, strict=True))
@@ -131,7 +130,7 @@ def _shuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
     return (_unshuffled(g, dy),)
 
 
-_shuffle = Rule(_shuffle_forward, _shuffle_backward, static=1)
+_shuffle = Rule(_shuffle_forward, _shuffle_backward, static=1, name="pixel_shuffle")
 
 
 def _unshuffle_forward(g: _Tiles, x: Array) -> tuple[Array, None]:
@@ -142,7 +141,7 @@ def _unshuffle_backward(g: _Tiles, residuals: None, dy: Array) -> tuple[Array]:
     return (_shuffled(g, dy),)
 
 
-_unshuffle = Rule(_unshuffle_forward, _unshuffle_backward, static=1)
+_unshuffle = Rule(_unshuffle_forward, _unshuffle_backward, static=1, name="pixel_unshuffle")
 
 
 def _shuffled(g: _Tiles, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Windows side by side, one patch each, and back: unfold and fold."""
+"""Lay the patches of all windows side by side, and add them back up: unfold and fold."""
 
 import math
 from typing import NamedTuple
@@ -34,22 +34,22 @@ def unfold(
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""What each window sees, as one row: im2col.
+    r"""Return the elements that each window sees as one row: im2col.
 
         y[n, i, (a, c)] = x̃[n, s·i + d·a − low, c],        x̃ = 0 outside x
 
         dx[n, p, c]     = Σ_{i,a : s·i + d·a − low = p} dy[n, i, (a, c)]
 
-    A value gets back what all its copies were given: dx is `fold` of dy. The L output positions
-    i and the offsets a are flattened, their last dimension running fastest. One product with the
-    flattened kernel is then the convolution (`jaxconv.conv`, groups=1), in either layout:
+    The gradient of x[p] is the sum of the cotangents of its copies, so dx is `fold` of dy. The L
+    output positions i and the offsets a are flattened, the last dimension running fastest. One
+    product with the flattened kernel is then the convolution (`jaxconv.conv`, groups=1):
 
         channels_last    y is (N, L, ΠK·C), offsets before channels,   y @ w.reshape(-1, C_out)
         channels_first   y is (N, C·ΠK, L), channels before offsets,   w.reshape(C_out, -1) @ y
 
-    channels_first is PyTorch's `F.unfold` and, but for the position axis, which is not flattened
-    there, `jax.lax.conv_general_dilated_patches`. Nothing is saved for the backward pass. NaN
-    and ∞ are copied like any value.
+    channels_first equals PyTorch's `F.unfold`, and also `jax.lax.conv_general_dilated_patches`,
+    except that positions are not flattened there. Nothing is saved for the backward pass. NaN and
+    ∞ are copied like any value.
 
     Example:
         >>> import jax.numpy as jnp
@@ -59,17 +59,17 @@ def unfold(
     Args:
         x: input, (N, *spatial, C) with 1, 2 or 3 spatial dimensions.
         window: K, an int or one per spatial dimension.
-        stride: s, the same.
-        padding: as in `jaxconv.conv`.
-        dilation: d, distance between neighbouring window elements.
-        layout: "channels_first" is (N, C, *spatial).
+        stride: s, an int or one per spatial dimension.
+        padding: padding of x, as in `jaxconv.conv`.
+        dilation: d, the distance between neighbouring window elements.
+        layout: "channels_first" means (N, C, *spatial).
 
     Returns:
         y, (N, L, ΠK·C) or (N, C·ΠK, L), in the dtype of x.
 
     Raises:
-        TypeError: x is no array of floats.
-        ValueError: an unknown option, an empty x, or a window that fits nowhere.
+        TypeError: x is not a floating-point array.
+        ValueError: an option is unknown, x is empty, or no window fits.
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -104,17 +104,18 @@ def fold(
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
 ) -> Array:
-    r"""Patches added up where their windows were: the transpose of `unfold`, col2im.
+    r"""Add up patches at the positions of their windows: col2im, the transpose of `unfold`.
 
         y[n, p, c]       = Σ_{i,a : s·i + d·a − low = p} x[n, i, (a, c)]
 
         dx[n, i, (a, c)] = dỹ[n, s·i + d·a − low, c],        dỹ = 0 outside y
 
-    so dx is `unfold` of dy. What a window had on padding is lost, a position that no window
-    saw is 0. Fold of unfold is no identity: it multiplies each value by how many windows saw
-    it, which fold of unfold of ones tells. Nothing is saved for the backward pass.
+    so dx is `unfold` of dy. Elements of a patch that lie on padding are dropped, and a position
+    that no window sees is 0. Fold of unfold is not the identity: it multiplies each value by the
+    number of windows that see it, which you get as fold of unfold of ones. Nothing is saved for
+    the backward pass.
 
-    channels_first is PyTorch's `F.fold`.
+    channels_first equals PyTorch's `F.fold`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -122,22 +123,22 @@ def fold(
         [1.0, 4.0, 3.0]
 
     Args:
-        x: patches, (N, L, ΠK·C), as `unfold` makes them of an input of `output_size`.
-        output_size: the spatial dimensions of y: 1, 2 or 3 ints. They say how many dimensions
-            there are, so one int will not do (PyTorch takes it for two).
+        x: patches, (N, L, ΠK·C), as `unfold` returns them for an input of `output_size`.
+        output_size: the spatial sizes of y, a sequence of 1, 2 or 3 ints. A single int is not
+            enough, because it does not say how many dimensions there are (PyTorch assumes two).
         window: K, an int or one per spatial dimension.
-        stride: s, the same.
-        padding: as in `jaxconv.conv`; of y.
-        dilation: d, distance between neighbouring window elements.
-        layout: "channels_first": x is (N, C·ΠK, L), y is (N, C, *spatial).
+        stride: s, an int or one per spatial dimension.
+        padding: padding of y, as in `jaxconv.conv`.
+        dilation: d, the distance between neighbouring window elements.
+        layout: "channels_first" means x (N, C·ΠK, L) and y (N, C, *spatial).
 
     Returns:
-        y, (N, *output_size, C) in the layout and dtype of x; 16-bit floats are summed in float32.
+        y, (N, *output_size, C) in the layout and dtype of x. Sums of 16-bit floats are
+        accumulated in float32.
 
     Raises:
-        TypeError: x is no array of floats, or output_size no ints.
-        ValueError: a shape of x that `unfold` would not have made, an unknown option, or a
-            window that fits nowhere.
+        TypeError: x is not a floating-point array, or output_size is not a sequence of ints.
+        ValueError: `unfold` returns no such shape of x, an option is unknown, or no window fits.
 
     The derivation: docs/derivations/resampling.md.
     """
@@ -180,12 +181,12 @@ _fold = Rule(_fold_forward, _fold_backward, static=1)
 
 
 def _given(op: str, stride: IntOrInts) -> IntOrInts:
-    """`stride`, where None does not mean the window."""
+    """Return `stride`; raise for None, which would otherwise mean the window."""
     return stride if is_sequence(stride) else as_int(op, "stride", stride, 1)
 
 
 def _laid_out(g: Windows, x: Array) -> Array:
-    """Every window's patch."""
+    """Return the patches of all windows of x."""
     form = _form(g, x.shape[0], x.shape[g.channel_axis])
     if _by_slices(g):
         return reshape(jnp.stack(list(views(g, x, 0)), _offset_axis(g)), form.flat)
@@ -195,7 +196,7 @@ def _laid_out(g: Windows, x: Array) -> Array:
 
 
 def _laid_back(g: Windows, y: Array) -> Array:
-    """For every position the sum of what the patches have there."""
+    """Return, for every position, the sum of the patch elements that lie there."""
     offsets = math.prod(g.window)
     row = y.shape[2 if g.layout == "channels_last" else 1]
     form = _form(g, y.shape[0], row // offsets)
@@ -213,27 +214,27 @@ def _laid_back(g: Windows, y: Array) -> Array:
 
 
 def _by_slices(g: Windows) -> bool:
-    """Whether to go offset by offset, with slices, and not axis by axis, with rows.
+    """Return whether to use slices, offset by offset, instead of `Rows`, axis by axis.
 
-    On a CPU slices are up to 3 times as fast at stride 1, where each is as large as the image.
-    Apart from that most of what they add up is zeros (150 times slower for 16 × 16 tiles), and
-    thousands of them take minutes to compile.
+    On a CPU slices are up to 3 times as fast at stride 1, where each is as large as the image. At
+    other strides most of the terms that they add are zeros (150 times slower for 16×16 tiles), and
+    thousands of slices take minutes to compile.
     """
     return set(g.stride) == {1} and math.prod(g.window) <= 64
 
 
 def _offset_axis(g: Windows) -> int:
-    """Where patches have their offsets, positions not flattened."""
+    """Return the axis of the offsets in the patches, where positions are not flattened."""
     return g.dims + 1 if g.layout == "channels_last" else 2
 
 
 class _Form(NamedTuple):
-    """The shapes between an image and its patches."""
+    """The shapes on the way from an image to its patches."""
 
-    joined: Ints  # spatial axes that hold (a, i), flattened
-    split: Ints  # (a, i) as two axes
-    order: Ints  # of the axes of `split`, in the patches
-    flat: Ints  # the patches
+    joined: Ints  # each spatial axis holds (a, i), flattened
+    split: Ints  # a and i are separate axes
+    order: Ints  # the order in which the patches have the axes of `split`
+    flat: Ints  # the shape of the patches
 
 
 def _form(g: Windows, n: int, c: int) -> _Form:
@@ -249,7 +250,7 @@ def _form(g: Windows, n: int, c: int) -> _Form:
 
 
 def _seen(g: Windows) -> list[Rows]:
-    """Per dimension, which position window i sees at offset a, (a, i) flattened."""
+    """Return, per dimension, the position that window i sees at offset a, (a, i) flattened."""
     tables = []
     for n, k, s, d, o, (low, _) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, strict=True

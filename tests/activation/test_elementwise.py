@@ -120,7 +120,7 @@ def test_one_array_is_saved(name):
     """y where it tells the slope, one byte an element, or x; of 16 bits no rounded y."""
     x = jnp.linspace(-8.0, 8.0, 200, dtype=jnp.float32)
     masks = ("leaky_relu", "hard_tanh", "threshold")
-    inputs = ("hard_silu", "tanhshrink", *TENDS_TO)
+    inputs = ("hard_silu", "tanhshrink", "selu", *TENDS_TO)
     for dtype in (jnp.float32, jnp.bfloat16):
         y, pull = jax.vjp(
             partial(getattr(jaxconv, name.partition(" ")[0]), **OPS[name]), x.astype(dtype)

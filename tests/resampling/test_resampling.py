@@ -12,6 +12,7 @@ import pytest
 from rules import assert_close, integers, normal, value_and_pullback
 
 import jaxconv
+from jaxconv import reference
 
 LAYOUTS = ["channels_last", "channels_first"]
 LINEAR = {"method": "linear"}
@@ -107,6 +108,14 @@ def test_linear_is_the_line_through_the_pixels(align_corners):
         place = i * (n - 1) / max(o - 1, 1) if align_corners else (i + 0.5) * n / o - 0.5
         y = jaxconv.resize(row(x), o, method="linear", align_corners=align_corners)
         assert_close(y[0, :, 0], np.interp(place, np.arange(n), x), f"{n} to {o}")
+
+
+@pytest.mark.parametrize("n", [*range(1, 12), 1000, 4095])
+def test_nearest_floor_takes_the_pixel_at_the_start(n):
+    """As PyTorch's mode "nearest" is meant, which computes it in floats."""
+    for o in (1, 2, 3, 7, n, 3 * n, 2 * n + 1, 1001):
+        y = jaxconv.resize(row(np.arange(float(n))), o, method="nearest_floor")[0, :, 0]
+        np.testing.assert_array_equal(y, [i * n // o for i in range(o)], f"{n} to {o}")
 
 
 @pytest.mark.parametrize("n", [*range(1, 12), 1000, 4095])
@@ -226,3 +235,14 @@ def test_cotangents_may_come_from_numpy(name):
     f, options = EXACT[name]
     y, pull = jax.vjp(partial(f, **options), images(0, (4, 8)))
     np.testing.assert_array_equal(pull(np.asarray(y))[0], pull(y)[0])
+
+
+@pytest.mark.parametrize("op", ["pixel_shuffle", "pixel_unshuffle"])
+def test_an_image_without_positions_stays_without(op):
+    x = jnp.zeros((1, 0, 4, 4))
+    (y, pull), (want, pull_want) = (
+        jax.vjp(lambda x, ops=ops: getattr(ops, op)(x, 2), x) for ops in (jaxconv, reference)
+    )
+    assert y.shape == want.shape
+    assert y.size == 0
+    assert pull(y)[0].shape == pull_want(want)[0].shape == x.shape

@@ -118,7 +118,8 @@ def resize(sample):
     if sample.arrays["x"].size == 0:
         return None
     o, dims = sample.options, sample.arrays["x"].ndim - 2
-    keywords = {"size": o["size"], "mode": "nearest-exact"}
+    modes = {"nearest": "nearest-exact", "nearest_floor": "nearest"}
+    keywords = {"size": o["size"], "mode": modes.get(o["method"])}
     if o["method"] == "linear":
         keywords |= {"mode": LINEAR[dims - 1], "align_corners": o["align_corners"]}
     return _first(lambda x: F.interpolate(x, **keywords), o["layout"])

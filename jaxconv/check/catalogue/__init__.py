@@ -1,8 +1,8 @@
-"""One record of every op.
+"""The catalogue: one record for every op.
 
-    CATALOGUE["conv"].sample(3)     the fourth of its calls
+    CATALOGUE["conv"].sample(3)     the fourth sample call of conv
 
-The families mirror the files of the ops. Forgetting a record fails a test.
+The modules here mirror the folders of the ops. A test fails if an op has no record.
 """
 
 from jaxconv.check.catalogue import (

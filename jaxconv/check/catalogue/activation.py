@@ -5,19 +5,19 @@ import numpy as np
 from jaxconv.check.catalogue.record import Arrays, Pinned, Record, Sample, type_error, value_error
 from jaxconv.check.catalogue.sampling import away_from, normal, positive
 
-# Few shapes, many draws: an elementwise op is compiled once for each shape and option.
+# An elementwise op compiles once for each shape and option, so there are few shapes.
 SHAPES = ((), (0,), (7,), (2, 3, 5))
 SPECIAL = np.array([-np.inf, -1e4, -0.0, 0.0, 1e4, np.inf, np.nan])
 INF, NAN = np.inf, np.nan
 
 
 def _elementwise(seed: int) -> np.ndarray:
-    """Numbers within a few units of 0, in shapes that take turns."""
+    """Return numbers within a few units of 0; the shapes take turns."""
     return 2 * normal(seed, SHAPES[seed % len(SHAPES)])
 
 
 def _sampled(kinks=(), options=({},)):
-    """Elementwise samples off the kinks, which may depend on the options; those take turns."""
+    """Return elementwise samples away from the kinks, which may depend on the options."""
 
     def sample(seed):
         chosen = options[seed // len(SHAPES) % len(options)]
@@ -32,7 +32,7 @@ def _large():
 
 
 def _pinned(why, x, y, dx, **options):
-    """Values and gradients for dy = 7."""
+    """Pin values and gradients for dy = 7."""
     x, y, dx = (np.array(values, float) for values in (x, y, dx))
     return Pinned(why, Sample({"x": x}, {}, options), np.full(y.shape, 7.0), y, {"x": 7 * dx})
 
@@ -52,7 +52,7 @@ def _record(name, *pins, kinks=(), options=({},), refusals=tuple):
 
 
 def _prelu(seed: int) -> Sample:
-    """One α for all, one per channel in either layout, and one for each element."""
+    """Return a sample with one α for all, one per channel in either layout, or one per element."""
     shape, alpha = (
         ((), ()),
         ((0, 3), (3,)),
@@ -60,7 +60,8 @@ def _prelu(seed: int) -> Sample:
         ((2, 3, 5), (5,)),
         ((2, 3, 5), (3, 1)),
         ((2, 3, 5), (2, 3, 5)),
-    )[seed % 6]
+        ((), (1,)),
+    )[seed % 7]
     x = away_from([0], 2 * normal(seed, shape))
     return Sample({"x": x, "alpha": normal(seed + 100, alpha)})
 
@@ -138,7 +139,7 @@ RECTIFIERS = (
     ),
 )
 
-# Straight lines in place of curves.
+# Piecewise linear versions of smooth functions.
 
 HARD = (
     _record(
@@ -171,8 +172,12 @@ def _shrink_refusals(op):
     return refusals
 
 
+def _hardshrink_refusals():
+    yield value_error("hardshrink: lambd must be finite, but got nan", np.zeros(3), lambd=NAN)
+
+
 def _width(lambd=0.5):
-    return [-lambd, lambd]
+    return [-lambd, lambd] if lambd >= 0 else []
 
 
 WIDTHS: tuple[Arrays, ...] = ({}, {"lambd": 0.25}, {"lambd": 0.0})
@@ -191,8 +196,8 @@ SHRINKING = (
         _pinned("both jumps", [-0.5, 0.0, 0.5, 0.75], [0, 0, 0, 0.75], [0, 0, 0, 1]),
         _pinned("far out", SPECIAL, [-INF, -1e4, 0, 0, 1e4, INF, NAN], [1, 1, 0, 0, 1, 1, 1]),
         kinks=_width,
-        options=WIDTHS,
-        refusals=_shrink_refusals("hardshrink"),
+        options=(*WIDTHS, {"lambd": -0.5}),
+        refusals=_hardshrink_refusals,
     ),
     _record(
         "tanhshrink",
@@ -219,7 +224,7 @@ SHRINKING = (
     ),
 )
 
-# Rectifiers that bend smoothly.
+# Smooth rectifiers.
 
 
 def _alpha_refusals():
@@ -265,7 +270,7 @@ EXPONENTIAL = (
             [0, 0, 1, 1, 1, 1, NAN],
             alpha=0.5,
         ),
-        kinks=[0],  # of the second derivative
+        kinks=[0],  # the second derivative jumps there
         options=({}, {"alpha": 0.5}, {"alpha": -2.0}),
         refusals=_alpha_refusals,
     ),
@@ -291,7 +296,7 @@ EXPONENTIAL = (
     ),
 )
 
-# From one level to another.
+# Sigmoids and others that go from one level to another.
 
 SIGMOIDAL = (
     _record(
@@ -313,7 +318,7 @@ SIGMOIDAL = (
     ),
 )
 
-# x times a gate.
+# Products of x and a gate.
 
 
 def _far_out(slope_at_0):

@@ -1,4 +1,4 @@
-"""From a record's samples to cases for the court."""
+"""Turn a record's samples into cases for the gradient checker."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ ONES = (1, (1,), (1, 1), (1, 1, 1))
 
 @dataclass(frozen=True)
 class Call:
-    """An op as a function of a sample's arrays by position, what is differentiated first.
+    """An op as a function of a sample's arrays by position, the differentiated ones first.
 
-    Two calls that differ in nothing but numbers are equal, so that what is compiled for one
-    serves the other.
+    Two calls that differ only in the numbers of their arrays are equal, so that code compiled for
+    one serves the other.
     """
 
     op: Callable[..., Any]
@@ -27,24 +27,24 @@ class Call:
 
     @classmethod
     def of(cls, op: Callable[..., Any], sample: Sample) -> "Call":
-        """The call a sample makes of `op`."""
+        """Return the call of `op` with a sample's options."""
         return cls(op, (*sample.arrays, *sample.fixed), tuple(sample.options.items()))
 
     def __call__(self, *arrays: Any) -> Any:
-        """The output of the op."""
+        """Return the output of the op."""
         return self.op(**dict(zip(self.names, arrays, strict=True)), **dict(self.options))
 
 
 def arguments(sample: Sample) -> tuple[Any, ...]:
-    """What a `Call` of the sample is called with."""
+    """Return the arguments of the sample's `Call`."""
     return (*sample.arrays.values(), *sample.fixed.values())
 
 
 def telling(record: Record, count: int, among: int = 40) -> list[int]:
-    """The numbers of the samples that tell most at the least cost, the best first.
+    """Return the numbers of the samples that show most mistakes at the least cost, best first.
 
-    Nothing in them is empty, a single number or near a kink; where there is a batch, it has two
-    examples or more; all arguments are there; few options are 1; sizes are different, and small.
+    In all of them no array is empty, a single number or near a kink. Preferred are those with at
+    least two examples, all optional arguments, few options equal to 1, and small, different sizes.
     """
 
     def rank(number: int) -> tuple[int, int, int]:
@@ -74,7 +74,7 @@ def telling(record: Record, count: int, among: int = 40) -> list[int]:
 
 
 def case_of(record: Record, number: int) -> Case:
-    """The sample with this number, held against the twin."""
+    """Return the sample with this number as a case, with the reference implementation."""
     sample = record.sample(number)
     return Case(
         f"{record.name} #{number} {described(sample)}",
@@ -86,14 +86,14 @@ def case_of(record: Record, number: int) -> Case:
 
 
 def described(sample: Sample) -> str:
-    """The call in one line: x(3, 13, 1), w(3, 1, 5), stride=(4,)."""
+    """Return the call in one line: x(3, 13, 1), w(3, 1, 5), stride=(4,)."""
     arrays = [f"{name}{np.shape(a)}" for name, a in (*sample.arrays.items(), *sample.fixed.items())]
     options = [f"{name}={value!r}" for name, value in sample.options.items()]
     return ", ".join((*arrays, *options))
 
 
 def further(record: Record, sample: Sample, count: int = 2) -> list[tuple[Any, ...]]:
-    """Arguments of other shapes that the same call takes: more examples, and fewer."""
+    """Return arguments of other shapes that the call takes too: one example more, one fewer."""
     return list(_resized(record, sample))[:count]
 
 

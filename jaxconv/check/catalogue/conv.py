@@ -81,7 +81,7 @@ X, W, B = np.zeros((1, 5, 5, 4)), np.zeros((3, 3, 4, 2)), np.zeros(2)
 
 
 def _kernel_forms(op, inner, outer):
-    """The kernel has as many dimensions as x."""
+    """Yield kernels whose number of dimensions does not match x."""
     for layout, form in (
         ("channels_last", f"(*window, {inner}, {outer})"),
         ("channels_first", f"({outer}, {inner}, *window)"),
@@ -208,7 +208,7 @@ RECORDS = (
         sample=_conv,
         ways=len(LAYOUTS),
         large=_large_conv,
-        transformed=(0, 4, 5, 7),  # 1-D to 3-D, both layouts, borders that copy
+        transformed=(0, 4, 5, 7),  # 1-D to 3-D, both layouts, padding modes that copy
         refusals=_conv_refusals,
     ),
     Record(
@@ -216,7 +216,7 @@ RECORDS = (
         sample=_general,
         ways=len(GENERAL_WAYS),
         large=_large_general,
-        transformed=(1, 2, 4),  # spread or not, batch and feature groups, axes in any order
+        transformed=(1, 2, 4),  # with and without input dilation, both groups, orders of axes
         refusals=_general_refusals,
         by_example=("lhs",),
     ),

@@ -5,7 +5,7 @@ import numpy as np
 from jaxconv.check.catalogue.record import Pinned, Record, Sample, type_error, value_error
 from jaxconv.check.catalogue.sampling import normal
 
-# Shapes, the axes dropped together, and rates.
+# Shape, axes that are dropped together, and rate.
 CALLS = (
     ((2, 3, 5), (), 0.5),
     ((2, 3, 5, 9), (1, -2), 0.3),
@@ -21,7 +21,7 @@ PATHS = (((5, 3, 2), 0.5), ((17,), 0.25), ((0, 3), 0.5), ((2, 2, 3, 1), 0.1), ((
 
 
 def _key(seed: int) -> np.ndarray:
-    """A raw key, as `jax.random.PRNGKey` makes them."""
+    """Return a raw key like those of `jax.random.PRNGKey`."""
     return np.array([0, seed], np.uint32)
 
 
@@ -99,7 +99,7 @@ RECORDS = (
         transformed=(0, 1),
         pinned=tuple(_pins()),
         refusals=_dropout_refusals,
-        by_example=(),  # what is drawn depends on how many
+        by_example=(),  # the random mask depends on the number of elements
     ),
     Record(
         name="drop_path",

@@ -1,4 +1,4 @@
-"""Awkward geometries, sampled: pairwise different prime sizes, everything off its default."""
+"""Random, difficult geometries: pairwise different prime sizes and options that are no defaults."""
 
 from typing import Any, NamedTuple
 
@@ -26,12 +26,12 @@ class PoolCase(NamedTuple):
 
 
 def conv_case(seed: int) -> ConvCase:
-    """The convolution with this number; the dimensions take turns."""
+    """Return the convolution with this number; the dimensions take turns."""
     dims = 1 + seed % 3
     rng = np.random.default_rng((1, seed))
     while True:
         size, window = _distinct(rng, PRIMES[dims], dims), _distinct(rng, WINDOWS[dims], dims)
-        stride = rng.integers(1, 5, dims)  # often more than the window
+        stride = rng.integers(1, 5, dims)  # often larger than the window
         dilation = rng.integers(1, 4, dims)
         groups = int(rng.integers(1, 4))
         c_in, c_out = groups * rng.choice([1, 2, 3]), groups * rng.choice([1, 2, 5])
@@ -58,7 +58,7 @@ def conv_case(seed: int) -> ConvCase:
 
 
 class GeneralCase(NamedTuple):
-    """Shapes and arguments of one call with the signature of lax."""
+    """Shapes and arguments of one call with the signature of `lax.conv_general_dilated`."""
 
     lhs: tuple[int, ...]
     rhs: tuple[int, ...]
@@ -66,7 +66,10 @@ class GeneralCase(NamedTuple):
 
 
 def general_case(seed: int) -> GeneralCase:
-    """The general convolution with this number: axes in any order, batch groups, cut edges."""
+    """Return the general convolution with this number.
+
+    Its axes may be in any order; it may have batch groups, and padding may be negative.
+    """
     dims = 1 + seed % 3
     rng = np.random.default_rng((6, seed))
     spread = rng.integers(1, 4, dims) if seed % 4 < 2 else np.ones(dims, int)
@@ -109,7 +112,7 @@ def general_case(seed: int) -> GeneralCase:
 
 
 def transposed_case(seed: int) -> ConvCase:
-    """The transposed convolution with this number."""
+    """Return the transposed convolution with this number."""
     dims = 1 + seed % 3
     rng = np.random.default_rng((3, seed))
     while True:
@@ -144,7 +147,7 @@ def transposed_case(seed: int) -> ConvCase:
 
 
 def pool_case(seed: int, *, largest: bool) -> PoolCase:
-    """The pooling with this number; `largest` keeps to what max_pool takes."""
+    """Return the pooling with this number; with `largest`, only options that max_pool takes."""
     dims = 1 + seed % 3
     rng = np.random.default_rng((2, seed))
     while True:
@@ -177,7 +180,7 @@ def pool_case(seed: int, *, largest: bool) -> PoolCase:
 
 
 def _batch(rng, seed):
-    """How many examples; none in every tenth case."""
+    """Return the number of examples; it is 0 in every tenth case."""
     return 0 if seed % 10 == 9 else int(rng.integers(1, 4))
 
 
@@ -208,6 +211,6 @@ def _fits(size, window, stride, dilation, padding):
 
 
 def _total(padding, dims):
-    """low + high per dimension of a padding in numbers."""
+    """Return low + high per dimension of a padding given in numbers."""
     pairs = np.array(padding).reshape(-1, 1 if np.ndim(padding) < 2 else 2)
     return np.broadcast_to(pairs, (dims, 2)).sum(1)

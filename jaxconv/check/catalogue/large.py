@@ -1,7 +1,7 @@
 """Convolutions that are large enough for the fast forms.
 
-The samples of `geometries.py` are small and awkward; most of them take the plain form. These reach
-the forms of `jaxconv.contraction.registry`, and a test holds that none is left out.
+The samples of `geometries.py` are small, and most of them take the plain form. Those here reach the
+forms of `jaxconv.contraction.registry`; a test checks that every form is reached.
 """
 
 from typing import NamedTuple
@@ -11,11 +11,11 @@ import numpy as np
 from jaxconv._core.conv_spec import ConvSpec
 
 LARGE = 1_000_000
-"""The number of the first sample that is a large one."""
+"""The number of the first large sample."""
 
 
 class Large(NamedTuple):
-    """A convolution and how many examples it has."""
+    """A convolution and the number of its examples."""
 
     spec: ConvSpec
     batch: int
@@ -46,7 +46,7 @@ def _spec(
     )
 
 
-# For each form at least one convolution that takes it for y, dx or dw, a little above its limits.
+# For each form, at least one convolution slightly above its limits uses it for y, dx or dw.
 EVERY_FORM = {
     "depthwise": Large(_spec((9, 10), (3, 2), ((1, 1), (0, 1)), (12, 24), groups=12), 2),
     "depthwise, many elements": Large(
@@ -132,13 +132,13 @@ EVERY_FORM = {
 
 
 def large(number: int) -> Large:
-    """The convolution with this number: those of `EVERY_FORM` first, then drawn ones."""
+    """Return the convolution with this number: first those of `EVERY_FORM`, then drawn ones."""
     known = tuple(EVERY_FORM.values())
     return known[number] if number < len(known) else _drawn(number)
 
 
 def _drawn(number: int) -> Large:
-    """One of `EVERY_FORM` with other sizes, windows, holes and padding, and as much work."""
+    """Draw a variant of one in `EVERY_FORM`: other sizes, windows and padding, similar work."""
     rng = np.random.default_rng((7, number))
     spec, batch = tuple(EVERY_FORM.values())[number % len(EVERY_FORM)]
     dims = spec.dims
@@ -147,7 +147,7 @@ def _drawn(number: int) -> Large:
         sideways = spec.stride == spec.window
         dilation = (1,) * dims if sideways else tuple(int(d) for d in rng.integers(1, 3, dims))
         stride = window if sideways else tuple(int(rng.integers(1, s + 2)) for s in spec.stride)
-        # XLA ends the process in a gradient of autodiff's if such windows meet padding (0.10.2).
+        # Autodiff's gradient of such windows with padding crashes XLA (jax 0.10.2).
         apart = any(s >= k > 1 for s, k in zip(stride, window, strict=True))
         drawn = ConvSpec(
             size=tuple(int(rng.integers(max(1, n - 3), n + 4)) for n in spec.size),

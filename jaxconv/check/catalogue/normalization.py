@@ -7,11 +7,11 @@ from jaxconv.check.catalogue.sampling import normal, positive
 
 SIZES = ((7,), (3, 5), (2, 3, 5), (3, 5), ())
 LAYOUTS = ("channels_last", "channels_first")
-EPS = (1e-5, 0.3, 1e-5, 0.3, 0.3)  # the last for small groups, which bend within a nudge
+EPS = (1e-5, 0.3, 1e-5, 0.3, 0.3)  # small groups, the last, are too curved with a small eps
 
 
 def _images(seed: int, n: int, channels: int, sizes=SIZES) -> tuple[np.ndarray, str]:
-    """x off centre, and its layout: ten combinations, the last of them an empty batch."""
+    """Return x with a mean other than 0, and its layout; one batch in ten is empty."""
     size, layout = sizes[seed % 5], LAYOUTS[seed // 5 % 2]
     n = 0 if seed % 10 == 8 else n
     shape = (n, *size, channels) if layout == "channels_last" else (n, channels, *size)
@@ -23,7 +23,7 @@ def _batch(seed: int) -> Sample:
     arrays = {"x": x, "scale": normal(seed + 1, (6,)), "bias": normal(seed + 2, (6,))}
     options = {"eps": EPS[seed % 5], "layout": layout}
     if seed % 5 == 3:
-        options["axis_name"] = ()  # over no axes; real ones are tried in the op's own tests
+        options["axis_name"] = ()  # no axes; the tests of the op itself use real ones
     return Sample(arrays, options=options)
 
 
@@ -70,7 +70,7 @@ def _along(seed: int, names: tuple[str, ...]) -> Sample:
     axes = sorted(a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,)))
     arrays = {"x": 0.5 + normal(seed, shape)}
     for i, name in enumerate(names):
-        if seed % 8 % 3 != i + 1:  # a third without scale, a third without bias
+        if seed % 8 % 3 != i + 1:  # some samples have no scale and some have no bias
             arrays[name] = normal(seed + i + 1, tuple(shape[a] for a in axes))
     return Sample(arrays, options={"axis": axis, "eps": EPS[seed % 2]})
 
@@ -114,7 +114,7 @@ def _large_inference() -> Sample:
 
 
 def _affine_refusals(op: str, **required: object):
-    """What ops with a number per channel refuse."""
+    """Yield invalid arguments of ops whose scale and bias have one number per channel."""
     x, c = np.zeros((2, 5, 4)), np.zeros(4)
     for shape in ((), (1,), (5,), (1, 4)):
         message = f"{op}: scale must have shape (4,), but its shape is {shape}"
@@ -132,7 +132,7 @@ def _eps_refusals(op: str, *arrays: np.ndarray, **required: object):
 
 
 def _rank_refusals(op: str, *rest: np.ndarray, **required: object):
-    """Any rank from (N, C) on is taken."""
+    """Yield x with too few or too many dimensions."""
     for form, layout in (
         ("(N, *spatial, C)", "channels_last"), ("(N, C, *spatial)", "channels_first"),
     ):  # fmt: skip
@@ -263,7 +263,7 @@ def _batch_pins():
 
 
 def _constant(why: str, shape: tuple[int, ...], **rest: object) -> Pinned:
-    """Equal numbers, no scale, a bias if any of 1, dy = 5: y is the bias, and nothing moves it."""
+    """Pin x of equal numbers for dy = 5: y is the bias (1, or 0 without bias) and dx is 0."""
     bias = rest.pop("bias", None)
     arrays = {"x": np.full(shape, 3.0)} | ({} if bias is None else {"bias": bias})
     return Pinned(

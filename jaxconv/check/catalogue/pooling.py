@@ -19,14 +19,14 @@ from jaxconv.check.catalogue.sampling import (
 
 TIES = ("first", "all", "split")
 SIZES = ((11,), (5, 7), (3, 2, 5))
-"""One for each number of spatial dimensions."""
+"""One size for each number of spatial dimensions."""
 
 
 def _extreme_pool(seed: int) -> Sample:
     case = pool_case(seed, largest=True)
     smooth = seed % 2 == 0
     x = distinct(seed, case.x) if smooth else tied(seed, case.x)
-    # Three layouts of dimensions, two of data, three of ties: at a pace of their own.
+    # Dimensions (by 3), data with or without ties (by 2) and `ties` change at different paces.
     options = {"window": case.window, **case.keywords, "ties": TIES[seed // 2 % 3]}
     return Sample({"x": x}, options=options, smooth=smooth)
 
@@ -44,7 +44,7 @@ def _max_pool_with_indices(seed: int) -> Sample:
 
 
 def _max_unpool(seed: int) -> Sample:
-    """Any indices: some occur twice, and in every third sample some are out of range."""
+    """Return random indices: some occur twice; in every third sample some are out of range."""
     layout, size = layout_of(seed), SIZES[seed % 3]
     output = tuple(2 * n - 1 for n in size)
     shape = shape_of(seed, layout, size, 2 + seed % 2)
@@ -84,9 +84,9 @@ def _global_pool(seed: int, *, largest: bool) -> Sample:
 
 
 OUTPUTS = (
-    ((3,), (11,), (1,), (13,)),  # of 11
-    ((2, 3), (5, 1), (6, 4), (3, 10)),  # of 5 × 7
-    ((2, 1, 2), (3, 2, 1), (1, 3, 4), (2, 2, 3)),  # of 3 × 2 × 5
+    ((3,), (11,), (1,), (13,)),  # for inputs of 11
+    ((2, 3), (5, 1), (6, 4), (3, 10)),  # for inputs of 5 × 7
+    ((2, 1, 2), (3, 2, 1), (1, 3, 4), (2, 2, 3)),  # for inputs of 3 × 2 × 5
 )
 
 
@@ -116,12 +116,12 @@ def _large_unpool() -> Sample:
 
 
 def _row(*values: float) -> np.ndarray:
-    """One sample of one channel."""
+    """Return one example of one channel."""
     return np.array(values)[None, :, None]
 
 
 def _pinned_ties():
-    """One window over all of x, dy = 6."""
+    """Yield ties in one window over all of x, for dy = 6."""
     for x, *shares in (
         ([1.0, 3.0, 3.0, 2.0], [0, 6, 0, 0], [0, 6, 6, 0], [0, 3, 3, 0]),
         ([-np.inf, -np.inf], [6, 0], [6, 6], [3, 3]),
@@ -142,7 +142,7 @@ def _pinned_ties():
 
 
 def _mirrored(pins):
-    """The same points for the minimum: everything turned over, but for the gradient."""
+    """Yield the points for the minimum: x and y change their sign, the gradient does not."""
     for pin in pins:
         sample = Sample({"x": -pin.sample.arrays["x"]}, options=pin.sample.options)
         yield Pinned(pin.why, sample, pin.dy, -pin.y, pin.gradients)
@@ -213,7 +213,7 @@ def _pinned_norms():
 
 
 def _pinned_first(**options):
-    """The first of equals over all of x, for ops that return (1, 1, 1)."""
+    """Yield the points with ties="first", for ops that reduce all of x to (1, 1, 1)."""
     for pin in _pinned_ties():
         if pin.sample.options["ties"] == "first":
             yield Pinned(
@@ -308,7 +308,7 @@ RECORDS = (
         name="max_pool",
         sample=_extreme_pool,
         large=lambda: _large(0, **_LARGE),
-        transformed=(2, 3, 4),  # one of each `ties`
+        transformed=(2, 3, 4),  # ties="all", "all" and "split"
         pinned=tuple(_pinned_ties()),
         refusals=lambda: _too_much_padding("max_pool"),
     ),

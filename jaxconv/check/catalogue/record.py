@@ -1,7 +1,7 @@
-"""What the catalogue knows of an op: its calls, where its gradient is a choice, what it refuses.
+"""`Record`: sample calls of an op, points where its gradient is a choice, and invalid arguments.
 
-A record is data. The tests are made from it (tests/test_catalogue.py says which), so an op is
-added by writing its function, its rule, its twin, its derivation and its record.
+A record is data from which the tests are generated (see tests/test_catalogue.py). To add an op,
+write its function, its rule, its reference implementation, its derivation and its record.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,10 +20,11 @@ class Sample:
     """One call of an op, its arguments by parameter name.
 
     Attributes:
-        arrays: float64 arrays, differentiated.
+        arrays: the differentiated arrays, in float64.
         fixed: arrays that have no gradient: labels, indices, keys.
-        options: everything else; hashable.
-        smooth: no array is within `NUDGE` of a kink or a tie, so differences tell the gradient.
+        options: all other arguments, which are hashable.
+        smooth: whether no array is within `NUDGE` of a kink or a tie, so that central differences
+            give the gradient.
     """
 
     arrays: Arrays
@@ -32,7 +33,7 @@ class Sample:
     smooth: bool = True
 
     def bind(self, op: Callable[..., Any]) -> Callable[..., Any]:
-        """`op` as a function of the differentiated arrays, by position."""
+        """Return `op` as a function of the differentiated arrays, by position."""
 
         def bound(*arrays: Any) -> Any:
             named = dict(zip(self.arrays, arrays, strict=True))
@@ -42,19 +43,19 @@ class Sample:
 
 
 NUDGE = 0.01
-"""How far central differences nudge an element at most."""
+"""The largest distance by which central differences move an element."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pinned:
-    """A point where the value or the gradient is a choice, and what was chosen.
+    """A point where the value or the gradient is a convention, with the exact expected numbers.
 
     Attributes:
-        why: what is special there, in a few words.
+        why: what is special at this point, in a few words.
         sample: the call.
-        dy: the cotangent of its output (a tree like the output).
-        y: the value, exactly; None where it is no matter.
-        gradients: for some of the arrays, by name, the gradient, exactly.
+        dy: the cotangent of its output, a tree like the output.
+        y: the exact value; None if it does not matter.
+        gradients: the exact gradients of some of the arrays, by name.
     """
 
     why: str
@@ -66,7 +67,7 @@ class Pinned:
 
 @dataclass(frozen=True, eq=False)
 class Refusal:
-    """Arguments that cannot be meant, and the whole message that answers them."""
+    """Invalid arguments, and the error with its whole message that they must raise."""
 
     error: type[Exception]
     message: str
@@ -75,17 +76,17 @@ class Refusal:
 
     @property
     def op(self) -> str:
-        """The op that refuses, which its message names first."""
+        """The op that raises the error; its name begins the message."""
         return self.message.partition(":")[0]
 
 
 def type_error(message: str, *arguments: Any, **keywords: Any) -> Refusal:
-    """A call that is answered with a `TypeError`."""
+    """Return a call that must raise `TypeError`."""
     return Refusal(TypeError, message, arguments, keywords)
 
 
 def value_error(message: str, *arguments: Any, **keywords: Any) -> Refusal:
-    """A call that is answered with a `ValueError`."""
+    """Return a call that must raise `ValueError`."""
     return Refusal(ValueError, message, arguments, keywords)
 
 
@@ -94,22 +95,23 @@ class Record:
     """Everything the tests need to know of one op.
 
     Attributes:
-        name: of the op and of its twin.
-        sample: the call with this number; any number is good, and the first 16 are tried.
-            Between them: 1 to 3 spatial dimensions and both layouts where they apply, every
-            option off its default, pairwise different sizes, an empty batch, scalars.
-        large: a call with thousands of elements, an even batch first, for precision and for
-            residual bytes; with options as they are commonly used.
-        ways: of samples that are large enough for the fast forms (`catalogue.large`): in how many
-            ways each is asked for; 0 where there are none.
-        transformed: numbers of the samples that go through every transformation of JAX.
-        pinned: kinks, ties, NaN, infinities and empty windows.
-        refusals: arguments that are this op's alone to refuse. What an argument of a common name
-            (x, layout, stride, reduction, …) must be is tried on every op that has it.
-        by_example: arrays whose leading axis is the batch, if the op of a part of the batch is
-            that part of the op; () where examples meet each other.
-        tolerance: relative, of value and gradients in float64; with `reason` if not 1e-10.
-        reason: why the tolerance is what it is.
+        name: the name of the op and of its reference implementation (`twin`).
+        sample: returns the call with a number. Every number is valid; the tests use the first 16.
+            Together these have 1 to 3 spatial dimensions and both layouts where they apply, every
+            option with a value other than its default, pairwise different sizes, an empty batch
+            and scalars.
+        large: returns a call with thousands of elements and common options, for precision and
+            residual bytes; the batch comes first and is even.
+        ways: in how many ways each convolution of `catalogue.large` is called, to reach the fast
+            forms; 0 for an op without fast forms.
+        transformed: the numbers of the samples that go through every transformation of JAX.
+        pinned: calls with kinks, ties, NaN, infinities and empty windows.
+        refusals: yields invalid arguments that only this op has. Arguments with a common name
+            (x, layout, stride, reduction, …) are tested on every op that takes them.
+        by_example: the arrays whose leading axis is the batch, if the op treats each example
+            separately; otherwise ().
+        tolerance: the relative tolerance of value and gradients in float64.
+        reason: why the tolerance is not 1e-10, if it is not.
     """
 
     name: str
@@ -125,12 +127,12 @@ class Record:
 
     @property
     def forms(self) -> tuple[int, ...]:
-        """Numbers of the samples that reach every fast form, in every way to ask for it."""
+        """The numbers of the samples that reach every fast form, called in every way."""
         return tuple(range(LARGE, LARGE + self.ways * len(EVERY_FORM)))
 
     @property
     def each_form(self) -> tuple[int, ...]:
-        """Numbers of some of these: each form is reached in one way, and each way is taken."""
+        """The numbers of some of `forms`: each form is reached once, and the ways take turns."""
         if not self.ways:
             return ()
         count = range(len(EVERY_FORM))
@@ -138,10 +140,10 @@ class Record:
 
     @property
     def op(self) -> Callable[..., Any]:
-        """The op with the rule written by hand."""
+        """The op whose rule is derived by hand."""
         return getattr(jaxconv, self.name)
 
     @property
     def twin(self) -> Callable[..., Any]:
-        """The same op, differentiated by JAX."""
+        """The reference implementation of the op, differentiated by JAX."""
         return getattr(jaxconv.reference, self.name)

@@ -12,7 +12,7 @@ from jaxconv.check.catalogue.sampling import layout_of, normal, shape_of
 
 
 def _patch_case(seed):
-    """Shape of an image, and windows over it; half of them dilated, half widely padded."""
+    """Return the shape of an image and options of windows; half are dilated, half padded widely."""
     case = pool_case(seed, largest=seed // 3 % 2 == 0)
     options = {"window": case.window, **case.keywords}
     for name in ("ceil_mode", "count_include_pad", "divisor"):
@@ -31,7 +31,7 @@ def _fold(seed: int) -> Sample:
 
 
 def _patches(seed, shape, options):
-    """Patches of an image of this shape, to be folded."""
+    """Return patches of an image of this shape, the input of `fold`."""
     unfold = partial(jaxconv.reference.unfold, **options)
     patches = jax.eval_shape(unfold, jax.ShapeDtypeStruct(shape, np.float64))
     size = shape[1:-1] if options["layout"] == "channels_last" else shape[2:]
@@ -40,12 +40,12 @@ def _patches(seed, shape, options):
 
 SIZES = {1: ((11,), (5,), (1,)), 2: ((5, 3), (2, 7), (6, 1)), 3: ((3, 2, 5), (1, 4, 3), (2, 3, 1))}
 FACTORS = {1: (3, (4,), 2), 2: (2, (2, 3), 3), 3: ((2, 1, 3), (3, 2, 1), 2)}
-# Larger, smaller, the same, to one; whole and broken ratios.
+# Larger, smaller, equal and single-pixel sizes; ratios that are integers and others.
 NEW_SIZES = {1: (22, (7,), 3), 2: ((3, 7), 4, (6, 1)), 3: ((6, 3, 2), 3, (1, 7, 1))}
 
 
 def _image(seed):
-    """(seed for the size, dimensions, layout, channels); the number of channels is odd."""
+    """Return (number of the size, dimensions, layout, channels) for this seed."""
     return seed // 3 % 3, 1 + seed % 3, layout_of(seed), (3, 1)[seed // 2 % 2]
 
 
@@ -64,7 +64,7 @@ def _resize(seed: int) -> Sample:
     which, dims, layout, channels = _image(seed)
     options = {
         "size": NEW_SIZES[dims][which],
-        "method": ("linear", "nearest", "linear", "linear")[seed % 4],
+        "method": ("linear", "nearest", "linear", "nearest_floor")[seed % 4],
         "align_corners": seed % 4 == 2,
         "layout": layout,
     }
@@ -105,7 +105,7 @@ def _large_fold() -> Sample:
 
 
 def _row(*values):
-    """One example of one channel."""
+    """Return one example of one channel."""
     return np.array(values, float)[None, :, None]
 
 
@@ -212,7 +212,8 @@ def _refused_sizes():
     yield value_error(message, x, (1, 2, 3))
     message = "resize: size must be an int, but got 2.0"
     yield type_error(message, x, 2.0)
-    message = "resize: method must be one of 'nearest', 'linear', but got 'bilinear'"
+    methods = "'nearest', 'nearest_floor', 'linear'"
+    message = f"resize: method must be one of {methods}, but got 'bilinear'"
     yield value_error(message, x, 2, method="bilinear")
     message = "resize: align_corners must be True or False, but got None"
     yield type_error(message, x, 2, align_corners=None)
@@ -221,7 +222,6 @@ def _refused_sizes():
 
 
 def _refused_factors(op):
-    yield from _no_positions(op, 1)
     x = np.zeros((2, 4, 6, 4))
     yield value_error(f"{op}: factor must be at least 1, but got 0", x, 0)
     yield value_error(f"{op}: factor[1] must be at least 1, but got -2", x, (1, -2))
@@ -231,6 +231,7 @@ def _refused_factors(op):
 
 
 def _refused_upsamplings():
+    yield from _no_positions("upsample", 1)
     yield from _refused_factors("upsample")
     message = "upsample: method must be one of 'nearest', 'linear', but got 'cubic'"
     yield value_error(message, np.zeros((2, 4, 6, 3)), 2, method="cubic")

@@ -1,7 +1,6 @@
-"""The ways to ask for a convolution, each as one call of an op.
+"""The ways to call a convolution, each as one call of an op.
 
-What they compute is the same sum: an op that transposes is asked for the convolution from y back to
-x.
+All of them run the same contractions: a transposed convolution is called with y and computes x.
 """
 
 from dataclasses import replace
@@ -16,7 +15,7 @@ from jaxconv.check.catalogue.sampling import normal
 
 
 def conv_sample(number: int, layout: str) -> Sample:
-    """As `conv` says it, which has no input dilation."""
+    """Return a call of `conv`, which has no input dilation."""
     spec, batch = _undilated(number)
     arrays = {
         "x": _image(number, batch, spec.size, spec.channels_in, layout),
@@ -33,7 +32,7 @@ def conv_sample(number: int, layout: str) -> Sample:
 
 
 def conv_transpose_sample(number: int, layout: str) -> Sample:
-    """As `conv_transpose` says it: y is x, and its arguments are those of the convolution."""
+    """Return a call of `conv_transpose` that goes from the convolution's y to its x."""
     spec, batch = _undilated(number)
     arrays = {
         "x": _image(number, batch, spec.output, spec.channels_out, layout),
@@ -51,10 +50,11 @@ def conv_transpose_sample(number: int, layout: str) -> Sample:
 
 
 def general_sample(number: int, *, flax: bool, transposed: bool) -> Sample:
-    """As `conv_general_dilated` says it.
+    """Return a call of `conv_general_dilated`.
 
-    Flax puts channels last and gives all dilations; lax's defaults are channels first and None. A
-    transposed convolution is one with `lhs_dilation`.
+    With `flax`, channels are last and all dilations are given, as in Flax; otherwise channels are
+    first and dilations of 1 are left out, as by default in lax. A transposed convolution is one
+    with `lhs_dilation`.
     """
     spec, batch = large(number)
     spec = spec.transposed if transposed else spec

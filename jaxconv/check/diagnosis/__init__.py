@@ -1,4 +1,4 @@
-"""Which mistake explains a wrong gradient: known ones are made on purpose, and compared with it."""
+"""Diagnosis: make known mistakes on purpose and find the one that gives the wrong gradient."""
 
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.fit import diagnose

@@ -1,4 +1,4 @@
-"""What a mistake can be told from: the wrong gradient and the right one, several times."""
+"""Evidence for a diagnosis: the wrong gradient and the right one, for several calls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,23 +11,24 @@ from jaxconv.check.trial import Trial
 
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
-# The Jacobian is asked for one output at a time: up to this many, and this many numbers in all.
+# A Jacobian is computed one output at a time, if it has at most this many outputs and elements.
 MOST_OUTPUTS, MOST_NUMBERS = 600, 600_000
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """One call: what the rule was given, what it said, what it should have said. All float64.
+    """One call of a rule: its arguments, its gradients and the right gradients, all in float64.
 
     Attributes:
         arrays: the differentiated arguments.
         dy: the cotangents of the output, one for each of its arrays.
         y: the output.
         got: the gradients of the rule, one for each argument.
-        want: the right ones.
-        truth: (arrays, dy) → (y, gradients) anywhere else; None without a reference.
+        want: the right gradients, one for each argument.
+        truth: the function (arrays, dy) → (y, gradients) that is right at any other arguments;
+            None without a reference.
         earlier: the arguments of the call before this one, if there was one.
-        jacobians: those that were asked for; shared by all calls with these arguments.
+        jacobians: the Jacobians computed so far, shared by all calls with these arguments.
     """
 
     arrays: list[np.ndarray]
@@ -41,7 +42,7 @@ class Observation:
 
     @classmethod
     def of(cls, trial: Trial, dy: Arrays, got: Arrays) -> "Observation":
-        """What a trial saw for one cotangent, held against its truth."""
+        """Return the observation of a trial for one cotangent; the trial's truth is right."""
         assert trial.truth is not None
         want = [as_float64(w) for w in trial.truth(trial.leaves.arrays, dy)[1]]
         return cls.with_want(trial, dy, got, want)
@@ -50,7 +51,7 @@ class Observation:
     def with_want(
         cls, trial: Trial, dy: Arrays, got: Arrays, want: list[np.ndarray]
     ) -> "Observation":
-        """The same where the right gradients are known from elsewhere."""
+        """Return the observation of a trial for one cotangent and these right gradients."""
         arrays = trial.leaves.arrays
         return cls(
             arrays=[as_float64(a) for a in arrays],
@@ -65,14 +66,14 @@ class Observation:
     def gradient(
         self, leaf: int, *, arrays: Sequence[Any] | None = None, dy: Sequence[Any] | None = None
     ) -> np.ndarray | None:
-        """The right gradient of one argument with other arguments or cotangents."""
+        """Return the right gradient of one argument for other arguments or cotangents."""
         if self.truth is None:
             return None
         given = list(self.arrays if arrays is None else arrays)
         return as_float64(self.truth(given, list(self.dy if dy is None else dy))[1][leaf])
 
     def jacobian(self, leaf: int) -> np.ndarray | None:
-        """∂y/∂(one argument), of shape (*y.shape, *argument.shape), where that is affordable."""
+        """Return ∂y/∂(one argument), of shape (*y.shape, *argument.shape); None if too large."""
         outputs, size = self.dy[0].size, self.arrays[leaf].size
         if self.truth is None or len(self.dy) > 1 or not outputs * size:
             return None
@@ -91,11 +92,11 @@ class Evidence:
     """All observations of one wrong gradient.
 
     Attributes:
-        leaf: its number among the differentiated arguments.
-        names: of all of them.
-        observations: for several cotangents, and several shapes where they are known. The first
-            ones are of one shape and the same arguments.
-        exact: how well an explanation must fit, relative to the gradient: to rounding.
+        leaf: the position of the wrong gradient among the differentiated arguments.
+        names: the names of all differentiated arguments.
+        observations: calls for several cotangents and, if possible, several shapes. The first ones
+            have the same arguments.
+        exact: the error an explanation may leave, relative to the gradient: rounding only.
     """
 
     leaf: int
@@ -105,15 +106,15 @@ class Evidence:
 
     @property
     def name(self) -> str:
-        """Of the argument."""
+        """The name of the argument whose gradient is wrong."""
         return self.names[self.leaf]
 
     @property
     def first(self) -> Observation:
-        """The call that hypotheses are made from."""
+        """The call from which hypotheses make their guesses."""
         return self.observations[0]
 
     @property
     def shapes(self) -> set[tuple[tuple[int, ...], ...]]:
-        """Those of the arguments, over all calls."""
+        """The shapes of the arguments in all calls."""
         return {tuple(a.shape for a in o.arrays) for o in self.observations}

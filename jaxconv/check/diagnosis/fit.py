@@ -1,4 +1,4 @@
-"""Try every hypothesis on all observations; the first that explains them to rounding is it."""
+"""Try every hypothesis on all observations and take the first that explains them to rounding."""
 
 import math
 
@@ -12,14 +12,14 @@ from jaxconv.check.diagnosis.numbers import describe, factor_of, informative, nu
 from jaxconv.check.report import Diagnosis
 
 EXPLAINED = 1e-3
-"""What may be left of the error, once it is explained: less than rounding alone, if it is small."""
+"""An explanation may leave at most this share of the error, even where rounding allows more."""
 
 
 def diagnose(evidence: Evidence) -> Diagnosis | None:
-    """The simplest mistake that explains all observations, or None.
+    """Return the simplest mistake that explains all observations, or None.
 
-    One that explains them as it stands comes before one that needs a constant factor as well, and
-    that before one that fits only to the rounding of a narrow dtype.
+    A mistake that explains them alone is preferred to one that also needs a constant factor, and
+    that one to a mistake that fits only up to the rounding of a narrow dtype.
     """
     with np.errstate(all="ignore"):
         error = max(misfit(o, o.want[evidence.leaf], evidence.leaf) for o in evidence.observations)
@@ -44,7 +44,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
 
 
 def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:
-    """The largest difference to what the rule said, relative to the gradient's size."""
+    """Return the largest difference from the rule's gradient, relative to that gradient's size."""
     got, want = observation.got[leaf], observation.want[leaf]
     if predicted.shape != got.shape:
         return math.inf
@@ -59,7 +59,7 @@ def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:
 
 
 def _left(evidence: Evidence, guess: Guess, predicted: np.ndarray) -> float:
-    """What is left of the error in the worst of all calls; those after a failure are not made."""
+    """Return the largest misfit over all calls; stop at the first call that does not fit."""
     enough = evidence.exact if guess.tolerance is None else guess.tolerance
     left = misfit(evidence.first, predicted, evidence.leaf)
     for other in evidence.observations[1:]:
@@ -75,7 +75,7 @@ def _left(evidence: Evidence, guess: Guess, predicted: np.ndarray) -> float:
 def _with_factor(
     evidence: Evidence, guess: Guess, predicted: np.ndarray, error: float
 ) -> tuple[str, float] | None:
-    """The same guess and a factor: one number, or one that the shapes explain."""
+    """Fit the guess times a factor, which is constant or explained by the shapes."""
     factors: list[float] = []
     left = 0.0
     for o in evidence.observations:

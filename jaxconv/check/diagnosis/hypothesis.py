@@ -1,4 +1,4 @@
-"""What a hypothesis is: a name, and a function that says what the wrong gradient would be."""
+"""`Hypothesis`: a known mistake, with a function that predicts the wrong gradient it gives."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ class Guess:
     """One way in which a mistake may have been made.
 
     Attributes:
-        sentence: what is wrong, if this is it.
-        predict: the gradient that would come of it in one call; None where it could not be made.
-            What it leaves open, a masked array masks.
-        tolerance: how well that must fit, relative to the gradient; None is to rounding.
+        sentence: the mistake in words, for the report.
+        predict: a function of one call that returns the gradient this mistake would give, or None
+            if the mistake is impossible there. A masked array masks the elements that the guess
+            says nothing about.
+        tolerance: the error allowed, relative to the gradient; None allows rounding only.
     """
 
     sentence: str
@@ -36,9 +37,9 @@ class Hypothesis:
 
     Attributes:
         name: a stable identifier.
-        guesses: the ways in which it can be made, the simplest first.
-        page: where it is explained.
-        scaled: whether it is also looked for together with a constant factor.
+        guesses: yields the ways in which the mistake can be made, the simplest first.
+        page: the documentation that explains it.
+        scaled: whether to look for the mistake together with a constant factor too.
     """
 
     name: str
@@ -54,12 +55,12 @@ HYPOTHESES: dict[str, Hypothesis] = {}
 def register(
     name: str, page: str | None = None, *, scaled: bool = True
 ) -> Callable[[Guesses], Guesses]:
-    """Make a function from `Evidence` to guesses a hypothesis, to be tried after the others.
+    """Register a function from `Evidence` to guesses as the last hypothesis to try.
 
     Args:
-        name: a stable identifier, not taken yet.
-        page: where the mistake is explained; None is its section of this package's page.
-        scaled: whether it is also looked for together with a constant factor.
+        name: a stable identifier that is not taken yet.
+        page: where the mistake is explained; None means its section in docs/diagnoses.md.
+        scaled: whether to look for the mistake together with a constant factor too.
 
     Returns:
         A decorator.

@@ -1,4 +1,4 @@
-"""A factor, and what it is among the sizes of a call: N, H·W, the area of a window."""
+"""Find the factor of a wrong gradient and name it by a size: N, H·W, the area of a window."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PLAIN = (2.0, 0.5, 1.0)
 
 
 def factor_of(got: np.ndarray, of: np.ndarray) -> float:
-    """c where got = c·of: of the largest element."""
+    """Return the c for which got = c·of, computed at the largest element of `of`."""
     values = np.ma.filled(of, 0.0)
     if not values.size or values.shape != got.shape:
         return 0.0
@@ -23,7 +23,7 @@ def factor_of(got: np.ndarray, of: np.ndarray) -> float:
 
 
 def informative(evidence: Evidence, factors: list[float]) -> bool:
-    """Whether there is more to explain than a factor can always explain: a single number."""
+    """Whether a factor explains enough numbers; a single number is a multiple of any other."""
     if len(evidence.shapes) > 1 and np.allclose(factors, factors[0], rtol=evidence.exact):
         return True
     first = [o for o in evidence.observations if o.got[0].shape == evidence.first.got[0].shape]
@@ -32,9 +32,9 @@ def informative(evidence: Evidence, factors: list[float]) -> bool:
 
 
 def describe(evidence: Evidence, factors: list[float]) -> str | None:
-    """As in ", which is 1/N, …": what the factors are in all calls; None if that has no name.
+    """Return what the factors of all calls are, like ", which is 1/N, …".
 
-    A factor that is the same everywhere needs no name, and "" is said if it has none.
+    Return "" for a constant factor without a name, and None if the factors differ without one.
     """
     near = 1e-6 if evidence.exact < 1e-6 else 1e-2
     sizes = [abs(f) for f in factors]
@@ -84,7 +84,7 @@ _FORMULAS = {
 
 
 def _named(evidence: Evidence, o: Observation) -> Iterator[tuple[str, float]]:
-    """Sizes and their products: "N| (axis 0 of args[0])" → 4."""
+    """Yield sizes and products of sizes with their names, like ("N| (axis 0 of args[0])", 4)."""
     names = evidence.names
     x, y = o.arrays[0], o.dy[0]
     if x.ndim:
@@ -112,7 +112,7 @@ def _named(evidence: Evidence, o: Observation) -> Iterator[tuple[str, float]]:
 
 
 def number(value: float) -> str:
-    """A factor as people write it: −1, ½, 4/9, 1.7."""
+    """Return a factor as people write it: −1, ½, 4/9, 1.7."""
     near = Fraction(value).limit_denominator(400)
     if near and math.isclose(float(near), value, rel_tol=1e-9):
         sign, near = ("−" if near < 0 else ""), abs(near)
@@ -121,7 +121,7 @@ def number(value: float) -> str:
 
 
 def axis_words(axes: list[int] | tuple[int, ...]) -> str:
-    """As in "axis 1" and in "axes 1 and 2"."""
+    """Return the axes in words, like "axis 1" or "axes 1 and 2"."""
     if len(axes) == 1:
         return f"axis {axes[0]}"
     return "axes " + ", ".join(map(str, axes[:-1])) + f" and {axes[-1]}"

@@ -1,4 +1,4 @@
-"""The same call with smaller arrays: a mistake is one only if it explains those as well."""
+"""Smaller arguments for a call, on which a diagnosis must hold too."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from jaxconv.check.leaves import is_float
 
 
 def smaller(args: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Arguments cut down by one: along all axes of one size at once, and along each one alone.
+    """Yield arguments cut by one: along all axes of the same size at once, then along single axes.
 
-    Whether a rule can be called with them only it knows.
+    The rule may refuse some of them.
     """
     leaves, tree = jax.tree.flatten(tuple(args))
     axes = [

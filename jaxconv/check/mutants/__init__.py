@@ -1,4 +1,4 @@
-"""The court on trial: every rule of the catalogue, broken in every way known, must be caught.
+"""Mutation tests of the gradient checker: it must notice every rule that was broken on purpose.
 
 python -m jaxconv.check --mutants conv max_pool
 """

@@ -1,4 +1,4 @@
-"""Mistakes made by changing the right gradient, and which diagnosis is right for each."""
+"""Mistakes made by changing the right gradient, each with the diagnosis it should get."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ from jaxconv.check.mutants.terms import Changed, of_some
 
 @dataclass(frozen=True)
 class Mistake:
-    """One way to be wrong.
+    """One way to break a gradient.
 
     Attributes:
-        what: is done wrong, for people.
-        expected: the diagnoses that are right; () where the mistake has no name.
-        change: how.
-        stale: whether it is that the arguments kept are those of another call.
+        what: the mistake in words.
+        expected: the names of the right diagnoses; () if the mistake has no name.
+        change: computes the wrong gradients.
+        stale: whether the mistake is to keep the arguments of another call.
     """
 
     what: str
@@ -31,13 +31,13 @@ class Mistake:
 
 KERNELS = ("w", "rhs")
 DIAGONAL = 256
-"""Up to this many elements the diagonal of a Jacobian is computed from the whole."""
+"""The most elements for which the diagonal of a Jacobian is taken from the whole matrix."""
 WINDOWS = 64
-"""Up to so many windows are written one after the other."""
+"""The most windows that are assigned one after the other."""
 
 
 def mistakes(scene: Scene) -> Iterator[Mistake]:
-    """Whatever can be done here."""
+    """Yield all mistakes that this call allows."""
     for leaf, name in enumerate(scene.sample.arrays):
         for what, expected, change in _of_one(scene, leaf):
             yield Mistake(f"d{name}: {what}", expected, change)
@@ -47,7 +47,7 @@ def mistakes(scene: Scene) -> Iterator[Mistake]:
 
 
 def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
-    """What can be wrong with the gradient of one argument."""
+    """Yield mistakes in the gradient of one argument."""
     x = scene.args[leaf]
 
     def only(change: Any) -> Change:
@@ -78,7 +78,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     spatial = spatial_axes(scene, leaf)
     for axis in spatial:
         yield f"axis {axis} flipped", ("spatially_flipped",), only(_flipped((axis,)))
-        if x.shape[axis] > 2:  # of two, the other way round is moved by one
+        if x.shape[axis] > 2:  # for two elements, a flip and a shift are the same
             yield f"axis {axis} shifted", ("shifted",), only(_shifted(axis))
     if len(spatial) > 1:
         yield "turned by 180°", ("spatially_flipped",), only(_flipped(spatial))
@@ -92,14 +92,14 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     for other, name in enumerate(scene.sample.arrays):
         if other != leaf and scene.args[other].shape == x.shape:
             g, taken = (scene.seen.gradients[i] for i in (leaf, other))
-            # Of a difference of two, the other's gradient is this one with the wrong sign.
+            # For a difference such as x − t, the gradients of the two differ in sign only.
             same = ("wrong_sign",) if np.array_equal(g, -taken) else ()
             expected = ("other_arguments_gradient", *same)
             yield f"d{name} instead", expected, _taken_from(leaf, other)
 
 
 def _of_all(scene: Scene) -> Iterator[Changed]:
-    """What is wrong with how cotangents and residuals are used."""
+    """Yield mistakes in the use of cotangents and residuals."""
     seen = scene.seen
     yield (
         "cotangent taken for ones",
@@ -125,7 +125,7 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
         spatial = spatial_axes(scene, 0)
         if spatial and len(seen.y) == 1 and seen.y[0].ndim == seen.arrays[0].ndim:
             last = _last_window(spatial)
-            # It may lie on padding, and reach nothing.
+            # The last window may lie on padding only and reach no element.
             nothing = () if np.any(last(seen)[0]) else ("argument_constant",)
             yield "last window alone", ("last_window_only", *nothing), last
             if np.prod([seen.y[0].shape[axis] for axis in spatial]) <= WINDOWS:
@@ -145,7 +145,7 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
         return
     dx, dy = seen.gradients[0], seen.dys[0]
     at_output = seen.pull([seen.y[0], *seen.arrays[1:]], seen.dys)[0]
-    # Where pieces are straight, the output may lie on the slope always: no mask is left.
+    # For a piecewise linear op, the outputs may all lie where the slope is not 0: dx has no mask.
     unmasked = np.all((dx == 0) | (at_output == dx)) and np.all(at_output != 0)
     yield (
         "at the output",
@@ -163,7 +163,7 @@ def _of_all(scene: Scene) -> Iterator[Changed]:
 
 
 def spatial_axes(scene: Scene, leaf: int) -> tuple[int, ...]:
-    """The spatial axes of an argument, longer than 1; none where the op knows no layout."""
+    """Return the argument's spatial axes longer than 1; none if the op has no layout."""
     name, shape = list(scene.sample.arrays)[leaf], scene.args[leaf].shape
     if "layout" not in inspect.signature(scene.record.op).parameters or len(shape) < 3:
         return ()
@@ -195,7 +195,7 @@ def _one_element(g: Any) -> Any:
 
 
 def _only(d: Any, kept: Any) -> Any:
-    """The cotangent of a part of the batch."""
+    """Return the cotangent with zeros everywhere except at `kept`."""
     part = np.zeros_like(d)
     part[kept] = d[kept]
     return part
@@ -236,7 +236,7 @@ def _last_window(spatial: Sequence[int]) -> Change:
 
 
 def _assigned(spatial: Sequence[int]) -> Change:
-    """Window by window, what comes later written over what was there."""
+    """Assign the contributions of one window after the other instead of adding them."""
 
     def change(seen: Seen) -> list[Any]:
         dy, dx = seen.dys[0], np.zeros_like(seen.gradients[0])
@@ -252,7 +252,7 @@ def _assigned(spatial: Sequence[int]) -> Change:
 
 
 def _diagonal(seen: Seen) -> list[Any]:
-    """dx_i = dy_i · ∂y_i/∂x_i, as if every output depended on its own input alone."""
+    """Return dx_i = dy_i · ∂y_i/∂x_i, as if each output depended on its own input only."""
     dy = seen.dys[0]
     basis = np.eye(dy.size).reshape(dy.size, *dy.shape)
     rows = np.stack([seen.pull(seen.arrays, [row])[0] for row in basis])

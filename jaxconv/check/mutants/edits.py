@@ -1,7 +1,7 @@
-"""Mistakes made by editing the steps of a rule: one node of its source, everything else as it is.
+"""Mistakes made by editing one node in the source of a rule.
 
-The modules of an op are run again from their source, with one function changed, so a mutant is an
-op of its own and nothing of the package is touched.
+The modules of an op are executed again from their source with one function changed. A mutant is
+therefore a separate op, and the modules of the package stay as they are.
 """
 
 import ast
@@ -28,7 +28,7 @@ from jaxconv.check.mutants.sites import STALE, sites
 WATCH = "_jaxconv_watch"
 ROOT = Path(jaxconv.__file__).parent
 Where = tuple[str, int]
-"""A function: the name of its module and its first line."""
+"""A function, given by the name of its module and its first line."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Edit:
     Attributes:
         where: the function.
         site: the number of the change among those of this function.
-        what: the line and the change, for people.
-        kind: of the change.
+        what: the line and the change, in words.
+        kind: the kind of the change, such as the name of the operator.
     """
 
     where: Where
@@ -50,12 +50,12 @@ class Edit:
 
 @dataclass(frozen=True)
 class Steps:
-    """The functions a rule is made of.
+    """The functions of a rule.
 
     Attributes:
-        backward: those that run in the backward pass alone.
-        forward: the forward rules, which choose what is kept.
-        modules: all modules that define them or use them, dependencies first.
+        backward: the functions that run in the backward pass only.
+        forward: the forward rules, which choose the residuals.
+        modules: the op's module and all it imports from this package, dependencies first.
     """
 
     backward: tuple[Where, ...]
@@ -64,7 +64,7 @@ class Steps:
 
 
 def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]], Any]) -> Steps:
-    """Watch a differentiation of the op, run from its source anew: nothing is compiled yet."""
+    """Find the functions of a rule by watching a fresh, uncompiled op being differentiated."""
     modules = tuple(modules_of(inspect.unwrap(op).__module__))
     rules: list[Rule] = []
     before: set[Where] = set()
@@ -99,7 +99,7 @@ def _in_backward(rules: list[Rule], frame: FrameType | None) -> bool:
 
 @cache
 def modules_of(name: str) -> tuple[str, ...]:
-    """The module and those of this package that it imports, dependencies first."""
+    """Return the module and those of this package that it imports, dependencies first."""
     found: list[str] = []
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jaxconv."):
@@ -110,7 +110,7 @@ def modules_of(name: str) -> tuple[str, ...]:
 
 
 def _imported(node: ast.ImportFrom) -> Iterator[str]:
-    """A module of a package that is imported by name, not the package: that may import this one."""
+    """Yield imported modules; for `from package import module` not the package, to avoid cycles."""
     for alias in node.names:
         inner = f"{node.module}.{alias.name}"
         yield inner if inner in sys.modules else str(node.module)
@@ -123,7 +123,7 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _node(module: str, line: int) -> ast.FunctionDef | None:
-    """The function whose code begins there (its decorators count)."""
+    """Return the function that begins at this line, decorators included."""
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.FunctionDef) and first_line(node) == line:
             return node
@@ -132,7 +132,7 @@ def _node(module: str, line: int) -> ast.FunctionDef | None:
 
 @contextmanager
 def _eager() -> Iterator[None]:
-    """Compile nothing: step by step, what one mutant compiled serves all others."""
+    """Turn `jax.jit` off: single operations, once compiled, serve all mutants."""
 
     def as_it_is(function: Any = None, **_: Any) -> Any:
         return function if function is not None else lambda function: function
@@ -144,7 +144,7 @@ def _eager() -> Iterator[None]:
 def rerun(
     modules: Sequence[str], edit: Edit | None, watch: Callable[[str, int], None] | None = None
 ) -> dict[str, ModuleType]:
-    """The modules run from their source again, one of them with an edit, or watched."""
+    """Execute the modules again from their source, with an edit in one of them, or watched."""
     with _eager(), mock.patch.dict(sys.modules):
         fresh = {name: _empty(sys.modules[name]) for name in modules}
         sys.modules.update(fresh)
@@ -165,7 +165,7 @@ def rerun(
 
 
 def _empty(original: ModuleType) -> ModuleType:
-    """A module of this name and place, in which nothing has run yet."""
+    """Return a module with the same name and file in which nothing has run yet."""
     module = ModuleType(original.__name__)
     module.__file__ = original.__file__
     module.__package__ = original.__package__
@@ -175,7 +175,7 @@ def _empty(original: ModuleType) -> ModuleType:
 
 
 def _watched(tree: ast.Module, name: str) -> ast.Module:
-    """A copy in which every function says that it was called."""
+    """Return a copy in which every function reports its calls."""
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -186,17 +186,17 @@ def _watched(tree: ast.Module, name: str) -> ast.Module:
 
 
 def first_line(node: ast.FunctionDef) -> int:
-    """Where the code of a function begins: at its decorators."""
+    """Return the first line of a function, decorators included."""
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
 def edited(op: Callable[..., Any], steps: Steps, edit: Edit | None) -> Callable[..., Any]:
-    """The op with this edit; without one, the op step by step."""
+    """Return the op with this edit, or unchanged if it is None; either way without `jax.jit`."""
     return getattr(rerun(steps.modules, edit)[op.__module__], op.__name__)
 
 
 def edits(steps: Steps) -> Iterator[Edit]:
-    """All edits of the backward functions, and of what the forward rules keep."""
+    """Yield all edits of the backward functions and of the residuals of the forward rules."""
     for where in steps.backward:
         yield from _edits_of(where, kept=False)
     for where in steps.forward:
@@ -204,7 +204,7 @@ def edits(steps: Steps) -> Iterator[Edit]:
 
 
 def spread(every: Iterable[Edit]) -> list[Edit]:
-    """In such an order that the first ones are of all kinds and from all functions."""
+    """Sort edits so that the first ones cover all kinds and all functions."""
     seen: Counter[object] = Counter()
     order = []
     for number, edit in enumerate(every):
@@ -221,13 +221,13 @@ def _edits_of(where: Where, kept: bool) -> Iterator[Edit]:
 
 
 def edits_in(where: Where, node: ast.FunctionDef, kept: bool = False) -> Iterator[Edit]:
-    """All edits of one function."""
+    """Yield all edits of one function."""
     for number, (line, kind, what, _) in enumerate(sites(node, kept)):
         yield Edit(where, number, f"{where[0].removeprefix('jaxconv.')}:{line} {what}", kind)
 
 
 def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
-    """A copy of the module with one site of one function changed."""
+    """Return a copy of the module with one site of one function changed."""
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef) or first_line(node) != edit.where[1]:
@@ -241,7 +241,7 @@ def _edited(tree: ast.Module, edit: Edit) -> ast.Module:
 
 
 def _stale(kept: Any) -> Any:
-    """What was kept, moved: another call's numbers in the same form."""
+    """Replace residuals by other numbers of the same shapes, like those of another call."""
 
     def moved(leaf: Any) -> Any:
         if not hasattr(leaf, "dtype") or jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.extended):

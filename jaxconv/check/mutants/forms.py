@@ -1,12 +1,13 @@
-"""Broken forms: one node of a form's source changed, and do the large samples see it?
+"""Mutation tests of the large samples: they must notice every mistake in a convolution's fast form.
 
     python -m jaxconv.check --mutants forms
 
-The modules of a form are run again from their source with one change in it. The form is then run on
-the convolutions of `catalogue.large` that take it, with whole numbers, where every right form gives
-the same bits. A change that shows there is caught. One that does not is tried on drawn convolutions
-as well: if it shows there, the samples have missed it, and it survives. The others make no mistake:
-they change how much is computed at a time, and nothing of what is computed.
+The modules of a form are executed again from their source with one node changed. The form then
+runs on the convolutions of `catalogue.large` that use it, with whole numbers, for which every
+correct form gives the same bits. A change that alters the result there is caught. Any other is also
+run on randomly drawn convolutions: if it alters a result there, the samples have missed it, and it
+survives. The remaining changes are no mistakes: they alter how much is computed at a time, but not
+what is computed.
 """
 
 import ast
@@ -29,7 +30,7 @@ from jaxconv.contraction.registry import FORMS
 from jaxconv.contraction.roles import simplest
 
 DRAWN = 3
-"""For every convolution of `EVERY_FORM`, so many drawn ones like it."""
+"""How many convolutions are drawn for each one in `EVERY_FORM`, similar to it."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class FormTrial:
     """All mutants of one form.
 
     Attributes:
-        form: its contraction and its name.
-        caught: how many the samples see.
-        survived: what those change that only drawn convolutions see.
-        equivalent: how many change no number anywhere.
+        form: the contraction and the name of the form.
+        caught: how many mutants the samples notice.
+        survived: the changes that only the drawn convolutions notice.
+        equivalent: how many mutants change no result.
     """
 
     form: str
@@ -50,7 +51,7 @@ class FormTrial:
 
     @property
     def line(self) -> str:
-        """For people."""
+        """The result in one line, followed by one line for each survivor."""
         count = self.caught + len(self.survived)
         text = (
             f"{self.form}: {self.caught} of {count} mutants caught, {self.equivalent} no mistakes"
@@ -58,17 +59,17 @@ class FormTrial:
         return "\n".join([text, *(f"  survived: {what}" for what in self.survived)])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the result as plain data."""
         return asdict(self)
 
 
 def fast_forms() -> list[Form]:
-    """Those that have a file of their own mathematics, and that this version of JAX can take."""
+    """Return the platform-specific forms that this version of JAX supports."""
     return [form for form in FORMS if form.platforms and form.available]
 
 
 def try_form(number: int) -> FormTrial:
-    """Put every mutant of `fast_forms()[number]` on trial."""
+    """Run every mutant of `fast_forms()[number]`."""
     form = fast_forms()[number]
     module = form.run.__module__
     modules = modules_of(module)
@@ -89,7 +90,7 @@ def try_form(number: int) -> FormTrial:
 
 
 def _edits(module: str) -> Iterator[Edit]:
-    """Of all functions of the form's file that compute something, those inside of others too."""
+    """Yield the edits of all functions in the form's file, nested ones too, except `applies`."""
     tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text())
     for outer in tree.body:
         if isinstance(outer, ast.FunctionDef) and "applies" not in outer.name:
@@ -107,7 +108,7 @@ Scene = tuple[ConvSpec, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _scenes(form: Form, convolutions: Any) -> list[Scene]:
-    """The convolutions that take the form, whole numbers for its factors, and its right result."""
+    """Return each convolution that uses the form, with whole-number operands and right result."""
     found = []
     asked: tuple[Contraction, ...] = ("correlate", "input_gradient", "kernel_gradient")
     for spec, batch in convolutions:
@@ -141,7 +142,7 @@ def _drawn() -> list[Large]:
 
 
 def _shows(mutant: Form, spec: ConvSpec, left: Any, right: Any, want: np.ndarray) -> bool:
-    """Whether it computes anything else; a crash shows."""
+    """Whether the mutant gives another result or crashes."""
     try:
         got = np.asarray(mutant.run(spec, left, right, Call(mutant.platforms[0])))
     except Exception:

@@ -1,4 +1,4 @@
-"""The kill matrix: which mutants are caught, by what, and called by their name."""
+"""The kill matrix: which mutants are caught, by which oracle, and whether they are named right."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from jaxconv.check.console import show_table
 from jaxconv.check.mutants.trial import OpTrial, Verdict
 
 SHARE = 0.99
-"""So many of the mutants whose mistake has a name must be named right."""
+"""The share of the mutants with a named mistake that must get the right diagnosis."""
 
 
 def line(trial: OpTrial) -> str:
-    """One op, and every mutant of it that survived or got a wrong name."""
+    """Describe the result of one op, with every mutant that survived or got a wrong name."""
     verdicts = trial.verdicts
     caught = sum(v.caught for v in verdicts)
     known = [v for v in verdicts if v.expected]
@@ -35,7 +35,7 @@ def _left_out(count: int) -> str:
 
 
 class Matrix:
-    """What became of the mutants of all ops."""
+    """The results of the mutants of all ops."""
 
     def __init__(self, trials: Sequence[OpTrial]):
         self.trials = list(trials)
@@ -46,16 +46,16 @@ class Matrix:
 
     @property
     def share(self) -> float:
-        """Of the mutants whose mistake has a name, how many were named right."""
+        """The share of the mutants with a named mistake that got the right diagnosis."""
         return self.named / len(self.known) if self.known else 1.0
 
     @property
     def ok(self) -> bool:
-        """Whether none survives and enough are named."""
+        """Whether no mutant survived and enough were named right."""
         return not self.survivors and self.share >= SHARE
 
     def show(self) -> None:
-        """The matrix by op, by oracle and by mistake, and the totals."""
+        """Print the matrix by op, by mistake and oracle, and the totals."""
         rows = [_row(t.op, t.verdicts, t.equivalent, t.left_out) for t in self.trials]
         equivalent = sum(trial.equivalent for trial in self.trials)
         left_out = sum(trial.left_out for trial in self.trials)
@@ -86,13 +86,13 @@ class Matrix:
         )
 
     def _oracles(self) -> list[str]:
-        """Those that caught any, those that caught most first."""
+        """Return the oracles that caught a mutant, the most successful first."""
         return [
             name for name, _ in Counter(o for v in self.verdicts for o in v.oracles).most_common()
         ]
 
     def _by_mistake(self) -> dict[str, list[Verdict]]:
-        """Those whose mistake has a name by that name, the others by how they were made."""
+        """Group the verdicts by the name of their mistake, or by their kind if it has none."""
         found: dict[str, list[Verdict]] = {}
         for verdict in sorted(self.verdicts, key=lambda v: (not v.expected, v.expected, v.kind)):
             name = verdict.expected[0] if verdict.expected else f"({verdict.kind}, no name)"
@@ -100,7 +100,7 @@ class Matrix:
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """The matrix for machines."""
+        """Return the matrix as plain data."""
         return {
             "ok": self.ok,
             "crashed": sum(v.crashed for v in self.verdicts),

@@ -1,4 +1,4 @@
-"""One call of an op, its true gradient, and rules made by changing that gradient."""
+"""`Scene`: one call of an op with its right gradient, and rules that return a changed one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a backward pass knows, in numpy.
+    """What a backward pass gets and should return, as NumPy arrays.
 
     Attributes:
         arrays: the differentiated arguments.
-        dys: the cotangents of the output's arrays of floats.
-        y: those arrays.
-        gradients: the right ones.
-        pull: the right gradients at other arguments or for other cotangents.
+        dys: the cotangents of the floating-point outputs.
+        y: the floating-point outputs.
+        gradients: the right gradients.
+        pull: returns the right gradients for other arguments or cotangents.
     """
 
     arrays: Arrays
@@ -41,7 +41,7 @@ Change = Callable[[Seen], Sequence[Any]]
 
 
 class Scene:
-    """One sample of an op, as mutants see it."""
+    """One sample of an op, with all that its mutants need."""
 
     def __init__(self, record: Record, number: int):
         self.record, self.number = record, number
@@ -54,18 +54,18 @@ class Scene:
 
     @staticmethod
     def only_floats(y: Any) -> Arrays:
-        """The arrays of floats of an output."""
+        """Return the floating-point arrays of an output."""
         return [leaf for leaf in jax.tree.leaves(y) if is_float(leaf)]
 
     @cached_property
     def seen(self) -> Seen:
-        """At the sample's arguments, for random cotangents."""
+        """What a backward pass gets at the sample's arguments, for random cotangents."""
         y = self.only_floats(self.call(*self.args))
-        rng = np.random.default_rng((self.number, 1))  # other numbers than the arguments
+        rng = np.random.default_rng((self.number, 1))  # these differ from the arguments
         return self.at(self.args, [np.asarray(rng.standard_normal(a.shape)) for a in y])
 
     def at(self, args: Sequence[Any], dys: Arrays) -> Seen:
-        """What a backward pass knows there."""
+        """Return what a backward pass gets at these arguments, for these cotangents."""
         truth = self.precedents.truth(Leaves.of(args))
 
         def pull(arrays: Sequence[Any], dys: Sequence[Any]) -> Arrays:
@@ -76,10 +76,10 @@ class Scene:
         return Seen(arrays, dys, list(y), list(gradients), pull)
 
     def changed(self, change: Change, stale: bool = False) -> Callable[..., Any]:
-        """The op with `change` of the right gradient for its rule.
+        """Return the op with a rule that applies `change` to the right gradient.
 
-        A stale one keeps its arguments beside JAX, where the call before the backward pass
-        leaves its own.
+        With `stale`, the rule keeps its arguments in a list shared by all calls, so the backward
+        pass finds those of the latest call.
         """
         last: list[Any] = []
 
@@ -101,7 +101,7 @@ class Scene:
         return rule
 
     def differs(self, change: Change, stale: bool = False) -> bool:
-        """Whether the change shows: else it is no mistake."""
+        """Whether the change alters a gradient; otherwise it is no mistake."""
         seen = self.seen
         if stale:
             elsewhere = seen.pull([1.01 * a for a in seen.arrays], seen.dys)
@@ -110,7 +110,7 @@ class Scene:
 
 
 def all_close(got: Sequence[Any], want: Sequence[Any], relative: float = 1e-10) -> bool:
-    """Whether these are the same gradients, but for rounding."""
+    """Whether these gradients are equal up to rounding."""
     for g, w in zip(got, want, strict=True):
         g, w = np.asarray(g), np.asarray(w)
         if g.shape != w.shape:

@@ -1,4 +1,4 @@
-"""Where a function can be changed, and into what."""
+"""Find the places in a function's source where a mutant can change it, and the replacements."""
 
 import ast
 import itertools
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 Site = tuple[int, str, str, Callable[[], None]]
 
 STALE = "_jaxconv_stale"
-"""The name under which a mutant finds what makes of its residuals those of another call."""
+"""The name of the function by which a mutant replaces residuals by those of another call."""
 
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -29,7 +29,7 @@ DROPPED = {"rot180": -1, "retract": 0, "flip": 0, "swapaxes": 0, "moveaxis": 0, 
 
 
 def sites(function: ast.FunctionDef, kept: bool) -> Iterator[Site]:
-    """Where the function can be changed, and how: (line, kind, what, do it)."""
+    """Yield the possible changes of the function: (line, kind, description, function to do it)."""
     if kept:
         yield from _kept_sites(function)
         return
@@ -43,7 +43,7 @@ def sites(function: ast.FunctionDef, kept: bool) -> Iterator[Site]:
 
 
 def _inside(root: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """All expressions and where they hang, but for those that are no arithmetic."""
+    """Yield all nodes with their parent and field, except those that are no arithmetic."""
     if isinstance(root, (ast.Assert, ast.Raise, ast.FunctionDef)):
         return
     for field, value in ast.iter_fields(root):
@@ -107,7 +107,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _kept_sites(function: ast.FunctionDef) -> Iterator[Site]:
-    """Each part of what is kept, replaced by another call's."""
+    """Yield, for each residual that a forward rule returns, its replacement by another call's."""
     for node in ast.walk(function):
         if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Tuple):
             continue

@@ -1,4 +1,4 @@
-"""Mistakes that only some ops can make: terms of a normalization, thresholds, sums left out."""
+"""Mistakes that only some ops allow: missing terms of a normalization, thresholds, missing sums."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ PATHS = {
 
 
 def of_some(scene: Scene) -> Iterator[Changed]:
-    """Those that this op can make."""
+    """Yield the mistakes of this kind that the op allows."""
     yield from _of_normalizations(scene)
     if scene.record.name in RECTIFIERS:
         yield from _threshold(scene)
@@ -50,17 +50,17 @@ def _of_normalizations(scene: Scene) -> Iterator[Changed]:
 
 
 def tells(scene: Scene) -> bool:
-    """Whether it is large enough: much that is no explanation explains a few numbers by chance."""
+    """Whether the call is large enough; many wrong diagnoses fit a few numbers by chance."""
     grouped = _grouped_shape(scene)
     if grouped is not None:
         shape, axes = grouped
         if np.prod([shape[axis] for axis in axes]) < 4:
-            return False  # any gradient of three numbers is that of a normalization
+            return False  # any three numbers could be the gradient of a normalization
     return bool(scene.args[0].size >= FEW)
 
 
 def _grouped_shape(scene: Scene, seen: Seen | None = None) -> Any:
-    """(the shape in which x is normalized, over which axes); None if the op does not."""
+    """Return (shape in which x is normalized, normalized axes); None if the op does not do so."""
     name, options = scene.record.name, scene.sample.options
     shape = (seen or scene.seen).arrays[0].shape
     rank, first = len(shape), options.get("layout") == "channels_first"
@@ -84,7 +84,7 @@ def _grouped_shape(scene: Scene, seen: Seen | None = None) -> Any:
 
 
 def _normalized(scene: Scene, seen: Seen, mean: bool, variance: bool) -> Any:
-    """dx of scale · x̂ + bias, with or without the paths through the statistics of x."""
+    """Return dx of scale · x̂ + bias, with or without the paths through the statistics of x."""
     x, dy = seen.arrays[0], seen.dys[0]
     (shape, axes), options = _grouped_shape(scene, seen), scene.sample.options
     rms = scene.record.name == "rms_norm"
@@ -106,14 +106,14 @@ def _normalized(scene: Scene, seen: Seen, mean: bool, variance: bool) -> Any:
     dx = g - (average(g) if mean and not rms else 0)
     dx = r * (dx - (c * r * average(g * c * r) if variance else 0))
     rest = 0
-    if len(seen.dys) > 1:  # what comes of the statistics themselves, which are outputs, too
+    if len(seen.dys) > 1:  # the statistics are outputs too; add the gradient through them
         others = [np.zeros_like(dy), *seen.dys[1:]]
         rest = seen.pull(seen.arrays, others)[0]
     return dx.reshape(seen.arrays[0].shape) + rest
 
 
 def _threshold(scene: Scene) -> Iterator[Changed]:
-    """The slope is 0 up to a number at which it should not be."""
+    """Yield a mask with a wrong threshold: the slope is 0 up to a number that is too large."""
     x, right = scene.seen.arrays[0], scene.seen.gradients[0]
     sloped = np.sort(x[right != 0])
     if len(sloped) < 9:
@@ -127,7 +127,7 @@ def _threshold(scene: Scene) -> Iterator[Changed]:
 
 
 def _slices(scene: Scene, leaf: int) -> Iterator[Changed]:
-    """The gradient of a bias, not summed over the batch; or over another axis."""
+    """Yield gradients of a bias that are not summed over the batch, or over another axis."""
     name, y = list(scene.sample.arrays)[leaf], scene.seen.y[0]
     first = scene.sample.options.get("layout") == "channels_first"
     spatial = 2 if first else 1
@@ -143,9 +143,9 @@ def _slices(scene: Scene, leaf: int) -> Iterator[Changed]:
         return change
 
     if y.ndim > 1 and y.shape[0] > 1:
-        # Of a bias, not to sum over the batch and to look at one sample alone are the same.
+        # For a bias, taking one sample only is the same as not summing over the batch.
         yield f"d{name}: first example alone", ("reduction_missing", "one_sample_only"), of_first(0)
     if scene.record.name == "layer_norm" and spatial in _grouped_shape(scene)[1]:
-        return  # it is not summed over
-    if y.ndim > 2 and y.shape[spatial] > 2:  # of two, the first is also what is left by a shift
+        return  # the bias has this axis, so it is not summed over
+    if y.ndim > 2 and y.shape[spatial] > 2:  # for two slices, a shift leaves the first one too
         yield f"d{name}: first slice of axis {spatial}", ("reduction_missing",), of_first(spatial)

@@ -1,4 +1,4 @@
-"""Every mutant of an op before the court: which are caught, by what, and are they named."""
+"""Check every mutant of an op: which are caught, by which oracle, and with which diagnosis."""
 
 import signal
 import time
@@ -20,28 +20,28 @@ from jaxconv.check.report import Report
 from jaxconv.check.trial import quickly_compiled
 
 SAMPLES = 3
-"""An edit that shows in none of so many samples is taken for no mistake."""
+"""The number of samples; an edit that changes the gradient of none counts as no mistake."""
 
 EDITS = 12
-"""So many edits of an op are tried that do not crash, of all kinds and in all functions first."""
+"""The number of edits per op that are checked, those that crash not counted."""
 
 PATIENCE = 8.0
-"""Seconds that an edited rule may take on all samples."""
+"""How many seconds an edited rule may take on all samples."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the court said of one mutant.
+    """The result of checking one mutant.
 
     Attributes:
-        mutant: what is done wrong.
-        kind: "changed", the right gradient in a known way, or "edited", a step of the rule.
-        expected: the diagnoses that are right; () where none is expected.
-        caught: whether something failed.
-        crashed: whether it was the backward pass itself.
-        oracles: which caught it, in the order in which they were asked.
-        named: the diagnosis that was made, or "".
-        sample: the number of the sample that it was tried on.
+        mutant: the mistake in words.
+        kind: "changed" if the right gradient was changed, "edited" if the rule's source was.
+        expected: the names of the right diagnoses; () if none is expected.
+        caught: whether any check failed.
+        crashed: whether the backward pass raised an error or never ended.
+        oracles: the oracles that caught it, in the order in which they ran.
+        named: the name of the diagnosis that was made, or "".
+        sample: the number of the sample on which it was checked.
     """
 
     mutant: str
@@ -64,10 +64,10 @@ class OpTrial:
     """All mutants of one op.
 
     Attributes:
-        op: its name.
+        op: the name of the op.
         verdicts: one for each mutant.
-        equivalent: how many were dropped because their gradients are the right ones.
-        left_out: how many further edits there are, which were not tried.
+        equivalent: how many mutants were dropped because their gradients are right.
+        left_out: how many more edits there are that were not tried.
         seconds: how long it took.
     """
 
@@ -78,12 +78,12 @@ class OpTrial:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the result as plain data."""
         return asdict(self)
 
 
 def try_op(name: str) -> OpTrial:
-    """Put every mutant of the op on trial."""
+    """Check every mutant of the op."""
     start = time.perf_counter()
     record = CATALOGUE[name]
     with jax.enable_x64(True), quickly_compiled():
@@ -108,7 +108,7 @@ def _changed(scene: Scene) -> Iterator[Verdict | None]:
 
 
 def _edited(record: Record, scenes: list[Scene]) -> tuple[list[Verdict | None], int]:
-    """So many as are tried, and how many more there are."""
+    """Return the verdicts on the edits that were checked, and how many more edits there are."""
 
     def differentiate(op: Callable[..., Any]) -> None:
         for scene in scenes:
@@ -146,7 +146,7 @@ def _one_edit(
 
 @contextmanager
 def _limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` if it takes longer: an edited loop may never end."""
+    """Raise `TimeoutError` after this many seconds, because an edited loop may never end."""
 
     def stop(*_: Any) -> None:
         raise TimeoutError
@@ -163,7 +163,7 @@ def _limit(seconds: float) -> Iterator[None]:
 def _telling_scene(
     scenes: list[Scene], wanted: list[list[Any]], op: Callable[..., Any]
 ) -> Scene | None:
-    """The first on which the edit shows, if any does; a crash shows."""
+    """Return the first scene in which the edit changes a gradient or crashes, or None."""
     for scene, want in zip(scenes, wanted, strict=True):
         try:
             gradients = _gradients(scene, op)
@@ -177,7 +177,7 @@ def _telling_scene(
 
 
 def _gradients(scene: Scene, op: Callable[..., Any]) -> list[Any]:
-    """Of an op in place of the scene's, for the same cotangents."""
+    """Return the gradients of `op` called in place of the scene's op, for the same cotangents."""
     fixed = scene.args[scene.count :]
     bound = _rebound(scene, op)
 

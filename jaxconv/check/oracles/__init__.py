@@ -1,5 +1,4 @@
-"""The oracles: each asks one question about a rule, and says to the bench what does not hold.
+"""The oracles: each checks one property of a rule and reports failures to the bench.
 
-They are asked in the order in which `jaxconv.check.judge` says: each may rely on what those
-before it found.
+`jaxconv.check.judge` sets their order; each may rely on the results of those before it.
 """

@@ -1,4 +1,4 @@
-"""Autodiff of the reference, element by element; and evidence of which mistake was made."""
+"""The autodiff oracle: compare with the reference's gradients, and collect evidence if wrong."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from jaxconv.check.trial import Trial
 
 
 def autodiff(bench: Bench, gradients: list[Arrays]) -> None:
-    """Hold every gradient against the truth, for every cotangent."""
+    """Compare every gradient with the truth, for every cotangent."""
     trial = bench.exact
     if trial.truth is None:
         return
@@ -39,7 +39,7 @@ def autodiff(bench: Bench, gradients: list[Arrays]) -> None:
 
 
 def _evidence(bench: Bench, leaf: int, gradients: list[Arrays]) -> Evidence:
-    """What the mistake can be told from: several cotangents, several shapes."""
+    """Collect observations, for several cotangents and shapes, that tell mistakes apart."""
     trial = bench.exact
     observations = [
         Observation.of(trial, dy, got) for dy, got in zip(trial.dys, gradients, strict=True)
@@ -55,7 +55,7 @@ def _evidence(bench: Bench, leaf: int, gradients: list[Arrays]) -> Evidence:
 
 
 def _observed(bench: Bench, args: Sequence[Any]) -> Observation | None:
-    """The rule and the truth at other arguments; None where they do not mean the same."""
+    """Observe rule and truth at other arguments; None where they fail or their values differ."""
     try:
         other = Trial(
             bench.rule, bench.reference, args, bench.exact.dtype, 1, bench.seed + 7,

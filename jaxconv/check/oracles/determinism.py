@@ -1,4 +1,4 @@
-"""The same call twice, and another call in between: what is saved belongs to one call."""
+"""The determinism oracle: a call's residuals belong to that call alone."""
 
 from dataclasses import replace
 
@@ -14,16 +14,17 @@ from jaxconv.check.oracles.structure import backward_fails
 
 
 def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
-    """The same bits twice, also if another call runs between forward and backward pass.
+    """Repeat a call with another call between its forward and backward pass; compare bit by bit.
 
-    Asked before anything is compiled: what a rule keeps beside JAX would be a tracer then.
+    This runs before anything is compiled: under jit, what a rule stores in a global variable would
+    be a tracer.
 
     Returns:
         The other call's arguments and gradients, or None after a failure.
     """
     trial = bench.exact
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    # By a factor of its own for each element: one for all would be told as that factor.
+    # Each element has its own factor: one common factor would be diagnosed as a constant factor.
     rng = np.random.default_rng(bench.seed + 3)
     moved = [a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
     try:
@@ -38,7 +39,7 @@ def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
         bench.report.checks += 1
         g, first = as_float64(second[leaf]), as_float64(once[leaf])
         if g.shape != first.shape:
-            continue  # a form that changes is told elsewhere
+            continue  # the structure oracle reports a wrong shape
         mismatch = compare(g, first, np.zeros_like(first))
         if mismatch is None:
             continue
@@ -53,7 +54,7 @@ def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
 
 
 def beside(bench: Bench, moved: Arrays, got: Arrays) -> None:
-    """The call after the first one, elsewhere: what is saved must not be the first one's."""
+    """Check the gradients of the call in between, which must not use the first call's residuals."""
     trial = bench.exact
     if trial.truth is None:
         return

@@ -1,4 +1,4 @@
-"""Central differences: whether the gradient is that of the rule's own value."""
+"""The differences oracle: compare the gradient with differences of the rule's own value."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,16 +9,19 @@ from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation
 
 ELEMENTWISE = 512
-"""Up to this many elements a gradient is differenced one element at a time."""
+"""Gradients with at most this many elements may be differenced one element at a time."""
 
 DIRECTIONS = 2
 
 
 def differences(bench: Bench, gradients: list[Arrays]) -> bool:
-    """Along random directions; if that is wrong and nobody else can say where, by element.
+    """Compare gradients with differences along random directions.
+
+    If they differ and there is no reference that shows where, single elements are compared.
 
     Returns:
-        Whether they could tell: at a kink they are the mean of both slopes, and say nothing.
+        False if a difference was taken across a kink, where it is the mean of two slopes and does
+        not tell whether the gradient is right; otherwise True.
     """
     trial = bench.exact
     if trial.dtype != jnp.float64:
@@ -53,7 +56,7 @@ def differences(bench: Bench, gradients: list[Arrays]) -> bool:
 
 
 def _fail(bench: Bench, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
-    """Element by element where that is affordable; else along the direction."""
+    """Report a failure element by element if affordable, otherwise along the direction."""
     trial = bench.exact
     name, arrays = trial.leaves.names[leaf], trial.leaves.arrays
     got = as_float64(gradients[0][leaf])

@@ -1,4 +1,4 @@
-"""Narrower dtypes: no further from the float64 truth than a few roundings."""
+"""The oracle for other dtypes: gradients may differ from the float64 truth by rounding only."""
 
 from typing import Any
 
@@ -10,14 +10,18 @@ from jaxconv.check.oracles.kinks import at_kinks
 from jaxconv.check.oracles.structure import gradients_of
 
 MOST = 8
-"""So many failures are enough."""
+"""The report keeps at most this many failures."""
 
 NARROW_ULPS = 16
-"""Units in the last place that two right answers may be apart, before conditioning is counted."""
+"""Units in the last place by which two right answers may differ, apart from conditioning."""
 
 
 def in_dtype(bench: Bench, dtype: Any) -> None:
-    """Each gradient within what rounding and conditioning do, or what autodiff does there."""
+    """Check the gradients in this dtype against the float64 truth.
+
+    The error allowed is that of rounding and conditioning, plus four times the largest error of
+    the reference's own autodiff in this dtype.
+    """
     if dtype == bench.exact.dtype or bench.exact.truth is None:
         return
     trial = bench.trial(dtype)
@@ -40,7 +44,7 @@ def in_dtype(bench: Bench, dtype: Any) -> None:
             allowed = NARROW_ULPS * (trial.eps * size + trial.noise[leaf])
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
             mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS)
-            # Rounding may send a maximum the other way; a narrow dtype makes ties.
+            # Rounding may make another element the maximum, and a narrow dtype makes ties.
             if mismatch is not None and not at_kinks(bench, widen(arrays), dy, leaf, mismatch):
                 bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})")
     del bench.report.failures[MOST:]

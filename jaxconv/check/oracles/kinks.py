@@ -1,4 +1,4 @@
-"""Kinks and ties: where the slope is no one number, it is not asked there but beside."""
+"""Kinks and ties: where a slope is not unique, the check moves to a point nearby."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,14 +9,17 @@ from jaxconv.check.compare import Mismatch
 from jaxconv.check.leaves import Leaves
 
 NUDGE = 0.02
-"""How far every array is moved off a kink, in units of its size."""
+"""How far an array's elements are moved off a kink, at most, relative to its root mean square."""
 
 ASKED = 8
-"""So many of the elements that disagree are asked whether they are at a kink."""
+"""At most this many of the elements that disagree are tested for a kink."""
 
 
 def on_kinks(bench: Bench, gradients: list[Arrays]) -> bool:
-    """Whether what disagrees with autodiff does so only where the slope is no one number."""
+    """Whether gradients disagree with autodiff, and only at kinks, where the slope is not unique.
+
+    A few of the elements that disagree are tested.
+    """
     trial = bench.exact
     if trial.truth is None or trial.dtype != jnp.float64:
         return False
@@ -39,7 +42,7 @@ def on_kinks(bench: Bench, gradients: list[Arrays]) -> bool:
 
 
 def at_kinks(bench: Bench, arrays: Arrays, dy: Arrays, leaf: int, mismatch: Mismatch) -> bool:
-    """Whether the elements that are off are at kinks, all of a few of them."""
+    """Whether the elements that are off lie at kinks; at most `ASKED` of them are tested."""
     indices = np.argwhere(mismatch.off)
     differences = bench.exact.differences
     return all(
@@ -49,7 +52,7 @@ def at_kinks(bench: Bench, arrays: Arrays, dy: Arrays, leaf: int, mismatch: Mism
 
 
 def step_aside(bench: Bench) -> list[Arrays]:
-    """Move every array a little, off whatever kinks it is on; the gradients there."""
+    """Move every array a little, off its kinks, and return the gradients there."""
     rng = np.random.default_rng(bench.seed + 1)
     leaves = Leaves.of(bench.args)
     moved = []

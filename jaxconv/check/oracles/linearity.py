@@ -1,4 +1,4 @@
-"""Linearity: a pullback is a matrix times the cotangent."""
+"""The linearity oracle: a pullback must be linear in the cotangent."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from jaxconv.check.trial import ULPS
 
 
 def linearity(bench: Bench, gradients: list[Arrays]) -> None:
-    """pull(2·dy₁ − 3·dy₂) = 2·pull(dy₁) − 3·pull(dy₂)."""
+    """Check that pull(2·dy₁ − 3·dy₂) = 2·pull(dy₁) − 3·pull(dy₂)."""
     trial = bench.exact
     if len(trial.dys) < 2:
         return
@@ -20,7 +20,7 @@ def linearity(bench: Bench, gradients: list[Arrays]) -> None:
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             want = 2 * first - 3 * second
         size = np.abs(2 * first) + np.abs(3 * second)
-        # 2 and 3 are of the cotangents, and the noise is that of one of them.
+        # The noise is that of one cotangent; here 2 of one and 3 of another are mixed.
         allowed = 1e3 * trial.eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
         mismatch = trial.off(leaf, g, want, allowed, 5 * ULPS)
         if mismatch is not None:

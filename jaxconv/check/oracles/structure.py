@@ -1,4 +1,4 @@
-"""The gradients themselves: that there are any, and that they have the form of their arguments."""
+"""The structure oracle: gradients exist and have the shape and dtype of their arguments."""
 
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.bench import Bench, first_line
@@ -6,7 +6,7 @@ from jaxconv.check.trial import Trial
 
 
 def gradients_of(bench: Bench, trial: Trial) -> list[Arrays] | None:
-    """The gradients of the rule for every cotangent, or None after a failure."""
+    """Return the gradients of the rule for every cotangent, or None after a failure."""
     try:
         found = [trial.pull(trial.leaves.arrays, dy)[1] for dy in trial.dys]
     except Exception as error:
@@ -25,5 +25,5 @@ def gradients_of(bench: Bench, trial: Trial) -> list[Arrays] | None:
 
 
 def backward_fails(bench: Bench, trial: Trial, error: Exception) -> None:
-    """Report that there is no gradient at all."""
+    """Report that the backward pass raises an error."""
     bench.fail("", "structure", trial, f"the backward pass fails: {first_line(error)}")

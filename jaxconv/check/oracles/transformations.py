@@ -1,8 +1,8 @@
-"""The same gradient under the transformations of JAX: what was got and expected, how near.
+"""The gradient under the transformations of JAX: jit, vmap, scan, checkpoint and others.
 
-Each question yields (leaf, got, want, allowed). What is expected is computed by the reference
-without the transformation, one example or step at a time; or, where there is no reference, by the
-rule itself without it.
+The function for each transformation yields (leaf, got, want, allowed). The expected gradient is
+computed without the transformation, one example or step at a time, by the reference, or by the rule
+itself if there is no reference.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
 
 
 def _jit(trial: Trial) -> Iterator[Outcome]:
-    """Compiled, and without any compilation of ours."""
+    """Compare the compiled rule with the truth, and the uncompiled one too."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     want = trial.best(arrays, dy)[1]
     for run in (trial.compiled, trial.eager):
@@ -45,7 +45,10 @@ def _checkpoint(trial: Trial) -> Iterator[Outcome]:
 
 
 def _vmap(trial: Trial) -> Iterator[Outcome]:
-    """Each argument mapped alone, and all of them with the cotangent; compiled as one."""
+    """Map each argument alone, and all of them together with the cotangent.
+
+    All these calls are compiled as one function.
+    """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     stacks = [jnp.stack([a, a * 0.99, a * 1.01]) for a in arrays]
     dys = [jnp.stack([d, -d, 0.5 * d]) for d in dy]
@@ -76,7 +79,7 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
 
 
 def _scan(trial: Trial) -> Iterator[Outcome]:
-    """Summed over three steps, each at its own scale; the gradients add up in the carry."""
+    """Sum the rule over three steps, each with arguments scaled differently."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     scales = jnp.asarray([1.0, 0.99, 1.01])
 
@@ -98,7 +101,11 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
 
 
 def _second_order(trial: Trial) -> Iterator[Outcome]:
-    """Reverse over reverse, for arguments and cotangent, and forward over reverse."""
+    """Compare second derivatives: reverse over reverse and forward over reverse.
+
+    Reverse over reverse is taken for the arguments and for the cotangent; without a reference,
+    only forward over reverse is compared, with central differences.
+    """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     rng = np.random.default_rng(1)
     weights = [jnp.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in arrays]
@@ -113,7 +120,7 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
             )
 
         def curved(arrays: Arrays) -> Any:
-            # The value must bend: in forward mode it is differentiated beside its gradient.
+            # sin makes the cotangent depend on y, so that forward mode differentiates y too.
             return sum(jnp.sum(d * jnp.sin(y)) for d, y in zip(dy, bound(*arrays), strict=True))
 
         def both(arrays: Arrays, dy: Arrays) -> Any:
@@ -140,7 +147,7 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
 
 
 def _differenced(trial: Trial, weights: Arrays) -> Arrays:
-    """The gradients' own slope along the weights, by central differences of the rule."""
+    """Estimate the gradients' derivative along the weights by central differences of the rule."""
     arrays, dy, h = trial.leaves.arrays, trial.dys[0], 1e-4
     sides = []
     for k in (-2, -1, 1, 2):
@@ -151,7 +158,7 @@ def _differenced(trial: Trial, weights: Arrays) -> Arrays:
 
 
 def _shard_map(trial: Trial) -> Iterator[Outcome]:
-    """Replicated over two devices, each with half of the cotangent's weight."""
+    """Replicate the arguments over two devices, which take ¼ and ¾ of the cotangent."""
     devices = jax.devices()[:2]
     mesh = Mesh(np.array(devices), ("devices",))
     arrays, dy = trial.leaves.arrays, trial.dys[0]
@@ -181,7 +188,7 @@ ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
 
 
 def under(bench: Bench, names: Sequence[str]) -> None:
-    """Ask each transformation by its name."""
+    """Check the gradients under each of these transformations."""
     trial = bench.exact
     for name in names:
         try:

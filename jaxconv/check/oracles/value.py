@@ -1,4 +1,4 @@
-"""The value: structure, shapes, dtypes and numbers of rule and reference."""
+"""The value oracle: compare structure, shapes, dtypes and numbers with the reference."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxconv.check.leaves import is_float
 
 
 def value(bench: Bench) -> None:
-    """Hold the value of the rule against that of the reference."""
+    """Compare the value of the rule with that of the reference."""
     if bench.reference is None:
         return
     trial = bench.exact

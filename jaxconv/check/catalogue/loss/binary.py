@@ -1,4 +1,4 @@
-"""Records of the losses of yes-or-no labels."""
+"""Records of the losses with binary labels."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from jaxconv.check.catalogue.sampling import normal, positive
 
 
 def _binary(seed: int) -> Sample:
-    """Labels of every kind, weights of several shapes."""
+    """Return a sample; labels take every dtype and weights take several shapes in turn."""
     rng = np.random.default_rng((7, seed))
     shape, reduction = REDUCED[seed % 8]
     arrays, fixed = {"logits": 3 * normal(seed, shape)}, {}

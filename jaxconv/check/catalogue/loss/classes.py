@@ -13,7 +13,7 @@ EXAMPLES = ((5,), (2, 3), (), (0,), (1, 1))
 
 
 def _cross_entropy(seed: int) -> Sample:
-    """Integer labels and probabilities, every form of weights, every reduction."""
+    """Return a sample; kinds of labels, forms of weights and reductions take turns."""
     rng = np.random.default_rng((5, seed))
     examples, classes = EXAMPLES[seed % 5], 7
     arrays, fixed = {"logits": 3 * normal(seed, (*examples, classes))}, {}
@@ -85,7 +85,7 @@ def _cross_entropy_refusals():
 
 
 def _likelihood(seed: int) -> Sample:
-    """Integer labels and probabilities, every form of weights."""
+    """Return a sample; kinds of labels, forms of weights and reductions take turns."""
     rng = np.random.default_rng((6, seed))
     examples, classes = EXAMPLES[seed % 5], 7
     z = normal(seed, (*examples, classes))
@@ -159,7 +159,7 @@ def _likelihood_refusals():
 
 def _hinge(seed: int) -> Sample:
     shape, reduction = REDUCED[seed % 8]
-    scores = 4 * distinct(seed, (*shape, 5), gap=0.1)  # 0.4 apart, 0.2 or more from the kink
+    scores = 4 * distinct(seed, (*shape, 5), gap=0.1)  # 0.4 apart, at least 0.2 from the kink
     labels = np.asarray(np.random.default_rng((9, seed)).integers(0, 5, shape))
     margin = (1.0, 0.2, 2.2)[seed % 8 % 3]
     return Sample(

@@ -1,4 +1,4 @@
-"""What the losses of one prediction and one target of its shape have in common."""
+"""Common parts of the records of losses whose prediction and target have one shape."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from jaxconv.check.catalogue.record import Pinned, Record, Sample, value_error
 from jaxconv.check.catalogue.sampling import normal
 
-# Of shapes and reductions a few pairs, to be compiled once each.
+# A few pairs of shape and reduction, each of which compiles once.
 REDUCED = (
     ((2, 3, 5), "mean"),
     ((7,), "sum"),
@@ -23,7 +23,7 @@ ONE_SHAPE = "(one shape is expected, nothing is broadcast)"
 
 
 def of_pairs(name: str, pins: tuple[Pinned, ...], **fields: Any) -> Record:
-    """The record of such a loss."""
+    """Return the record of a loss whose prediction and target have one shape."""
     common = {"large": _large, "refusals": lambda: pair_refusals(name)}
     return Record(
         name=name,
@@ -35,7 +35,7 @@ def of_pairs(name: str, pins: tuple[Pinned, ...], **fields: Any) -> Record:
 
 
 def pair_refusals(op: str):
-    """Two shapes."""
+    """Yield targets whose shape differs from that of the prediction."""
     x = np.zeros((2, 3))
     for shape in ((), (3,), (2, 1), (2, 4)):
         message = f"{op}: prediction has shape (2, 3), but target has {shape} {ONE_SHAPE}"

@@ -1,4 +1,4 @@
-"""Records of the losses of a prediction and its target."""
+"""Records of the losses that compare a prediction with a target."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from jaxconv.check.catalogue.sampling import away_from, normal, positive
 
 
 def _pair(curved: Callable[[int, np.ndarray], np.ndarray], **choices: tuple[float, ...]):
-    """Samples of a loss of prediction − target, and the large one."""
+    """Return samples of a loss of prediction − target, a difference made by `curved`."""
 
     def sample(seed: int) -> Sample:
         shape, reduction = REDUCED[seed % 8]
@@ -27,7 +27,7 @@ SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0])
 
 
 def _pair_pin(why: str, y: list[float], dx: list[float], **options: float) -> Pinned:
-    """The loss of differences that are special, dy = 6."""
+    """Pin the loss of special differences (0, ±∞, NaN, ±1) for dy = 6."""
     return Pinned(
         why,
         Sample(

@@ -1,4 +1,4 @@
-"""The known mistakes. The order of these imports is the order in which they are tried."""
+"""The known mistakes, tried in the order of these imports."""
 
 from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
     whole,

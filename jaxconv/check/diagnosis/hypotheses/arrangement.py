@@ -1,7 +1,7 @@
 """Right numbers in the wrong places: flipped, transposed, shifted.
 
-Each is looked for in the gradient itself, and in what it is computed from: a kernel that should
-have been flipped on the way back gives the gradient that the flipped kernel would have.
+Each mistake is looked for in the gradient itself and in the arrays from which it is computed: if
+the backward pass forgets to flip the kernel, dx is the right gradient for a flipped kernel.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Change = Callable[[np.ndarray], np.ndarray | None]
 
 
 def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
-    """The right gradient, had one argument been changed."""
+    """Predict the right gradient for one changed argument."""
 
     def predict(o: Observation) -> np.ndarray | None:
         changed = change(o.arrays[which])
@@ -31,10 +31,10 @@ def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
 
 
 def with_cotangent(evidence: Evidence, change: Change, *, all_ranks: bool = False) -> Predict:
-    """The right gradient, had the cotangent been changed.
+    """Predict the right gradient for a changed cotangent.
 
-    Of several outputs, those of another rank than the first are left alone (statistics beside a
-    normalized array have other axes), unless `all_ranks` are meant.
+    Cotangents of outputs whose rank differs from the first one's stay as they are, unless
+    `all_ranks` is set: the statistics that a normalization returns have other axes.
     """
 
     def predict(o: Observation) -> np.ndarray | None:
@@ -49,7 +49,7 @@ def with_cotangent(evidence: Evidence, change: Change, *, all_ranks: bool = Fals
 
 
 def _everywhere(evidence: Evidence, rank: int, change: Change, how: str) -> Iterator[Guess]:
-    """In the gradient, in each argument of this rank, in the cotangent."""
+    """Guess the change in the gradient, in each argument of this rank and in the cotangent."""
     leaf, first = evidence.leaf, evidence.first
     if first.want[leaf].ndim == rank:
         yield Guess(f"d({evidence.name}) is {how}", lambda o: change(o.want[leaf]))
@@ -73,7 +73,7 @@ def _ranks(evidence: Evidence) -> list[int]:
 
 @register("spatially_flipped")
 def spatially_flipped(evidence: Evidence) -> Iterator[Guess]:
-    """Backwards along one axis or several that lie side by side."""
+    """The gradient, an argument or the cotangent is flipped along one or more adjacent axes."""
     for rank in _ranks(evidence):
         for count in range(1, rank + 1):
             for start in range(rank - count + 1):
@@ -96,9 +96,9 @@ def _swaps(rank: int) -> Iterator[tuple[tuple[int, int], Change, str]]:
 
 
 def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
-    """The axes of a kernel that may be its channels: at its end or its beginning.
+    """Return the pairs of axes that may be a kernel's channels: the last two or the first two.
 
-    Where only one of them fits to the channels of x and y, it is that one.
+    Where the channels of x and y fit only one of these pairs, that one is returned alone.
     """
     x, y, kernel = evidence.first.arrays[0], evidence.first.dy[0], evidence.first.arrays[which]
     end, beginning = (kernel.ndim - 2, kernel.ndim - 1), (0, 1)
@@ -106,7 +106,7 @@ def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
         return [beginning, end]
 
     def fits(pair: tuple[int, int], at: int) -> bool:
-        """One is the channels of x or y; the other those of the other one, or of a group."""
+        """Whether one size is the channels of x or y, and the other those of y or x, or a group."""
         sizes, around = [kernel.shape[axis] for axis in pair], [x.shape[at], y.shape[at]]
         for (whole, part), (of, other) in product((sizes, sizes[::-1]), (around, around[::-1])):
             if whole == of and part and other % part == 0:
@@ -120,7 +120,7 @@ def _channels(evidence: Evidence, which: int) -> list[tuple[int, int]]:
 
 
 def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
-    """Two axes exchanged; of a kernel, the two at its end or its beginning are its channels."""
+    """Guess two exchanged axes: those that are the channels of a kernel, or all others."""
     leaf = evidence.leaf
     for which in (leaf, *(w for w in range(len(evidence.names)) if w != leaf)):
         rank = evidence.first.arrays[which].ndim
@@ -145,13 +145,13 @@ def _exchanges(evidence: Evidence, *, channels: bool) -> Iterator[Guess]:
 
 @register("channels_exchanged")
 def channels_exchanged(evidence: Evidence) -> Iterator[Guess]:
-    """Input and output channels of a kernel."""
+    """The input and output channels of a kernel are exchanged."""
     yield from _exchanges(evidence, channels=True)
 
 
 @register("axes_swapped")
 def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
-    """Two other axes, or the Jacobian where its transpose belongs."""
+    """Two other axes are exchanged, or the Jacobian is used instead of its transpose."""
     yield from _exchanges(evidence, channels=False)
     for _, change, how in _swaps(evidence.first.dy[0].ndim):
         yield Guess(
@@ -172,9 +172,9 @@ def axes_swapped(evidence: Evidence) -> Iterator[Guess]:
 
 
 def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray | None:
-    """Moved by k; what comes in is zero, what went out, or left open."""
+    """Shift by k along each axis; new elements are zeros, wrapped around, or masked."""
     if any(a.shape[axis] < 2 * abs(k) for axis in axes):
-        return None  # what is left is less than what is new
+        return None  # fewer elements would stay than come in
     moved = np.roll(a, (k,) * len(axes), axes)
     if fill == "wrapped":
         return moved
@@ -190,7 +190,7 @@ def shift(a: np.ndarray, k: int, axes: tuple[int, ...], fill: str) -> np.ndarray
 
 @register("shifted")
 def shifted(evidence: Evidence) -> Iterator[Guess]:
-    """By 1 or 2 along one axis or two: an offset or a padding is off."""
+    """The numbers are shifted by 1 or 2 along one axis or two: an offset or a padding is wrong."""
     leaf = evidence.leaf
     for fill in ("zeros", "wrapped", "open"):
         for rank in _ranks(evidence):

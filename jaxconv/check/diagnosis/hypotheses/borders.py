@@ -1,4 +1,4 @@
-"""Right inside and wrong at the border: a window that reaches over it was counted otherwise."""
+"""Gradients wrong at the border only: windows that reach over it are weighted wrongly."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 from jaxconv.check.diagnosis.numbers import axis_words, number
 
 _OFTEN = (0.0, 0.5, 2.0, 2 / 3, 1.5, 3.0, 1 / 3, 0.75, 4 / 3)
-"""Factors that a cotangent is tried with: a window of 2, 3 or 4 that reaches over by 1 or 2."""
+"""Factors to try for a cotangent at the border: windows of 2, 3 or 4 overhang it by 1 or 2."""
 
 
 def _layers(shape: tuple[int, ...], axes: tuple[int, ...], width: int, side: str) -> np.ndarray:
-    """For each element, along how many of these axes it is at the border."""
+    """Return, for each element, along how many of these axes it lies at the border."""
     count = np.zeros(shape, int)
     for axis in axes:
         index = np.arange(shape[axis])
@@ -34,7 +34,7 @@ def _borders(rank: int) -> Iterator[tuple[tuple[int, ...], int, str]]:
 
 @register("border_wrong", scaled=False)
 def border_wrong(evidence: Evidence) -> Iterator[Guess]:
-    """Zero there, or a factor off for each axis along which an element is at the border."""
+    """Elements at the border are 0, or off by one factor for each axis that ends there."""
     leaf, first = evidence.leaf, evidence.first
     got, want = first.got[leaf], first.want[leaf]
     for axes, width, side in _borders(want.ndim):

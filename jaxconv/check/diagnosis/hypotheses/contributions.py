@@ -1,6 +1,6 @@
-"""Mistakes in how contributions are added up: to which element, over which axes, how many.
+"""Mistakes in summing contributions: over the wrong axes, or only some of them.
 
-The Jacobian says what each output contributes to each element of the gradient.
+The Jacobian times dy is what each output contributes to each element of the gradient.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from jaxconv.check.diagnosis.numbers import axis_words
 
 
 def _contributions(o: Observation, leaf: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """dy·∂y/∂x of shape (*y.shape, *x.shape), and the derivative alone."""
+    """Return dy·∂y/∂x, of shape (*y.shape, *x.shape), and ∂y/∂x alone."""
     jacobian = o.jacobian(leaf)
     if jacobian is None:
         return None
@@ -25,7 +25,7 @@ def _contributions(o: Observation, leaf: int) -> tuple[np.ndarray, np.ndarray] |
 
 @register("diagonal_only")
 def diagonal_only(evidence: Evidence) -> Iterator[Guess]:
-    """As if each output depended on one input."""
+    """The rule treats each output as if it depended on one input only."""
     leaf = evidence.leaf
 
     def predict(o: Observation) -> np.ndarray | None:
@@ -42,7 +42,7 @@ def diagonal_only(evidence: Evidence) -> Iterator[Guess]:
 
 
 def _elementwise(o: Observation, leaf: int) -> np.ndarray | None:
-    """What each output contributes, where that goes to one element only: of a bias, a scale."""
+    """Return each output's contribution if it goes to one element, as for a bias; else None."""
     found = _contributions(o, leaf)
     if found is None:
         return None
@@ -54,7 +54,7 @@ def _elementwise(o: Observation, leaf: int) -> np.ndarray | None:
 
 
 def _pieces(each: np.ndarray, plan: tuple[str, ...]) -> np.ndarray:
-    """Summed, cut or kept, axis by axis."""
+    """Sum, slice or keep each axis, as planned."""
     for axis in reversed(range(len(plan))):
         if plan[axis] == "sum":
             each = each.sum(axis)
@@ -79,7 +79,7 @@ def _reduced(evidence: Evidence, plan: tuple[str, ...]) -> Predict:
 
 @register("reduction_missing")
 def reduction_missing(evidence: Evidence) -> Iterator[Guess]:
-    """One slice where a sum belongs; and a softmax without its sum."""
+    """The gradient is one slice instead of a sum, or a softmax lacks its sum."""
     if _elementwise(evidence.first, evidence.leaf) is not None:
         for which in ("first", "last"):
             for plan in product(("sum", which, "keep"), repeat=evidence.first.dy[0].ndim):
@@ -95,7 +95,7 @@ def reduction_missing(evidence: Evidence) -> Iterator[Guess]:
 
 @register("wrong_reduction")
 def wrong_reduction(evidence: Evidence) -> Iterator[Guess]:
-    """A sum over other axes; and a softmax with its sum over other axes."""
+    """A sum runs over the wrong axes, also the one in a softmax, or dy is averaged."""
     rank = evidence.first.dy[0].ndim
     axes = [a for n in range(1, rank + 1) for a in combinations(range(rank), n)]
     if _elementwise(evidence.first, evidence.leaf) is not None:
@@ -121,7 +121,7 @@ def wrong_reduction(evidence: Evidence) -> Iterator[Guess]:
 
 
 def _softmax(evidence: Evidence, wrong: tuple[int, ...] | None) -> Iterator[Guess]:
-    """y·(dy − Σ y·dy), and dy − exp(y)·Σ dy for its logarithm, with another sum or none."""
+    """Guess y·(dy − Σ y·dy) (softmax) or dy − exp(y)·Σ dy (its log), with a wrong sum or none."""
     leaf, first = evidence.leaf, evidence.first
     if first.dy[0].shape != first.want[leaf].shape or len(first.dy) > 1:
         return
@@ -149,7 +149,7 @@ def _softmax(evidence: Evidence, wrong: tuple[int, ...] | None) -> Iterator[Gues
 
 @register("last_window_only")
 def last_window_only(evidence: Evidence) -> Iterator[Guess]:
-    """Assigned where it should be added: of all outputs that reach an element, one remains."""
+    """Contributions are assigned, not added: each element keeps that of one output only."""
     leaf, rank = evidence.leaf, evidence.first.dy[0].ndim
     for which, count in product(("last", "first"), range(1, rank + 1)):
         for start in range(rank - count + 1):

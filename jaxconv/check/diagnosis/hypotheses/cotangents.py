@@ -1,4 +1,4 @@
-"""Mistakes in what is made of the cotangent: not used, used twice, only a part of it."""
+"""Mistakes in the use of the cotangent: it is ignored, enters twice, or only in part."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 
 @register("cotangent_ignored")
 def cotangent_ignored(evidence: Evidence) -> Iterator[Guess]:
-    """The gradient of the sum or the mean of y, whatever its cotangent is."""
+    """The rule replaces the cotangent by ones, its mean, its sum or its sign."""
     replaced: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "as if it were 1 everywhere": np.ones_like,
         "as its mean": lambda d: np.full_like(d, d.mean()),
@@ -40,7 +40,7 @@ def cotangent_squared(evidence: Evidence) -> Iterator[Guess]:
 
 @register("one_sample_only")
 def one_sample_only(evidence: Evidence) -> Iterator[Guess]:
-    """The rest of the batch is lost: assigned where it should have been added."""
+    """Only one example of the batch counts: a sum was assigned instead of added up."""
     for which, index in (("first", 0), ("last", -1)):
 
         def only(d: np.ndarray, index: int = index) -> np.ndarray | None:

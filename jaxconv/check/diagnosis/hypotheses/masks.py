@@ -1,4 +1,4 @@
-"""Mistakes in which elements count."""
+"""Mistakes in a mask, which selects the elements that count."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 from jaxconv.check.diagnosis.numbers import number
 
 FEWEST = 4
-"""So many different values must be wrong, and right, before they are said to be an interval."""
+"""At least this many different values must be wrong, and as many right, to claim an interval."""
 
 
 @register("mask_missing")
 def mask_missing(evidence: Evidence) -> Iterator[Guess]:
-    """Right where the gradient is not zero; and not zero anywhere."""
+    """The gradient is right where it should not be 0, and not 0 where it should be."""
     leaf = evidence.leaf
 
     def predict(o: Observation) -> np.ndarray | None:
@@ -40,7 +40,7 @@ def _wrong(o: Observation, evidence: Evidence) -> np.ndarray:
 
 @register("mask_threshold", scaled=False)
 def mask_threshold(evidence: Evidence) -> Iterator[Guess]:
-    """Wrong exactly where a number lies in an interval, and masked there or not masked."""
+    """The gradient is wrong exactly where the argument or y lies in an interval."""
     leaf = evidence.leaf
     for position, name in ((leaf, evidence.name), (None, "y")):
         found = _interval(evidence, position)
@@ -71,7 +71,7 @@ def _values(o: Observation, position: int | None) -> np.ndarray:
 
 
 def _interval(evidence: Evidence, position: int | None) -> tuple[float, float, str] | None:
-    """The interval of values that are wrong, and what is wrong there."""
+    """Return the interval of values with wrong gradients and what is wrong there, or None."""
     leaf = evidence.leaf
     off, on, got, want = [], [], [], []
     for o in evidence.observations:

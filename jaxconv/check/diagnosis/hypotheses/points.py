@@ -1,4 +1,4 @@
-"""The right gradient of the wrong arguments: evaluated elsewhere, or saved by an earlier call."""
+"""The right gradient for wrong arguments: other values, or those of an earlier call."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -12,7 +12,7 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 
 @register("stale_residual", scaled=False)
 def stale_residual(evidence: Evidence) -> Iterator[Guess]:
-    """What was saved, or part of it, is that of the call before."""
+    """The residuals, or a part of them, are those of the call before."""
     names = evidence.names
     everything = tuple(range(len(names)))
     for which in (everything, *((i,) for i in everything)):
@@ -50,7 +50,7 @@ _POINTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @register("wrong_point")
 def wrong_point(evidence: Evidence) -> Iterator[Guess]:
-    """At y, at another argument, at −x, at 0, …: instead of at x."""
+    """The derivative is evaluated at y, at another argument, at −x, at 0, … instead of at x."""
     leaf, names = evidence.leaf, evidence.names
 
     def at(which: int, other: Callable[[Observation], np.ndarray]) -> Callable[..., object]:

@@ -1,4 +1,4 @@
-"""Right but for rounding that the dtype does not excuse."""
+"""Gradients that are right except for more rounding than their dtype explains."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ _NARROW: tuple[Any, ...] = (jnp.float32, jnp.bfloat16, jnp.float16)
 
 @register("precision_lost", scaled=False)
 def precision_lost(evidence: Evidence) -> Iterator[Guess]:
-    """Arguments or cotangent rounded to a narrow dtype, or the whole computed in it."""
+    """Arguments, cotangent, gradient or an intermediate result are rounded to a narrow dtype."""
     leaf, names = evidence.leaf, evidence.names
     for dtype in _NARROW:
         eps, name = float(jnp.finfo(dtype).eps), jnp.dtype(dtype).name

@@ -1,9 +1,9 @@
-"""Mistakes in what a normalization gives back: terms of its mean and of its variance.
+"""Mistakes in the gradient of a normalization: the terms of its mean or variance are missing.
 
 For x̂ = (x − μ)·r the gradient is α·(g − mean g) + β·(x − μ) in each group of numbers that share
-μ and r, with g = γ·dy: the first mean is the path over μ, the last term the path over r. Two
-numbers for each group, α and β, are found from the right gradient; what the wrong one would be
-without one path follows.
+μ and r, with g = γ·dy. The term mean g is the path over μ, the last term is the path over r. The
+numbers α and β of each group are computed from the right gradient; they give the wrong gradient
+that would miss one path.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from jaxconv.check.diagnosis.numbers import axis_words
 
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 SMALLEST = 4
-"""Numbers in a group: fewer are always explained by α and β."""
+"""The least size of a group: α and β would explain any gradient of fewer numbers."""
 FOUND = 3
-"""Numbers in a group from which α and β can be found, once it is known that it is one."""
+"""The least size from which α and β are computed once the groups are known."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class _Groups:
     """Which numbers are normalized together, and which argument scales them.
 
     Attributes:
-        axes: those along which they lie, after the split.
-        scale: the argument that scales them afterwards; None if that does not matter.
+        axes: the axes of one group, after the split of the channels.
+        scale: the position of the argument γ; None to leave γ out.
         at: the axis of the channels.
-        centred: whether the mean is taken off.
-        split: into so many groups the channels are divided; 0 if they are not.
+        centred: whether the mean is subtracted.
+        split: the number of groups into which the channels are split; 0 for no split.
     """
 
     axes: tuple[int, ...]
@@ -42,7 +42,7 @@ class _Groups:
     split: int
 
     def terms(self, o: Observation, leaf: int, least: int = SMALLEST) -> Terms | None:
-        """α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
+        """Return α·g, α·(g − mean g), β·(x − μ) and the right gradient, in the grouped shape."""
         x, want, dy = o.arrays[leaf], _of_first_output(o, leaf), o.dy[0]
         if want is None or dy.shape != x.shape:
             return None
@@ -85,21 +85,21 @@ class _Groups:
 
     @property
     def words(self) -> str:
-        """The axes, for people."""
+        """The axes in words."""
         if self.split:
             return f"the {self.split} groups of channels"
         return axis_words(self.axes)
 
 
 def _of_first_output(o: Observation, leaf: int) -> np.ndarray | None:
-    """The gradient but for what comes of further outputs: the statistics themselves."""
+    """Return the right gradient through the first output only, not through returned statistics."""
     if len(o.dy) == 1:
         return o.want[leaf]
     return o.gradient(leaf, dy=[o.dy[0], *map(np.zeros_like, o.dy[1:])])
 
 
 def _groups(evidence: Evidence) -> Iterator[_Groups]:
-    """Those in which the right gradient is that of a normalization."""
+    """Yield the groups for which the right gradient has the form of a normalization's."""
     leaf, first = evidence.leaf, evidence.first
     x = first.want[leaf]
     if x.ndim == 0 or first.dy[0].shape != x.shape:
@@ -123,7 +123,7 @@ def _groups(evidence: Evidence) -> Iterator[_Groups]:
                     continue
                 _, d, c, want = terms
                 size = np.sqrt(np.mean(want**2))
-                # Without a share of both terms it is no normalization: a matrix of its own.
+                # Where the last term is 0, this is no normalization but some linear map.
                 if (
                     np.max(np.abs(d + c - want)) <= evidence.exact * size
                     and np.max(np.abs(c)) > evidence.exact * size
@@ -145,7 +145,7 @@ def _without(
 
         def predict(o: Observation, groups: _Groups = groups) -> np.ndarray | None:
             terms = groups.terms(o, leaf, FOUND)
-            if terms is None:  # of other calls, some say nothing: with one example in a batch
+            if terms is None:  # some calls tell nothing, such as those with one example
                 return None if o is evidence.first else np.ma.masked_all(o.want[leaf].shape)
             wrong = keep(*terms[:3])
             return o.want[leaf] + (wrong - terms[3]).reshape(o.want[leaf].shape)
@@ -155,7 +155,7 @@ def _without(
 
 @register("mean_term_missing")
 def mean_term_missing(evidence: Evidence) -> Iterator[Guess]:
-    """The path over μ."""
+    """The path over the mean μ is missing."""
     yield from _without(
         evidence,
         "the path over the mean is missing in d({}): the mean of the cotangent over {} is not"
@@ -166,7 +166,7 @@ def mean_term_missing(evidence: Evidence) -> Iterator[Guess]:
 
 @register("variance_term_missing")
 def variance_term_missing(evidence: Evidence) -> Iterator[Guess]:
-    """The path over r."""
+    """The path over the variance, that is over r, is missing."""
     yield from _without(
         evidence,
         "the path over the variance is missing in d({}): the term with x̂ over {} is left out",
@@ -177,7 +177,7 @@ def variance_term_missing(evidence: Evidence) -> Iterator[Guess]:
 
 @register("statistics_constant")
 def statistics_constant(evidence: Evidence) -> Iterator[Guess]:
-    """Both."""
+    """Both paths are missing."""
     yield from _without(
         evidence,
         "mean and variance are treated as constants in d({}): both paths over {} are missing",

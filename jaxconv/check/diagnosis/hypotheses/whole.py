@@ -1,4 +1,4 @@
-"""Mistakes in the gradient as a whole: its sign, its size, whose it is."""
+"""Mistakes in the gradient as a whole: its sign, a factor, or the gradient of another argument."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from jaxconv.check.diagnosis.numbers import describe, factor_of, informative, nu
 
 @register("wrong_sign", scaled=False)
 def wrong_sign(evidence: Evidence) -> Iterator[Guess]:
-    """got = −want."""
+    """The gradient has the wrong sign: got = −want."""
     yield Guess(
         f"d({evidence.name}) has the wrong sign: it is −1 times what it should be",
         lambda o: -o.want[evidence.leaf],
@@ -20,7 +20,7 @@ def wrong_sign(evidence: Evidence) -> Iterator[Guess]:
 
 @register("argument_constant", scaled=False)
 def argument_constant(evidence: Evidence) -> Iterator[Guess]:
-    """got = 0."""
+    """The argument is treated as a constant: got = 0."""
     yield Guess(
         f"{evidence.name} is treated as a constant: its gradient is 0 everywhere",
         lambda o: np.zeros_like(o.want[evidence.leaf]),
@@ -29,13 +29,13 @@ def argument_constant(evidence: Evidence) -> Iterator[Guess]:
 
 @register("constant_factor", scaled=False)
 def constant_factor(evidence: Evidence) -> Iterator[Guess]:
-    """got = c·want, c one number or one that the shapes explain."""
+    """The gradient is off by a factor: got = c·want, with c constant or explained by the shapes."""
     leaf = evidence.leaf
     factors = [factor_of(o.got[leaf], o.want[leaf]) for o in evidence.observations]
     if not all(factors) or not np.all(np.isfinite(factors)) or not informative(evidence, factors):
         return
     if np.allclose(factors, 1, rtol=1e-5) and not np.allclose(factors, factors[0], rtol=1e-9):
-        return  # rounding of few different numbers
+        return  # rounding of few numbers, not a factor
     said = describe(evidence, factors)
     if said is not None:
         yield Guess(
@@ -46,7 +46,7 @@ def constant_factor(evidence: Evidence) -> Iterator[Guess]:
 
 @register("other_arguments_gradient")
 def other_arguments_gradient(evidence: Evidence) -> Iterator[Guess]:
-    """The gradients came back in another order."""
+    """The gradient is that of another argument: the rule returns them in the wrong order."""
     for other, name in enumerate(evidence.names):
         if other != evidence.leaf:
             yield Guess(

@@ -1,0 +1,108 @@
+"""Find the places from which an op is still absent.
+
+    python -m jaxconv.check --missing gelu
+
+A new op needs a rule, a reference implementation, a record in the catalogue, and pages that name
+it. Each of these is one entry of `PLACES`.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jaxconv
+import jaxconv.reference
+from jaxconv.check.catalogue import CATALOGUE
+
+ROOT = Path(jaxconv.__file__).parent.parent
+"""The checkout. An installed package has no pages beside it."""
+
+
+class Place(NamedTuple):
+    """One place where every op must be found.
+
+    Attributes:
+        where: the file.
+        what: what has to stand there, after "must".
+        has: whether the op of this name is found there.
+    """
+
+    where: str
+    what: str
+    has: Callable[[str], bool]
+
+
+def missing(name: str) -> list[str]:
+    """Return one line for each place from which the op of this name is absent."""
+    return [
+        f"{place.where} must {place.what.format(name=name)}"
+        for place in PLACES
+        if not place.has(name)
+    ]
+
+
+def signature(name: str) -> str:
+    """Return the line of docs/api.md for this op: its signature without types."""
+    known = inspect.signature(getattr(jaxconv, name))
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in known.parameters.values()]
+    short = known.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    return f"{name}{short}"
+
+
+def _page(name: str) -> str:
+    path = ROOT / "docs" / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _is_documented(name: str) -> bool:
+    text = inspect.getdoc(getattr(jaxconv, name, None)) or ""
+    sections = re.findall(r"^(Example|Args|Returns|Raises):$", text, re.M)
+    return sections == ["Example", "Args", "Returns", "Raises"]
+
+
+def _is_derived(name: str) -> bool:
+    text = inspect.getdoc(getattr(jaxconv, name, None)) or ""
+    named = re.search(r"docs/(derivations/\w+\.md)", text)
+    return named is not None and re.search(rf"\b{name}\b", _page(named[1])) is not None
+
+
+def _has_signature(name: str) -> bool:
+    lines = _page("api.md").splitlines()
+    return name in jaxconv.__all__ and signature(name) in lines
+
+
+PLACES = (
+    Place(
+        "jaxconv/",
+        "define {name} in the file of its family and name it in that file's or folder's `__all__`",
+        lambda name: name in jaxconv.__all__,
+    ),
+    Place(
+        "the docstring of the op",
+        "have the sections Example, Args, Returns and Raises, in this order",
+        _is_documented,
+    ),
+    Place(
+        "jaxconv/reference/",
+        "define {name} in plain lax and jax.numpy, and name it in `__all__`",
+        lambda name: name in jaxconv.reference.__all__,
+    ),
+    Place(
+        "jaxconv/check/catalogue/",
+        "have a Record of {name}",
+        lambda name: name in CATALOGUE,
+    ),
+    Place("docs/api.md", "have the signature of {name} on a line", _has_signature),
+    Place(
+        "docs/derivations/",
+        "derive `{name}` on the page that its docstring names",
+        _is_derived,
+    ),
+    Place(
+        "docs/residuals.md",
+        "have a row for {name}: python -m jaxconv.check.residuals prints the table",
+        lambda name: f"| `{name}` |" in _page("residuals.md"),
+    ),
+)
