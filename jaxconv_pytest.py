@@ -1,10 +1,10 @@
-"""The pytest fixture `check_rule`, which the installed package brings.
+"""The pytest fixture `check_rule`, which is installed with the package.
 
     def test_my_rule(check_rule):
         check_rule(my_rule, (x, w), reference)
 
-pytest imports this when it starts, in every project that has jaxconv installed, and before
-coverage is measured. So it is no part of the package, which imports JAX.
+pytest imports this file when it starts, in every project where jaxconv is installed, and before
+coverage is measured. So it is not part of the package, because that imports JAX.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def check_rule() -> Callable[..., Any]:
-    """`jaxconv.check.check_rule`, which fails the test with the report unless all holds."""
+    """Return `jaxconv.check.check_rule`, which here fails the test with its report if not ok."""
     from jaxconv.check import check_rule as check
 
     def checked(*args: Any, **keywords: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Put gradients on trial: `python scripts/check.py --help`."""
+"""Check gradients: `python scripts/check.py --help`."""
 
 from jaxconv.check.cli import main
 

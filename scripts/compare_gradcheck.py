@@ -1,9 +1,9 @@
-"""How long `check_rule` and PyTorch's `gradcheck` take for the same ops on the same numbers.
+"""Measure how long `check_rule` and PyTorch's `gradcheck` take for the same ops and numbers.
 
     python scripts/compare_gradcheck.py
 
-All in float64 and in one process. Each op is tried for the first time, so that compiling counts.
-Needs PyTorch, which no extra brings.
+Both run in float64 and in one process. Each op runs for the first time, so compile time counts.
+PyTorch must be installed separately; no extra of jaxconv installs it.
 """
 
 import importlib
@@ -30,7 +30,7 @@ Op = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Pair:
-    """The same op twice, and the shapes of what it is differentiated for."""
+    """One op of both libraries, and the shapes of the arrays it is differentiated for."""
 
     name: str
     ours: Callable[[Any], Op]
@@ -102,14 +102,14 @@ PAIRS = (
 
 
 def seconds(do: Callable[[], Any]) -> float:
-    """How long it takes; it must say that the gradient is right."""
+    """Return how long `do` takes; it must find the gradient right."""
     start = time.perf_counter()
     assert do()
     return time.perf_counter() - start
 
 
 def compare(pair: Pair) -> list[float]:
-    """Ours without transformations, ours with them, and theirs."""
+    """Return the times of our checker without transformations, of ours with them, and of theirs."""
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape) for shape in pair.shapes]
     tensors = [torch.from_numpy(a).requires_grad_() for a in arrays]

@@ -1,4 +1,4 @@
-"""Activations: what follows a linear layer, and the derivative read off the output or the input."""
+"""Activations: functions after a linear layer, differentiated from their output or input."""
 
 from jaxconv.activation import exponential, gated, hard, rectifiers, shrinking, sigmoidal
 from jaxconv.activation.exponential import *

@@ -1,14 +1,14 @@
-"""From the value of an activation and its backward pass to an op with that rule.
+"""Build an activation op from two functions, its value and its backward pass.
 
-An activation is given by two functions: `value(x, *options)`, and `backward(saved, dy, *options)`,
-which returns dx. What is saved is the difference between the three ways to join them:
+The two functions are `value(x, *options)`, and `backward(saved, dy, *options)`, which returns dx.
+There are three ways to join them, which differ in what they save:
 
-    from_output    y, which the layer that comes next keeps anyway as its input
-    from_input     x, where y does not tell the derivative
-    from_mask      one byte an element, where the derivative has two values
+    from_output    y, which the next layer keeps anyway as its input
+    from_input     x, where y does not determine the derivative
+    from_mask      one byte per element, where the derivative has two values
 
-Options are static: numbers and tuples of Python. Both functions see floats of at least 32 bits;
-16-bit floats are widened before and rounded after.
+Options are static: Python's numbers and tuples. Both functions get floats of at least 32 bits;
+16-bit floats are widened before and rounded after them.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,11 @@ Function = Callable[..., Array]
 
 
 def from_output(value: Function, backward: Function, *, exact: bool = False) -> Function:
-    """The op that saves y.
+    """Return the op that saves y.
 
-    A y of 16 bits is rounded, which would tell: in its place x is saved, and y is computed
-    again. With `exact` the backward pass compares y and no more, so y is good enough.
+    A 16-bit y is rounded, which would make the gradient inaccurate. Therefore x is saved instead,
+    and y is computed again. `exact` says that the backward pass only compares y with numbers, for
+    which a rounded y is good enough.
     """
 
     def save(x: Array, y: Array, *options: Any) -> Array:
@@ -42,7 +43,7 @@ def from_output(value: Function, backward: Function, *, exact: bool = False) -> 
 
 
 def from_input(value: Function, backward: Function) -> Function:
-    """The op that saves x."""
+    """Return the op that saves x."""
 
     def backward_of_saved(x: Array, dy: Array, *options: Any) -> Array:
         return backward(_wide(x), dy, *options)
@@ -51,7 +52,7 @@ def from_input(value: Function, backward: Function) -> Function:
 
 
 def from_mask(value: Function, mask: Function, backward: Function) -> Function:
-    """The op that saves `mask(x, *options)`, an array of booleans."""
+    """Return the op that saves `mask(x, *options)`, an array of booleans."""
     return _joined(value, lambda x, y, *options: mask(_wide(x), *options), backward)
 
 
@@ -73,7 +74,7 @@ def _wide(x: Array) -> Array:
 
 
 def as_floats(op: str, x: Any) -> Array:
-    """Return x as an array of floats, or raise."""
+    """Return x as a floating-point array, or raise."""
     x = as_array(op, "x", x)
     check_floating(op, x=x)
     return x

@@ -1,9 +1,10 @@
-"""Rectifiers that bend smoothly.
+"""Smooth rectifiers: elu, celu, selu, softplus and squareplus.
 
 elu, celu and selu approach a floor −α, and near it their slope is the small difference y + α. It is
-as exact as exp only if the floats next to α are as dense, relative to it, as those next to 1: if α
-is a power of two. For every other α the backward pass keeps x and computes exp again: celu with
-α = 3 on [−12, −4] in float32 has a root mean square error of 4.5e-8 from y, and 2.0e-8 from x.
+as accurate as exp only if the floats next to α are, relative to α, as dense as those next to 1,
+that is if α is a power of two. For every other α the rule keeps x, and the backward pass computes
+exp again: celu with α = 3 on [−12, −4] in float32 has a root mean square error of 4.5e-8 if dx is
+computed from y, and of 2.0e-8 from x.
 """
 
 import math
@@ -24,11 +25,11 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
         y  = x where x > 0, else α·(exp(x) − 1)
         dx = dy where y > 0, else dy·(y + α)
 
-    since α·exp(x) = y + α. If α is not 1, x = 0 is a kink; its derivative is taken to be α, as
-    in `jax.nn.elu` and PyTorch.
+    since α·exp(x) = y + α. If α is not 1, x = 0 is a kink; the derivative there is taken to be α,
+    as in `jax.nn.elu` and PyTorch.
     Saved for the backward pass: y if α is 0 or a positive power of two, otherwise x, from which
-    α·exp(x) is more exact. (If α is negative, y does not tell the sign of x.) For 16-bit floats it
-    is always x, because their y is rounded.
+    α·exp(x) is more accurate. (If α is negative, y does not tell the sign of x.) For 16-bit floats
+    it is always x, because their y is rounded.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -40,13 +41,13 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 
     Args:
         x: input, any shape, floats.
-        alpha: α; y goes to −α.
+        alpha: α; y tends to −α as x → −∞.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: dy).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN (PyTorch: dy).
 
     Raises:
-        TypeError: x is no array of floats, or alpha no number.
+        TypeError: x is not a floating-point array, or alpha is not a number.
         ValueError: alpha is not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -85,7 +86,7 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
 
     since exp(x/α) = y/α + 1.
     Saved for the backward pass: y if |α| is a power of two, otherwise x, from which exp(x/α) is
-    more exact. For 16-bit floats it is always x, because their y is rounded.
+    more accurate. For 16-bit floats it is always x, because their y is rounded.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -97,13 +98,13 @@ def celu(x: Array, alpha: float = 1.0) -> Array:
 
     Args:
         x: input, any shape, floats.
-        alpha: α, not 0; y goes to −α.
+        alpha: α, not 0; if it is positive, y tends to −α as x → −∞.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: dy).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN (PyTorch: dy).
 
     Raises:
-        TypeError: x is no array of floats, or alpha no number.
+        TypeError: x is not a floating-point array, or alpha is not a number.
         ValueError: alpha is 0 or not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -144,7 +145,7 @@ def selu(x: Array) -> Array:
 
     With these λ and α a standard normal x gives a y of mean 0 and variance 1.
     At the kink x = 0 the derivative is taken to be λ·α, as in `jax.nn.selu` and PyTorch.
-    Saved for the backward pass: x, from which exp(x) is more exact than y + λ·α.
+    Saved for the backward pass: x, from which λ·α·exp(x) is more accurate than y + λ·α.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -158,10 +159,10 @@ def selu(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN (in PyTorch: λ·dy).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN (PyTorch: λ·dy).
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -187,7 +188,7 @@ def softplus(x: Array) -> Array:
         dx = dy · (1 − exp(−y))
 
     since exp(y) = 1 + exp(x), so 1 − exp(−y) = exp(x)/(1 + exp(x)), the sigmoid of x.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax.numpy as jnp
@@ -198,11 +199,11 @@ def softplus(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x, exact however large x (PyTorch gives x from 20 on). NaN
-        gives NaN, and the gradient NaN.
+        y in the shape and dtype of x, accurate however large x is (PyTorch returns x above 20).
+        A NaN makes y and the gradient NaN.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -221,7 +222,7 @@ _softplus = from_output(_softplus_value, _softplus_backward)
 
 
 def squareplus(x: Array, b: float = 4) -> Array:
-    r"""A rectifier rounded off by a hyperbola, elementwise.
+    r"""A smooth rectifier in the shape of a hyperbola, elementwise.
 
         y  = ½·(x + √(x² + b))
         dx = dy · ½·(1 + x/√(x² + b))
@@ -238,14 +239,14 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
     Args:
         x: input, any shape, floats.
-        b: roundness, positive; y(0) = ½·√b, and b → 0 is relu.
+        b: a positive number, the roundness of the bend: y(0) = ½·√b, and b → 0 gives relu.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, ∞ − ∞,
-        as in `jax.nn`; the gradient at ±∞ is the limit, 1 or 0.
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
+        ∞ − ∞, as in `jax.nn`; the derivative at ±∞ is the limit, 1 or 0.
 
     Raises:
-        TypeError: x is no array of floats, or b no number.
+        TypeError: x is not a floating-point array, or b is not a number.
         ValueError: b is not positive or not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -261,7 +262,7 @@ def _squareplus_value(x: Array, b: float) -> Array:
 
 
 def _squareplus_backward(x: Array, dy: Array, b: float) -> Array:
-    x = jnp.clip(x, -(2.0**60), 2.0**60)  # straight long before; x² must not overflow
+    x = jnp.clip(x, -(2.0**60), 2.0**60)  # y is straight far inside; x² must not overflow
     return (dy + dy * (x / jnp.sqrt(jnp.square(x) + b))) / 2
 
 

@@ -1,4 +1,4 @@
-"""x times a gate that x (or its other half) opens."""
+"""Gated activations: x times a gate between 0 and 1, a function of x or of its other half."""
 
 import math
 
@@ -19,7 +19,7 @@ def silu(x: Array) -> Array:
         y  = x·σ
         dx = dy · (σ + x·σ·(1 − σ))
 
-    Saved for the backward pass: x, since y falls before it rises.
+    Saved for the backward pass: x, because y falls before it rises and so does not determine x.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -33,11 +33,11 @@ def silu(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
-        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
+        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -49,7 +49,7 @@ def _silu_value(x: Array) -> Array:
 
 
 def _silu_backward(x: Array, dy: Array) -> Array:
-    x = jnp.clip(x, -800, 800)  # the gate is shut or open long before; ∞·0 would be NaN
+    x = jnp.clip(x, -800, 800)  # the gate is 0 or 1 far inside; ∞·0 would be NaN
     gate = lax.logistic(x)
     return dy * gate + dy * x * (gate * (1 - gate))
 
@@ -65,13 +65,13 @@ def gelu(x: Array, approximate: bool = True) -> Array:
         y  = x·Φ(x)
         dx = dy · (Φ(x) + x·φ(x))
 
-    The approximation, the default as in `jax.nn.gelu`, has a sigmoid σ in place of Φ (usually
-    written with tanh, σ(2u) = ½·(1 + tanh u)):
+    The approximation, which is the default as in `jax.nn.gelu`, replaces Φ by a sigmoid σ. It is
+    usually written with tanh, and σ(2u) = ½·(1 + tanh u):
 
         y  = x·σ(v),     v = √(8/π)·(x + 0.044715·x³),     v′ = √(8/π)·(1 + 3·0.044715·x²)
         dx = dy · (σ(v) + x·v′·σ(v)·(1 − σ(v)))
 
-    Saved for the backward pass: x, since y falls before it rises.
+    Saved for the backward pass: x, because y falls before it rises and so does not determine x.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -83,14 +83,14 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
     Args:
         x: input, any shape, floats.
-        approximate: whether to take the approximation. In PyTorch the default is the exact one.
+        approximate: whether to use the approximation. PyTorch's default is the exact function.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
-        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
+        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
 
     Raises:
-        TypeError: x is no array of floats, or approximate neither True nor False.
+        TypeError: x is not a floating-point array, or approximate is neither True nor False.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -103,7 +103,7 @@ def _gelu_value(x: Array) -> Array:
 
 
 def _gelu_backward(x: Array, dy: Array) -> Array:
-    x = jnp.clip(x, -40, 40)  # Φ is 0 or 1 long before; ∞·0 would be NaN
+    x = jnp.clip(x, -40, 40)  # Φ is 0 or 1 far inside; ∞·0 would be NaN
     density = jnp.exp(-jnp.square(x) / 2) / math.sqrt(2 * math.pi)
     return dy * _normal_cdf(x) + dy * x * density
 
@@ -122,7 +122,7 @@ def _gelu_tanh_value(x: Array) -> Array:
 
 
 def _half_tanh(x: Array) -> Array:
-    """tanh(v/2), which XLA computes faster than σ(v)."""
+    """Return tanh(v/2), which XLA computes faster than σ(v)."""
     return jnp.tanh(math.sqrt(2 / math.pi) * (x + _CUBIC * x**3))
 
 
@@ -145,7 +145,7 @@ def mish(x: Array) -> Array:
         y  = x·m/(m + 2)
         dx = dy · (m/(m + 2) + x·4e·(1 + e)/(m + 2)²)
 
-    Saved for the backward pass: x, since y falls before it rises.
+    Saved for the backward pass: x, because y falls before it rises and so does not determine x.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -159,11 +159,11 @@ def mish(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
-        as in `jax.nn` and PyTorch; the gradient at ±∞ is the limit, 1 or 0 (there: NaN).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
+        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -181,14 +181,14 @@ def _mish_backward(x: Array, dy: Array) -> Array:
 
 
 def _mish_gate(x: Array) -> tuple[Array, Array]:
-    """The gate and its derivative."""
+    """Return the gate and its derivative."""
     e = jnp.exp(x)
     m = e * (e + 2)
     return m / (m + 2), 4 * e * (1 + e) / jnp.square(m + 2)
 
 
 def _mish_open(x: Array) -> int:
-    """Where the gate is 1 in this dtype, and m² and its derivative still far from overflow."""
+    """Return an x whose gate rounds to 1, with m² and its derivative still far from overflow."""
     return 12 if x.dtype.itemsize == 4 else 22
 
 
@@ -196,7 +196,7 @@ _mish = from_input(_mish_value, _mish_backward)
 
 
 def glu(x: Array, axis: int = -1) -> Array:
-    r"""The gated linear unit: one half of x, times the sigmoid of the other.
+    r"""The gated linear unit: one half of x times the sigmoid of the other half.
 
     With x = (a, b) cut in half along the axis, σ the sigmoid of b, and dx = (da, db):
 
@@ -213,14 +213,14 @@ def glu(x: Array, axis: int = -1) -> Array:
 
     Args:
         x: input, floats, of even size along the axis.
-        axis: the axis that holds a and then b.
+        axis: the axis along which x holds first a and then b.
 
     Returns:
-        y in the dtype of x, half as large along the axis. NaN in a or b gives NaN.
+        y in the dtype of x, half as large along the axis. A NaN in a or b makes y NaN.
 
     Raises:
-        TypeError: x is no array of floats, or axis no int.
-        ValueError: x has no such axis, or it is of odd size.
+        TypeError: x is not a floating-point array, or axis is not an int.
+        ValueError: x has no such axis, or the size of x along it is odd.
 
     The derivation: docs/derivations/activation.md.
     """

@@ -1,4 +1,4 @@
-"""Smooth activations bent out of straight lines."""
+"""Hard activations: sigmoid, SiLU and tanh with a clipped straight line instead of a curve."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -9,7 +9,7 @@ __all__ = ["hard_sigmoid", "hard_silu", "hard_tanh"]
 
 
 def hard_sigmoid(x: Array) -> Array:
-    r"""The straight line through ½ with slope 1/6, cut at 0 and 1, elementwise.
+    r"""The straight line x/6 + ½, clipped to [0, 1], elementwise.
 
         y  = min(max(x + 3, 0), 6) / 6
         dx = dy/6 where 0 < y < 1, else 0
@@ -29,10 +29,10 @@ def hard_sigmoid(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and no gradient.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient 0.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -41,7 +41,7 @@ def hard_sigmoid(x: Array) -> Array:
 
 def _hard_sigmoid_value(x: Array) -> Array:
     t = x + 3
-    # Not minimum and maximum, whose own derivative at a tie is ½.
+    # JAX's minimum and maximum have a derivative of ½ at a tie, and so are not used.
     return jnp.where(t <= 0, 0, jnp.where(t >= 6, 6, t)) / 6
 
 
@@ -58,8 +58,9 @@ def hard_silu(x: Array) -> Array:
         y  = x · min(max(x + 3, 0), 6) / 6
         dx = dy · (2x + 3)/6 where −3 < x < 3, 0 where x ≤ −3, dy where x ≥ 3
 
-    At the kink x = −3 the derivative is taken to be 0, and 1 at 3, as in `jax.nn.hard_silu` and
-    PyTorch. Saved for the backward pass: x, since y falls before it rises.
+    At the kinks the derivative is taken to be 0 at x = −3 and 1 at x = 3, as in
+    `jax.nn.hard_silu` and PyTorch. Saved for the backward pass: x, because y falls before it
+    rises and so does not determine x.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -73,11 +74,11 @@ def hard_silu(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. −∞ gives NaN, −∞·0,
-        as in `jax.nn`; the gradient there is the limit, 0.
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
+        −∞·0, as in `jax.nn`; the derivative there is the limit, 0.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -97,13 +98,13 @@ _hard_silu = from_input(_hard_silu_value, _hard_silu_backward)
 
 
 def hard_tanh(x: Array) -> Array:
-    r"""x, cut at −1 and 1, elementwise.
+    r"""x clipped to [−1, 1], elementwise.
 
         y  = min(max(x, −1), 1)
         dx = dy where −1 ≤ x ≤ 1, else 0
 
     At the kinks x = ±1 the derivative is taken to be 1, as in `jax.nn.hard_tanh`; PyTorch takes 0.
-    Saved for the backward pass: one byte an element. (y = 1 does not tell x = 1 from x > 1.)
+    Saved for the backward pass: one byte per element. (y = 1 does not tell x = 1 from x > 1.)
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -117,10 +118,10 @@ def hard_tanh(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient dy.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """

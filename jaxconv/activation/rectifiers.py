@@ -1,4 +1,4 @@
-"""Rectifiers: straight lines that bend at 0."""
+"""Rectifiers made of straight lines: relu, relu6, leaky_relu and prelu."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -24,8 +24,8 @@ def relu(x: Array) -> Array:
         dx = dy where y > 0, else 0
 
     At the kink x = 0 the derivative is taken to be 0, as in `jax.nn.relu` and PyTorch.
-    Saved for the backward pass: y and not x. A conv or dense layer that comes next saves
-    y as its input, so the two share one array.
+    Saved for the backward pass: y and not x. A conv or dense layer that follows saves y as its
+    input, so the two share one array.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -39,10 +39,10 @@ def relu(x: Array) -> Array:
         x: input, any shape; floats or integers.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and no gradient.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient 0.
 
     Raises:
-        TypeError: x is no array of numbers.
+        TypeError: x is not an array of numbers.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -84,10 +84,10 @@ def relu6(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and no gradient (in PyTorch: dy).
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient 0 (PyTorch: dy).
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -106,7 +106,7 @@ _relu6 = from_output(_relu6_value, _relu6_backward, exact=True)
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
-    r"""x, or a small part of it where it is negative, elementwise.
+    r"""x where it is positive, and a small multiple of x where it is negative, elementwise.
 
     With s the negative slope:
 
@@ -114,7 +114,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
         dx = dy where x ≥ 0, else s·dy
 
     At the kink x = 0 the derivative is taken to be 1, as in `jax.nn.leaky_relu`; PyTorch takes s.
-    Saved for the backward pass: one byte an element. (y has the sign of x only if s > 0.)
+    Saved for the backward pass: one byte per element. (y has the sign of x only if s > 0.)
 
     Example:
         >>> import jax.numpy as jnp
@@ -126,10 +126,10 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
         negative_slope: s, any finite number.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient s·dy.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient s·dy.
 
     Raises:
-        TypeError: x is no array of floats, or negative_slope no number.
+        TypeError: x is not a floating-point array, or negative_slope is not a number.
         ValueError: negative_slope is not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -155,7 +155,7 @@ _leaky_relu = from_mask(_leaky_relu_value, _leaky_relu_kept, _leaky_relu_backwar
 
 
 def prelu(x: Array, alpha: Array) -> Array:
-    r"""x, or a learned part of it where it is negative, elementwise.
+    r"""x where it is positive, and a learned multiple of x where it is negative, elementwise.
 
         y  = x where x > 0, else α·x
         dx = dy where x > 0, else α·dy
@@ -177,11 +177,11 @@ def prelu(x: Array, alpha: Array) -> Array:
             (N, C, H, W).
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient α·dy. The sum dα of 16-bit
-        floats is kept in float32.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient α·dy. For 16-bit floats
+        dα is summed in float32.
 
     Raises:
-        TypeError: no arrays of floats, or of two dtypes.
+        TypeError: x and alpha are not floating-point arrays of one dtype.
         ValueError: alpha does not broadcast to the shape of x.
 
     The derivation: docs/derivations/activation.md.
@@ -189,7 +189,7 @@ def prelu(x: Array, alpha: Array) -> Array:
     x, alpha = as_array("prelu", "x", x), as_array("prelu", "alpha", alpha)
     check_floating("prelu", x=x, alpha=alpha)
     if x.ndim == 0 and alpha.shape == (1,):
-        alpha = alpha.reshape(())  # PyTorch's layer has its one number in an array of this shape
+        alpha = alpha.reshape(())  # the shape in which PyTorch's layer keeps a single α
     try:
         fits = jnp.broadcast_shapes(alpha.shape, x.shape) == x.shape
     except ValueError:

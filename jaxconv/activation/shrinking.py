@@ -1,4 +1,4 @@
-"""Activations that take small values for 0, and the threshold."""
+"""Activations that shrink small values to 0 or towards it, and `threshold`."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -10,7 +10,7 @@ __all__ = ["hardshrink", "softshrink", "tanhshrink", "threshold"]
 
 
 def softshrink(x: Array, lambd: float = 0.5) -> Array:
-    r"""x, moved by λ towards 0, elementwise.
+    r"""x moved towards 0 by λ, but not beyond 0, elementwise.
 
         y  = x − λ where x > λ,   x + λ where x < −λ,   else 0
         dx = dy where y ≠ 0, else 0
@@ -28,10 +28,10 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
         lambd: λ, at least 0.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient dy.
 
     Raises:
-        TypeError: x is no array of floats, or lambd no number.
+        TypeError: x is not a floating-point array, or lambd is not a number.
         ValueError: lambd is negative or not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -51,12 +51,12 @@ _softshrink = from_output(_softshrink_value, _softshrink_backward, exact=True)
 
 
 def hardshrink(x: Array, lambd: float = 0.5) -> Array:
-    r"""x, or 0 where it is small, elementwise.
+    r"""x, but 0 where x is small, elementwise.
 
         y  = x where |x| > λ, else 0
         dx = dy where y ≠ 0, else 0
 
-    y jumps at x = ±λ, and the jump has no derivative; there it is taken to be 0, as in PyTorch.
+    y jumps at x = ±λ and has no derivative there; it is taken to be 0, as in PyTorch.
     Saved for the backward pass: y.
 
     Example:
@@ -69,13 +69,13 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Array:
 
     Args:
         x: input, any shape, floats.
-        lambd: λ. If it is negative, no x is small: y = x and dx = dy.
+        lambd: λ. If it is negative, no x counts as small: y = x and dx = dy.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient dy.
 
     Raises:
-        TypeError: x is no array of floats, or lambd no number.
+        TypeError: x is not a floating-point array, or lambd is not a number.
         ValueError: lambd is not finite.
 
     The derivation: docs/derivations/activation.md.
@@ -114,10 +114,10 @@ def tanhshrink(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -136,13 +136,13 @@ _tanhshrink = from_input(_tanhshrink_value, _tanhshrink_backward)
 
 
 def threshold(x: Array, threshold: float, value: float) -> Array:
-    r"""x where it is above the threshold, else another value, elementwise.
+    r"""x where it is above a threshold, and another value elsewhere, elementwise.
 
         y  = x where x > threshold, else value
         dx = dy where x > threshold, else 0
 
     At x = threshold, a kink or a jump, the derivative is taken to be 0, as in PyTorch.
-    Saved for the backward pass: one byte an element.
+    Saved for the backward pass: one byte per element.
 
     Example:
         >>> import jax.numpy as jnp
@@ -151,14 +151,14 @@ def threshold(x: Array, threshold: float, value: float) -> Array:
 
     Args:
         x: input, any shape, floats.
-        threshold: x has to be above it.
-        value: y where x is not.
+        threshold: the number that x has to exceed.
+        value: y where x does not exceed it.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient dy.
+        y in the shape and dtype of x. A NaN makes y NaN and the gradient dy.
 
     Raises:
-        TypeError: x is no array of floats, threshold or value no number.
+        TypeError: x is not a floating-point array, or threshold or value is not a number.
         ValueError: threshold or value is not finite.
 
     The derivation: docs/derivations/activation.md.

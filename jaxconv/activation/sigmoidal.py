@@ -1,4 +1,4 @@
-"""Activations that go from one level to another."""
+"""Sigmoid-shaped activations, and the logarithm of the sigmoid."""
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -15,7 +15,7 @@ def sigmoid(x: Array) -> Array:
         y  = 1/(1 + exp(−x))
         dx = dy · y·(1 − y)
 
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -29,10 +29,10 @@ def sigmoid(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -57,7 +57,7 @@ def log_sigmoid(x: Array) -> Array:
         dx = dy · (1 − exp(y))
 
     since exp(y) is the sigmoid of x.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -71,10 +71,11 @@ def log_sigmoid(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x, exact however large x. NaN gives NaN, and the gradient NaN.
+        y in the shape and dtype of x, accurate however large x is. A NaN makes y and the gradient
+        NaN.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -98,7 +99,7 @@ def tanh(x: Array) -> Array:
         y  = (exp(x) − exp(−x)) / (exp(x) + exp(−x))
         dx = dy · (1 − y²)
 
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -112,10 +113,10 @@ def tanh(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN.
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN.
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -139,7 +140,7 @@ def soft_sign(x: Array) -> Array:
         y  = x/(|x| + 1)
         dx = dy / (|x| + 1)²
 
-    Saved for the backward pass: x. (The derivative is (1 − |y|)² too, with fewer digits.)
+    Saved for the backward pass: x. (The derivative is also (1 − |y|)², but with fewer digits.)
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -153,11 +154,11 @@ def soft_sign(x: Array) -> Array:
         x: input, any shape, floats.
 
     Returns:
-        y in the shape and dtype of x. NaN gives NaN, and the gradient NaN. ±∞ gives NaN, ∞/∞,
-        as in `jax.nn` and PyTorch; the gradient there is the limit, 0 (there: NaN).
+        y in the shape and dtype of x. A NaN makes y and the gradient NaN. ±∞ gives NaN, from
+        ∞/∞, as in `jax.nn` and PyTorch; the derivative there is the limit, 0 (these: NaN).
 
     Raises:
-        TypeError: x is no array of floats.
+        TypeError: x is not a floating-point array.
 
     The derivation: docs/derivations/activation.md.
     """

@@ -1,4 +1,4 @@
-"""Probabilities from scores: activations in which every element sees its neighbours."""
+"""Softmax and log-softmax, in which each y depends on all x along an axis."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ __all__ = ["log_softmax", "softmax"]
 
 
 def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
-    r"""exp(x), divided by its sum along the axis.
+    r"""exp(x) divided by its sum along the axis.
 
         y_c  = exp(x_c) / Σ_j exp(x_j)
         dx_c = y_c · (dy_c − Σ_j y_j·dy_j)
 
     since ∂y_j/∂x_c = y_j·([j = c] − y_c).
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax.numpy as jnp
@@ -27,16 +27,16 @@ def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
 
     Args:
         x: input, floats, with at least one axis.
-        axis: along which the sum goes; several are summed over together.
+        axis: the axis of the sum, or several axes that are summed over together.
 
     Returns:
-        y in the shape and dtype of x; no x is too large. Where x is −∞, a score that is masked
-        out, y is 0 and so is dx. NaN, +∞, or −∞ everywhere along the axis give NaN, y and dx, as
-        in `jax.nn` and PyTorch.
+        y in the shape and dtype of x; large x do not overflow. Where x is −∞ (a masked score), y
+        and dx are 0. A NaN, a +∞, or −∞ everywhere along the axis makes y and dx NaN, as in
+        `jax.nn` and PyTorch.
 
     Raises:
-        TypeError: x is no array of floats, or axis neither an int nor ints.
-        ValueError: x has no such axis, or an axis is named twice.
+        TypeError: x is not a floating-point array, or axis is neither an int nor ints.
+        ValueError: x has no such axis, or an axis is given twice.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -63,7 +63,7 @@ def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
         dx_c = dy_c − exp(y_c) · Σ_j dy_j
 
     since exp(y) is the softmax of x.
-    Saved for the backward pass: y (of 16-bit floats x, since their y is rounded).
+    Saved for the backward pass: y (for 16-bit floats x instead, because their y is rounded).
 
     Example:
         >>> import jax.numpy as jnp
@@ -72,16 +72,16 @@ def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
 
     Args:
         x: input, floats, with at least one axis.
-        axis: along which the sum goes; several are summed over together.
+        axis: the axis of the sum, or several axes that are summed over together.
 
     Returns:
-        y in the shape and dtype of x; no x is too large. Where x is −∞, a score that is masked
-        out, y is −∞ and dx is dy: 0, unless −∞ itself is asked to move. NaN, +∞, or −∞
-        everywhere along the axis give NaN, y and dx, as in `jax.nn` and PyTorch.
+        y in the shape and dtype of x; large x do not overflow. Where x is −∞ (a masked score), y
+        is −∞ and dx = dy, which is 0 unless the loss depends on this y. A NaN, a +∞, or −∞
+        everywhere along the axis makes y and dx NaN, as in `jax.nn` and PyTorch.
 
     Raises:
-        TypeError: x is no array of floats, or axis neither an int nor ints.
-        ValueError: x has no such axis, or an axis is named twice.
+        TypeError: x is not a floating-point array, or axis is neither an int nor ints.
+        ValueError: x has no such axis, or an axis is given twice.
 
     The derivation: docs/derivations/activation.md.
     """
@@ -102,5 +102,5 @@ _log_softmax = from_output(_log_softmax_value, _log_softmax_backward)
 
 
 def _shifted(x: Array, axes: tuple[int, ...]) -> Array:
-    """x, moved so that exp cannot overflow. The move cancels, so it has no derivative."""
+    """Return x minus its maximum, so that exp cannot overflow; it cancels, and so has no slope."""
     return x - lax.stop_gradient(jnp.max(x, axes, keepdims=True, initial=-jnp.inf))

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, written from the saved measurements."""
+"""Write docs/benchmarks.md from the saved measurements."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -13,71 +13,74 @@ from jaxconv.bench.report import NONE
 from jaxconv.bench.saved import Saved
 from jaxconv.bench.summary import Compared, backward, compared, digits, mean_faster, slower
 
-# Below the first a case is said to gain nothing, from the second on it is said to gain.
+# The page says that a case gains nothing below LITTLE times faster, and that it gains from MUCH on.
 LITTLE, MUCH = 1.1, 1.5
-SHOWN = 6  # of a list of what grew backwards
+SHOWN = 6  # at most so many inversions are listed
 
 _HEAD = f"""\
 # Benchmarks
 
-How long the ops and whole training steps of this library take, beside JAX's own gradient of the
-reference implementation ("autodiff") and, where it is installed, PyTorch. This page is rendered
-from the files in `benchmarks/`, one for each machine and version of JAX.
+This page shows how long the ops and whole training steps of this library take, compared with JAX's
+own gradient of the reference implementation ("autodiff") and with PyTorch if it was installed. It
+is rendered from the files in `benchmarks/`, one for each machine and version of JAX.
 
 ```sh
 python scripts/bench.py                    # the ops and the training steps
 python scripts/bench.py --geometries       # {len(GEOMETRIES)} convolutions of {len(PAPERS)} well-known networks
 python scripts/bench.py --growth           # growing batches, sizes and channels
-python scripts/bench.py --against HEAD~1   # this checkout beside another one, a folder or a commit
+python scripts/bench.py --against HEAD~1   # this checkout against another folder or commit
 python scripts/bench.py --render           # this page
 ```
 
-`--save` puts what is measured into the file of this machine, and `--only TEXT …` picks cases by
-their names. The contestants take turns in one process, in another order each round; a turn is two
-calls, of which the second counts; a figure is the median of all rounds. One contestant takes part
-twice: how far it is from itself is the noise. Unless a line says otherwise, a figure is the time of
-forward + backward, or of one step of plain SGD, in float32 with the compiler's default options.
-Older and more detailed measurements are [in the lab](lab/README.md).
+`--save` saves the measurements to the file of this machine, and `--only TEXT …` selects cases by
+their names. The contestants (ours, autodiff, PyTorch) take turns in one process, in a different
+order in each round. Each turn makes two calls, of which the second counts. A figure is the median
+of all rounds. One contestant takes part twice; the difference between its two times is the noise.
+Unless a line says otherwise, a figure is the time of forward + backward, or of one step of plain
+SGD, in float32 with the compiler's default options. Older and more detailed measurements are
+[in the lab](lab/README.md).
 """  # noqa: E501
 
 _KNOWN = """\
 ## Convolutions of well-known networks
 
-Layers from the papers of networks from LeNet-5 to ConvNeXt, each one call of `conv_general_dilated`
-as Flax makes it; `jaxconv/bench/geometries.py` lists them with their sources.
+These are layers from the papers of networks from LeNet-5 to ConvNeXt. Each is one call of
+`conv_general_dilated` as Flax makes it; `jaxconv/bench/geometries.py` lists them with their
+sources.
 
 """
 
 _GAINS = """\
 ## When you gain, and when you do not
 
-You gain where the chain rule asks XLA for something that it has no fast code for: on a CPU the
-gradients of depthwise, grouped and transposed convolutions, and of pools. You do not gain where XLA
-computes both in the same way: plain convolutions on a GPU and, with a newer JAX, most dense ones on
-a CPU, too. Of the ops and training steps of `scripts/bench.py` these are, in brackets how many
-times faster than autodiff:
+You gain where autodiff needs an operation for which XLA has no fast code: on a CPU these are the
+gradients of depthwise, grouped and transposed convolutions, and of pooling. You do not gain where
+XLA computes both gradients in the same way: this holds for plain convolutions on a GPU and, with a
+newer JAX, also for most dense ones on a CPU. The list sorts the ops and training steps of
+`scripts/bench.py`; the numbers in brackets say how many times faster than autodiff they are:
 
 """
 
 _PRICE = """\
 ## What it costs: compile time, and memory
 
-A fast form is more program to compile. The temporary memory is what the compiled step needs beside
-its arguments and results.
+A fast form makes a larger program, which takes longer to compile. The temporary memory is what the
+compiled step needs in addition to its arguments and results.
 
 """
 
 _GROWTH = """\
 ## How time grows
 
-The batch, the size of the images and the channels of a layer are doubled from step to step. A
-larger layer that takes less time, beyond the noise of both, shows a form that begins too late.
+The batch, the size of the images and the channels of a layer are doubled from step to step. If a
+larger layer takes less time, by more than the noise of both, its fast form should begin at a
+smaller size.
 
 """
 
 
 def text(files: Sequence[Saved]) -> str:
-    """The page."""
+    """Return the text of the page."""
     parts = [_HEAD]
     if not files:
         parts.append("No measurements have been saved yet.\n")
@@ -101,7 +104,7 @@ def _by_machine(files: Sequence[Saved]) -> list[tuple[Machine, list[Saved]]]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
-    """In Markdown; the first columns are words, the others numbers."""
+    """Return a table in Markdown; the first `words` columns hold words, the others numbers."""
     lines = [
         f"| {' | '.join(head)} |",
         "|" + "---|" * words + "---:|" * (len(head) - words),
@@ -115,7 +118,7 @@ def _steps(saved: Saved) -> dict[str, Result]:
 
 
 def _ops(machine: Machine, files: Sequence[Saved]) -> str:
-    """A machine's table: ours, autodiff and the ratio for each JAX, and the last PyTorch."""
+    """Return a machine's table: ours, autodiff and their ratio for each JAX, then PyTorch."""
     head = ["ms"]
     for saved in files:
         head += [f"ours, JAX {saved.jax}", "autodiff", "times faster"]
@@ -176,7 +179,7 @@ def _geometry(row: Compared) -> str:
 
 
 def _gains(files: Sequence[Saved]) -> str:
-    """What gains and what does not, in words, for each file."""
+    """Return, for each file, which cases gain and which do not."""
     lines = []
     for saved in files:
         rows = compared(_steps(saved))
@@ -203,7 +206,7 @@ def _named(rows: Sequence[Compared]) -> str:
 
 
 def _price(files: Sequence[Saved]) -> str:
-    """Compile time and temporary memory of the networks, ours / autodiff's."""
+    """Return the table of compile times and temporary memory of the networks."""
     measured = [(saved, saved.results("networks")) for saved in files]
     measured = [(saved, results) for saved, results in measured if results]
     names = dict.fromkeys(name for _, results in measured for name in results)

@@ -155,8 +155,7 @@ def _case(case: Measured) -> dict[str, Any]:
 
 
 def _timing(timing: Timing) -> dict[str, Any]:
-    """Return a timing as plain data; five numbers, the median in the middle, stand for all rounds.
-    """
+    """Return a timing as plain data, with five numbers (see `Timing.summary`) for all rounds."""
     return {
         "seconds": [_short(second) for second in timing.summary()],
         "compile_s": None if timing.compile_s is None else _short(timing.compile_s),

@@ -31,8 +31,8 @@ class Bench:
         tolerance: the relative error allowed for gradients in float64; None means the default.
         others: arguments of other shapes, which a diagnosis must explain too.
         precedents: answers shared with checks of other rules against the same reference, or None.
-        every_oracle: whether to run all oracles although one failed; each stops at its first
-            failure.
+        every_oracle: whether autodiff, differences and linearity all run, even if one of them
+            fails; each stops at its first failure.
         diagnosed: whether to look for a known mistake that explains a wrong gradient.
         given: the dtype of the arguments; float32 if they have several.
         exact: the trial in float64, or in `given` if the rule does not take float64.

@@ -98,8 +98,8 @@ def try_gradient(
 ) -> Report:
     """Run the float64 part of `check_rule`, which is cheap when many rules share a reference.
 
-    All oracles run, also after one failed, to show which of them notice the mistake. Each stops at
-    its first failure.
+    The oracles autodiff, differences and linearity all run, even if one of them fails, to show
+    which of them notice the mistake. Each stops at its first failure.
     """
     with jax.enable_x64(True):
         bench = Bench(
@@ -125,7 +125,8 @@ def ask(
 def in_float64(bench: Bench, finite_differences: bool) -> None:
     """Run the oracles for value, gradients, differences, linearity and determinism.
 
-    They run until one fails, or all of them if `bench.every_oracle` is set.
+    They run until one fails. With `bench.every_oracle`, autodiff, differences and linearity all
+    run, even if one of them fails.
     """
     value(bench)
     if not bench.report.ok:

@@ -42,7 +42,7 @@ def smallest_batch(case: Case, report: Report) -> Sequence[Any]:
 
 
 def _halved(args: Sequence[Any]) -> tuple[Any, ...] | None:
-    """Halve axis 0 of every array on which it is as long as in the first; None if it is 1."""
+    """Keep the first half of all arrays with the first one's batch size; None if that is 1."""
     leaves = [leaf for leaf in jax.tree.leaves(tuple(args)) if is_float(leaf)]
     if not leaves[0].ndim or leaves[0].shape[0] < 2:
         return None

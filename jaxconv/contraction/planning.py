@@ -99,9 +99,8 @@ class Call:
         """
         if roles.asked != "kernel_gradient" or max(spec.input_dilation, default=1) == 1:
             return self.plain(roles.asked, spec, left, right)
-        dw = self.with_factors_exchanged().plain(
-            roles.contraction, roles.spec, *roles.factors(left, right)
-        )
+        call = self.with_factors_exchanged() if roles.turns_factors else self
+        dw = call.plain(roles.contraction, roles.spec, *roles.factors(left, right))
         return roles.result(dw, self.layout)
 
     def plain(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:

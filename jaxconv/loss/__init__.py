@@ -1,4 +1,4 @@
-"""Losses: from scores and labels to one number, and its gradient."""
+"""Losses: one number from predictions and labels, and its gradient."""
 
 from jaxconv.loss.kl_divergence import kl_divergence
 from jaxconv.loss.multiclass_hinge_loss import multiclass_hinge_loss

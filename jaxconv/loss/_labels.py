@@ -1,4 +1,4 @@
-"""Class labels, integers or probabilities, and the weights they are counted with."""
+"""Class labels (integers or probabilities), and the weights with which they count."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from jaxconv.loss._reduction import broadcasts, sum_to
 
 
 def as_labels(op: str, name: str, value: Any) -> Array:
-    """Return the argument `name` as an array of labels, none of them wrapped around.
+    """Return the argument `name` as an array of labels, without wrapping integers around.
 
-    Without 64-bit mode JAX would take 2³² + 1 modulo 2³², a label in range. Here it stays out
-    of range.
+    Without 64-bit mode JAX would turn 2³² + 1 into 1, which may be a valid label. Here such a label
+    stays out of range.
     """
     labels = as_array(op, name, value)
     given = value.dtype
@@ -25,19 +25,19 @@ def as_labels(op: str, name: str, value: Any) -> Array:
 
 
 def is_integer(labels: Array) -> bool:
-    """Whether labels are the numbers of classes, and not probabilities."""
+    """Return whether labels are class indices, and not probabilities."""
     return jnp.issubdtype(labels.dtype, jnp.integer)
 
 
 def check_scores(op: str, name: str, scores: Array) -> None:
-    """Raise unless the scores are floats over at least one class, on the last axis."""
+    """Raise unless the scores are floats with at least one class on the last axis."""
     check_floating(op, **{name: scores})
     if scores.ndim < 1 or scores.shape[-1] < 1:
         raise ValueError(f"{op}: {name} must be (..., classes), but their shape is {scores.shape}")
 
 
 def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index: Any) -> int | None:
-    """Raise unless the labels fit the scores of that name; ignore_index as an int."""
+    """Raise unless the labels fit the scores, called `name`; return ignore_index as an int."""
     integers = is_integer(labels)
     if integers:
         expected = scores.shape[:-1]
@@ -65,7 +65,7 @@ def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index:
 
 
 def fit_weights(op: str, name: str, scores: Array, value: Any) -> Array | None:
-    """The weights, shaped to broadcast against the scores of that name."""
+    """Return the weights, shaped to broadcast against the scores, which are called `name`."""
     if value is None:
         return None
     weights = as_array(op, "weights", value)
@@ -84,7 +84,7 @@ def fit_weights(op: str, name: str, scores: Array, value: Any) -> Array | None:
 def widened(
     ignore_index: int | None, scores: Array, labels: Array, weights: Array | None
 ) -> tuple[Array, Array, Array, Array]:
-    """Scores, t and w in the dtype of the sums, and whether each example counts (1 or 0)."""
+    """Return scores, t and w in the dtype of the sums, and 1 for examples that count, else 0."""
     dtype = accumulator(scores.dtype)
     scores = scores.astype(dtype)
     w = jnp.ones((), dtype) if weights is None else of_rank(weights.astype(dtype), scores.ndim)
@@ -104,12 +104,12 @@ def widened(
 def d_target(
     labels: Array, d_each: Array, w: Array, log_p: Array, mean: Any, share: float = 1
 ) -> Array:
-    """The gradient for t of ℓ = −Σ_c w_c · τ_c · log p_c, where τ has this share of t.
+    """Return the gradient of ℓ = −Σ_c w_c · τ_c · log p_c for t, of which τ holds this share.
 
         dt_c = −dℓ · share · w_c · log p_c
 
-    `mean` is the loss L if that is a mean, divided by W = Σ w_c · t_c; otherwise it is None. As W
-    depends on t too, L adds −dℓ · L · w_c.
+    `mean` is the loss L if the loss is a mean, L = Σ ℓ / W with W = Σ w_c · t_c; otherwise it is
+    None. Since W depends on t too, a mean adds −dℓ · L · w_c.
     """
     dt = -d_each * share * w * log_p
     if mean is not None:
@@ -118,12 +118,13 @@ def d_target(
 
 
 def d_weight(weights: Array, d_each: Array, t: Array, log_p: Array, mean: Any, tau: Array) -> Array:
-    """The gradient for the weights of ℓ = −Σ_c w_c · τ_c · log p_c.
+    """Return the gradient of ℓ = −Σ_c w_c · τ_c · log p_c for the weights.
 
         dw_c = −dℓ · τ_c · log p_c
 
-    summed over the elements that a weight was broadcast to. `mean` is the loss L if that is a mean,
-    divided by W = Σ w_c · t_c; otherwise it is None. As W depends on w too, L adds −dℓ · L · t_c.
+    summed over the elements to which a weight was broadcast. `mean` is the loss L if the loss is a
+    mean, L = Σ ℓ / W with W = Σ w_c · t_c; otherwise it is None. Since W depends on w too, a mean
+    adds −dℓ · L · t_c.
     """
     dw = -d_each * tau * log_p
     if mean is not None:
@@ -132,22 +133,22 @@ def d_weight(weights: Array, d_each: Array, t: Array, log_p: Array, mean: Any, t
 
 
 def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
-    """1 for the label and 0 for other classes; NaN if the label is none of the classes."""
+    """Return 1 for the label's class and 0 for the others; NaN if the label is not a class."""
     label, valid = (array[..., None] for array in as_classes(labels, classes))
     t = (label == of_rank(jnp.arange(classes, dtype=label.dtype), label.ndim)).astype(dtype)
     return t + nan_unless(valid, dtype)
 
 
 def nan_unless(valid: Array, dtype: Any) -> Array:
-    """0 where a label is valid, else NaN, to be added to a number.
+    """Return 0 where a label is valid and NaN elsewhere, to be added to a number.
 
-    It is computed as 0/1 or 0/0, so that `jax_debug_nans` finds a NaN only if there is one.
+    It is computed as 0/1 or 0/0, so that `jax_debug_nans` reports a NaN only if there is one.
     """
     return 0 / valid.astype(dtype)
 
 
 def as_classes(labels: Array, classes: int) -> tuple[Array, Array]:
-    """The labels in a dtype that holds all classes, and which of them are one."""
-    # A narrow dtype need not hold the number of classes: 256 of them have uint8 labels.
+    """Return the labels in a dtype that holds all classes, and which of them are classes."""
+    # A narrow dtype may not hold the number of classes: labels of 256 classes fit in uint8.
     label = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels
     return label, (label >= 0) & (label < classes)

@@ -1,7 +1,7 @@
-"""Cross-entropy of integer labels where every class counts alike: one log-probability an example.
+"""Cross-entropy of integer labels without weights, from one log-probability per example.
 
-A label as probabilities would be a row of zeros and a one, and the sum over the classes that row
-times log p. Here log p is picked at the label, and the row is never made.
+As probabilities, a label would be a row of zeros and a one, and the loss the sum over the classes
+of this row times log p. Here log p is picked at the label, and the row is never built.
 """
 
 from typing import Any
@@ -19,9 +19,12 @@ from jaxconv.loss._reduction import reduce_weighted, spread_weighted
 def _picked_forward(
     ignore_index: int | None, reduction: Reduction, z: Array, labels: Array
 ) -> tuple[Array, Any]:
-    """ℓ = −log p_t = log Σ exp(z − m) − (z_t − m); NaN where z has a +∞, as with all classes."""
+    """Compute ℓ = −log p_t = log Σ exp(z − m) − (z_t − m).
+
+    If z holds a +∞, ℓ is NaN, as in the loss that sums over all classes.
+    """
     wide = z.astype(accumulator(z.dtype))
-    # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
+    # A shift by the maximum keeps exp from overflowing. It cancels, so it needs no derivative.
     shift = jax.lax.stop_gradient(jnp.max(wide, axis=-1))
     log_total = jnp.log(jnp.sum(jnp.exp(wide - shift[..., None]), axis=-1))
     label, counts, valid = _read(ignore_index, z.shape[-1], labels)
@@ -35,7 +38,7 @@ def _picked_forward(
 def _picked_backward(
     ignore_index: int | None, reduction: Reduction, residuals: Any, dy: Array
 ) -> tuple[Array, None]:
-    """dz_c = dℓ · (p_c − [c = t])."""
+    """Compute dz_c = dℓ · (p_c − [c = t])."""
     z, labels, shift, log_total, weight = residuals
     wide = z.astype(accumulator(z.dtype))
     label, counts, valid = _read(ignore_index, z.shape[-1], labels)
@@ -52,7 +55,7 @@ picked = Rule(_picked_forward, _picked_backward, static=2, name="softmax_cross_e
 
 
 def _read(ignore_index: int | None, classes: int, labels: Array) -> tuple[Array, Array, Array]:
-    """The labels, which of them count, and which are one of the classes or do not count."""
+    """Return the labels, which of them count, and which are either classes or do not count."""
     counts = (
         labels != ignore_index if ignore_index is not None else jnp.full_like(labels, True, bool)
     )

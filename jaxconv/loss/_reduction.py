@@ -1,4 +1,4 @@
-"""From the loss of each term to one number, and its cotangent back to each term."""
+"""Reduce the terms of a loss to one number, and give its cotangent back to each term."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from jaxconv._core.arguments import Reduction, as_array, check_floating, check_o
 
 
 def check_pair(op: str, prediction: Any, target: Any, reduction: Reduction) -> tuple[Array, Array]:
-    """Prediction and target as arrays of one shape and one floating dtype."""
+    """Return prediction and target as arrays of one shape and one floating dtype, or raise."""
     prediction = as_array(op, "prediction", prediction)
     target = as_array(op, "target", target)
     check_floating(op, prediction=prediction, target=target)
@@ -20,7 +20,7 @@ def check_pair(op: str, prediction: Any, target: Any, reduction: Reduction) -> t
 
 
 def check_same_shape(op: str, **arrays: Array) -> None:
-    """Raise unless the second array has the shape of the first: nothing is broadcast."""
+    """Raise unless the second array has the shape of the first; nothing is broadcast."""
     (first, x), (second, t) = arrays.items()
     if t.shape != x.shape:
         raise ValueError(
@@ -30,7 +30,7 @@ def check_same_shape(op: str, **arrays: Array) -> None:
 
 
 def reduce_terms(reduction: Reduction, each: Array) -> Array:
-    """Each term, or their sum, or their mean; no terms have mean 0."""
+    """Return each term, their sum, or their mean, which is 0 if there are no terms."""
     if reduction == "none":
         return each
     total = jnp.sum(each)
@@ -38,14 +38,14 @@ def reduce_terms(reduction: Reduction, each: Array) -> Array:
 
 
 def spread(reduction: Reduction, dy: Array, shape: tuple[int, ...]) -> Array:
-    """The cotangent of each of the terms that `reduce_terms` reduced; broadcasts against them."""
+    """Return the cotangent of each term of `reduce_terms`, which broadcasts against the terms."""
     return dy / max(math.prod(shape), 1) if reduction == "mean" else dy
 
 
 def reduce_weighted(
     reduction: Reduction, each: Array, counted: Array
 ) -> tuple[Array, Array | None]:
-    """The same, but a mean divides by the sum W of what counted. W is the second result."""
+    """Reduce the terms, dividing a mean by W = Σ counted; also return W, or None if not a mean."""
     if reduction == "none":
         return each, None
     total = jnp.sum(each)
@@ -56,29 +56,29 @@ def reduce_weighted(
 
 
 def spread_weighted(dy: Array, weight: Array | None) -> Array:
-    """The cotangent of each of the terms that `reduce_weighted` reduced to a mean by this W."""
+    """Return the cotangent of each term of `reduce_weighted`, which also returned this W."""
     return dy if weight is None else divide(dy, weight)
 
 
 def divide(total: Array, weight: Array) -> Array:
-    """total / weight, and 0 where nothing counted."""
+    """Return total / weight, and 0 where the weight is 0."""
     return jnp.where(weight == 0, 0, total / jnp.where(weight == 0, 1, weight))
 
 
 def tamed(factor: Array, value: Array) -> Array:
-    """A value to be multiplied by `factor`: 0 where that would be 0 · ∞, so 0 · log 0 = 0."""
+    """Return `value`, but 0 where factor · value would be 0 · ∞, so that 0 · log 0 = 0."""
     return jnp.where((factor == 0) & jnp.isinf(value), 0, value)
 
 
 def sum_to(shape: tuple[int, ...], full: Array) -> Array:
-    """Sum over what was broadcast from `shape`."""
+    """Sum `full` over the axes along which an array of this shape was broadcast to it."""
     full = jnp.sum(full, axis=tuple(range(full.ndim - len(shape))))
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and full.shape[i] != 1)
     return jnp.sum(full, axis=stretched, keepdims=True)
 
 
 def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    """Whether an array of `shape` fits over one of shape `to` without stretching that."""
+    """Return whether an array of this shape broadcasts to the shape `to`."""
     try:
         return jnp.broadcast_shapes(shape, to) == to
     except ValueError:

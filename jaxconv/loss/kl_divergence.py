@@ -1,4 +1,4 @@
-"""How far one distribution is from another."""
+"""The Kullback-Leibler divergence of one distribution from another."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -9,7 +9,7 @@ from jaxconv.loss._reduction import check_pair, reduce_terms, spread, tamed
 
 
 def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    r"""target·(log target − prediction), elementwise: the terms of KL(target ‖ exp(prediction)).
+    r"""The terms of KL(target ‖ exp(prediction)), which are target·(log target − prediction).
 
     With x the logarithms of predicted probabilities and t probabilities:
 
@@ -17,14 +17,14 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
         dx = −dℓ · t
         dt = dℓ · (log t + 1 − x),                  0 where t = 0
 
-    with dℓ = dL/n for a mean L over n elements. This is PyTorch's `kl_div`, reductions too:
-    the mean is over elements. The divergence of one distribution is the sum of its terms, so
-    `kl_divergence(x, t, reduction="none").sum(-1)` is `optax.kl_divergence(x, t)`, and the
-    sum over the batch size is PyTorch's "batchmean".
+    with dℓ = dL/n for a mean L over n elements. This is PyTorch's `kl_div` with the same
+    reductions: the mean is over all elements. The divergence of one distribution is the sum of
+    its terms, so `kl_divergence(x, t, reduction="none").sum(-1)` is `optax.kl_divergence(x, t)`,
+    and the sum divided by the batch size is PyTorch's "batchmean".
 
-    Where t = 0 the term is 0 · log 0 = 0, even for an impossible class (x = −∞, NaN in PyTorch
-    and optax), and t has no gradient there: its slope is −∞ (PyTorch and optax: NaN).
-    Saved for the backward pass: x and t.
+    Where t = 0 the term 0 · log 0 is taken to be 0, even for an impossible class (x = −∞, where
+    PyTorch and optax give NaN). dt is taken to be 0 there, although the true slope is −∞
+    (PyTorch and optax give NaN). Saved for the backward pass: x and t.
 
     Example:
         >>> import jax.numpy as jnp
@@ -35,16 +35,16 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
 
     Args:
         prediction: x, any shape, logarithms of probabilities.
-        target: t, in the shape and dtype of x, probabilities: nothing is broadcast.
+        target: t, probabilities in the shape and dtype of x; nothing is broadcast.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none".
 
     Returns:
-        The loss in the dtype of x. 16-bit floats are computed with in float32. A negative
+        The loss in the dtype of x. 16-bit floats are computed in float32. A negative
         target gives NaN.
 
     Raises:
-        TypeError: no arrays of floats, or two dtypes.
-        ValueError: two shapes, or an unknown reduction.
+        TypeError: the arguments are not floating-point arrays of one dtype.
+        ValueError: their shapes differ, or the reduction is unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -56,7 +56,7 @@ def _divergence_forward(
     reduction: Reduction, x: Array, t: Array
 ) -> tuple[Array, tuple[Array, Array]]:
     x_wide, t_wide = _widened(x, t)
-    # Where t = 0 a factor of 0 keeps a NaN of x, and no slope for t, as in the rule.
+    # Where t = 0, the factor 0 keeps a NaN of x and gives t no slope, as in the backward pass.
     each = jnp.where(t == 0, 0 * x_wide, t_wide * (_log(t_wide) - x_wide))
     return reduce_terms(reduction, each).astype(x.dtype), (x, t)
 
@@ -75,11 +75,11 @@ _divergence = Rule(_divergence_forward, _divergence_backward, static=1, name="kl
 
 
 def _widened(x: Array, t: Array) -> tuple[Array, Array]:
-    """Both in the dtype of the sums; x is 0 for an impossible class that no target asks for."""
+    """Return both in the dtype of the sums, with x = 0 for an impossible class of target 0."""
     wide = accumulator(x.dtype)
     return tamed(t, x.astype(wide)), t.astype(wide)
 
 
 def _log(t: Array) -> Array:
-    """log t, and 0 where t = 0."""
+    """Return log t, and 0 where t = 0."""
     return jnp.log(jnp.where(t == 0, 1, t))

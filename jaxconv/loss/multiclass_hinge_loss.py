@@ -1,4 +1,4 @@
-"""The hinge loss of several classes: a margin that the label's score must keep."""
+"""The multiclass hinge loss: the label's score must exceed all others by a margin."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxconv.loss._reduction import reduce_terms, spread
 def multiclass_hinge_loss(
     scores: Array, labels: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Array:
-    r"""By how much the label's score fails to beat the best other score by the margin.
+    r"""The amount by which the label's score falls short of the best other score plus a margin.
 
     With s the scores of one example and t its label (Crammer and Singer's hinge):
 
@@ -31,11 +31,12 @@ def multiclass_hinge_loss(
         ds_c = dℓ · ([c = r] − [c = t]) where ℓ > 0, else 0
 
     with dℓ = dL/n for a mean L over n examples. At the kink margin + s_r = s_t the gradient is
-    0; of tied rivals the first gets it. This is `optax.multiclass_hinge_loss` for margin 1,
-    but for ties, which optax splits. PyTorch's `multi_margin_loss` and CS231n's SVM loss count
-    every rival instead (Weston and Watkins): Σ_{j≠t} max(0, margin + s_j − s_t), which PyTorch
-    divides by the number of classes. With two classes that sum is this loss.
-    Saved for the backward pass: labels, and one int per example, the rival or −1.
+    taken to be 0; if rivals tie, the first of them gets the gradient. With margin 1 this is
+    `optax.multiclass_hinge_loss`, except that optax splits the gradient among tied rivals.
+    PyTorch's `multi_margin_loss` and CS231n's SVM loss count every rival instead (Weston and
+    Watkins): Σ_{j≠t} max(0, margin + s_j − s_t), which PyTorch divides by the number of classes.
+    With two classes this sum is the loss here. Saved for the backward pass: labels, and one int
+    per example, which is the rival, or −1 where the gradient is 0.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -45,19 +46,19 @@ def multiclass_hinge_loss(
 
     Args:
         scores: s, (…, C).
-        labels: t, integers (…) in [0, C). A label outside that range gives NaN, loss and
-            gradient: a jitted function cannot raise.
-        margin: what the label's score has to be ahead by.
+        labels: t, integers (…) in [0, C). A label outside this range makes the loss and the
+            gradient NaN, because a jitted function cannot raise.
+        margin: how much larger than all others the label's score has to be.
         reduction: "mean" over the examples (0 if there are none), "sum", or "none" for ℓ of
             every example, (…).
 
     Returns:
-        The loss in the dtype of the scores; 16-bit floats are computed with in float32. NaN
-        among the scores gives NaN, and no gradient. A single class has no rival: 0.
+        The loss in the dtype of the scores; 16-bit floats are computed in float32. A NaN among
+        the scores of an example makes ℓ NaN and the gradient 0. With a single class ℓ is 0.
 
     Raises:
-        TypeError: scores no floats, labels no integers, or margin no number.
-        ValueError: shapes that do not fit, margin not finite, or an unknown reduction.
+        TypeError: scores are not floats, labels are not integers, or margin is not a number.
+        ValueError: the shapes do not fit, margin is not finite, or the reduction is unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -83,10 +84,10 @@ def _hinge_forward(
     classes, margin, reduction = terms
     s_wide = s.astype(accumulator(s.dtype))
     t = one_hot(labels, classes, s_wide.dtype)
-    # Taken, not the maximum of: where rivals tie its own slope would be split.
+    # The score is taken at an index; the slope of a maximum would be split among tied rivals.
     rival = jnp.argmax(jnp.where(t == 1, -jnp.inf, s_wide), axis=-1)
     label, _ = as_classes(labels, classes)
-    alone = rival.astype(label.dtype) == label  # no other class, or all others −∞
+    alone = rival.astype(label.dtype) == label  # there is no other class, or all others are −∞
     best = jnp.where(alone, -jnp.inf, _at(rival, s_wide))
     behind = margin + best - _at(label, s_wide)
     each = jnp.where(behind <= 0, 0, behind) + 0 * t[..., 0]  # NaN for a label out of range
@@ -114,5 +115,5 @@ _hinge = Rule(_hinge_forward, _hinge_backward, static=1, name="multiclass_hinge_
 
 
 def _at(classes: Array, s: Array) -> Array:
-    """The score of one class each."""
+    """Return the score of one class per example."""
     return jnp.take_along_axis(s, classes[..., None], axis=-1, mode="clip")[..., 0]

@@ -1,4 +1,4 @@
-"""The negative log-likelihood of labels, for log-probabilities that are there already."""
+"""The negative log-likelihood of labels, given log-probabilities."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ def nll_loss(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Array:
-    r"""−log_probs at the label: the negative log-likelihood.
+    r"""The negative log-likelihood: −log_probs at the label.
 
     With x the log-probabilities of one example and t its label as probabilities (one-hot for
     an integer label):
@@ -39,15 +39,15 @@ def nll_loss(
         dx_c = −dℓ · w_c · t_c
         dt_c = −dℓ · w_c · x_c,        dw_c = −dℓ · t_c · x_c
 
-    so the loss is linear in each of them. `nll_loss(log_softmax(z), t)` is
-    `softmax_cross_entropy(z, t)`, which never leaves the logits and saves less.
+    so the loss is linear in each of them. `nll_loss(log_softmax(z), t)` equals
+    `softmax_cross_entropy(z, t)`, which needs no array of log-probabilities.
 
-    The mean divides the summed ℓ by W = Σ Σ_c w_c · t_c, the weight that counted, which is
-    the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
-    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
+    The mean divides the summed ℓ by the total weight W = Σ Σ_c w_c · t_c; without weights W is
+    the number of examples that count. Since W depends on w and t, a weighted mean L = Σ ℓ / W
+    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, L and its gradient are 0.
 
-    Saved for the backward pass: labels, and W. The log-probabilities only if they are a factor
-    of some gradient: with weights, or with probabilities as labels.
+    Saved for the backward pass: labels, weights and W. The log-probabilities are saved only if a
+    gradient contains them, which is so with weights or with probabilities as labels.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,25 +57,26 @@ def nll_loss(
     Args:
         log_probs: x, (…, C), logarithms of probabilities.
         labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of log_probs. An
-            integer outside that range gives NaN, loss and gradient: a jitted function cannot
-            raise.
-        weights: one per class, (C,), as in PyTorch; or anything that broadcasts against
-            log_probs, so (…, 1) is one per example; or one per example as (…), unless that
-            reads as (C,). In the dtype of log_probs.
-        ignore_index: integer label of examples that do not count.
+            integer outside this range makes the loss and the gradient NaN, because a jitted
+            function cannot raise.
+        weights: one per class, (C,), as in PyTorch; or one per example, (…) or (…, 1), where (C,)
+            always means one per class; or any shape that broadcasts to that of log_probs. In the
+            dtype of log_probs.
+        ignore_index: the integer label of examples that do not count.
         reduction: "mean", "sum", or "none" for ℓ of every example, (…).
 
     Returns:
-        The loss in the dtype of log_probs; 16-bit floats are summed in float32. A class that
-        is impossible (−∞) and that no label asks for adds 0.
+        The loss in the dtype of log_probs; 16-bit floats are summed in float32. An impossible
+        class (−∞) adds 0 if its t or w is 0.
 
     Raises:
-        TypeError: log_probs no floats, labels neither integers nor floats, or mixed dtypes.
-        ValueError: shapes that do not fit, an unknown option, or ignore_index with
-            probabilities.
+        TypeError: log_probs are not floats, labels are neither integers nor floats, or the
+            dtypes differ.
+        ValueError: the shapes do not fit, an option is unknown, or ignore_index is given with
+            probabilities as labels.
 
-    Differs from PyTorch on purpose: classes are on the last axis, not on axis 1; where nothing
-    counted PyTorch gives NaN; and its ignore_index is −100 unless told otherwise.
+    Differs from PyTorch on purpose: classes are on the last axis, not on axis 1; if no example
+    counts, the loss is 0 and not NaN; and ignore_index is None by default, not −100.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -91,7 +92,7 @@ def nll_loss(
 
 @dataclass(frozen=True)
 class _Terms:
-    """What is static about a likelihood."""
+    """The static arguments of the rule."""
 
     classes: int
     ignore_index: int | None
@@ -113,7 +114,7 @@ def _likelihood_forward(
 def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
     x, labels, weights, weight, mean = residuals
     if x is None:
-        x = jnp.zeros((*labels.shape, terms.classes), dy.dtype)  # of which the shape is read
+        x = jnp.zeros((*labels.shape, terms.classes), dy.dtype)  # only its shape is used
     x_wide, t, w, _ = widened(terms.ignore_index, x, labels, weights)
     d_each = spread_weighted(dy.astype(x_wide.dtype), weight)
     if terms.reduction == "none":

@@ -1,4 +1,4 @@
-"""Losses of the difference between prediction and target: squares, absolute values, Huber's."""
+"""Losses of the difference between prediction and target: squared, absolute and Huber loss."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from jaxconv._core.arguments import Reduction, accumulator, aligned, as_float
 from jaxconv._core.rule import Rule
 from jaxconv.loss._reduction import check_pair, reduce_terms, spread
 
-# One rule serves them all. Each is a curve f over r = x − t that comes with its slope f′:
-# ∂f/∂x = f′(r) and ∂f/∂t = −f′(r), so the slope is all that the backward pass needs to keep.
+# One rule serves all four losses. Each is a function f of r = x − t and comes with its slope f′.
+# Since ∂f/∂x = f′(r) and ∂f/∂t = −f′(r), the backward pass needs only the slope.
 
 
 def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    r"""(prediction − target)², over all elements the mean.
+    r"""The squared error (prediction − target)², by default its mean over all elements.
 
         ℓ  = (x − t)²
         dx = 2 · dℓ · (x − t),        dt = −dx
@@ -28,15 +28,15 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
 
     Args:
         prediction: x, any shape.
-        target: t, in the shape and dtype of x: nothing is broadcast.
+        target: t, in the shape and dtype of x; nothing is broadcast.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none".
 
     Returns:
-        The loss in the dtype of x. 16-bit floats are computed with in float32.
+        The loss in the dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, or two dtypes.
-        ValueError: two shapes, or an unknown reduction.
+        TypeError: the arguments are not floating-point arrays of one dtype.
+        ValueError: their shapes differ, or the reduction is unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -45,12 +45,12 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
 
 
 def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
-    r"""½·(prediction − target)², over all elements the mean.
+    r"""Half the squared error (prediction − target)², by default its mean over all elements.
 
         ℓ  = ½ · (x − t)²
         dx = dℓ · (x − t),        dt = −dx
 
-    with dℓ = dL/n for a mean L over n elements. The ½ is there for the 2 of the derivative.
+    with dℓ = dL/n for a mean L over n elements. The ½ cancels the 2 of the derivative.
     Saved for the backward pass: x − t.
 
     Example:
@@ -60,16 +60,16 @@ def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
 
     Args:
         prediction: x, any shape.
-        target: t, in the shape and dtype of x: nothing is broadcast.
+        target: t, in the shape and dtype of x; nothing is broadcast.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none", which is
             `optax.l2_loss`.
 
     Returns:
-        The loss in the dtype of x. 16-bit floats are computed with in float32.
+        The loss in the dtype of x. 16-bit floats are computed in float32.
 
     Raises:
-        TypeError: no arrays of floats, or two dtypes.
-        ValueError: two shapes, or an unknown reduction.
+        TypeError: the arguments are not floating-point arrays of one dtype.
+        ValueError: their shapes differ, or the reduction is unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -80,13 +80,14 @@ def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
 def mean_absolute_error(
     prediction: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> Array:
-    r"""|prediction − target|, over all elements the mean.
+    r"""The absolute error |prediction − target|, by default its mean over all elements.
 
         ℓ  = |x − t|
         dx = dℓ · sign(x − t),        dt = −dx
 
-    with dℓ = dL/n for a mean L over n elements. At the kink x = t the gradient is 0, as in
-    PyTorch; that of `jnp.abs` is 1. Saved for the backward pass: the sign, one byte an element.
+    with dℓ = dL/n for a mean L over n elements. At the kink x = t the gradient is taken to be 0,
+    as in PyTorch; that of `jnp.abs` is 1. Saved for the backward pass: the sign, one byte per
+    element.
 
     Example:
         >>> import jax.numpy as jnp
@@ -95,16 +96,16 @@ def mean_absolute_error(
 
     Args:
         prediction: x, any shape.
-        target: t, in the shape and dtype of x: nothing is broadcast.
+        target: t, in the shape and dtype of x; nothing is broadcast.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none".
 
     Returns:
-        The loss in the dtype of x, 16-bit floats summed in float32. NaN gives NaN, and no
-        gradient, as in PyTorch.
+        The loss in the dtype of x; 16-bit floats are summed in float32. A NaN makes the loss
+        NaN, and its own gradient 0, as in PyTorch.
 
     Raises:
-        TypeError: no arrays of floats, or two dtypes.
-        ValueError: two shapes, or an unknown reduction.
+        TypeError: the arguments are not floating-point arrays of one dtype.
+        ValueError: their shapes differ, or the reduction is unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -115,16 +116,16 @@ def mean_absolute_error(
 def huber_loss(
     prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
 ) -> Array:
-    r"""½·r² for a difference r up to delta, from there on straight; over all elements the mean.
+    r"""The Huber loss, quadratic up to a difference of delta and linear beyond, by default a mean.
 
         r  = x − t
         s  = r where |r| ≤ δ, else δ · sign(r)
         ℓ  = s · (r − ½·s)                     ½·r² inside, δ·(|r| − ½·δ) outside
         dx = dℓ · s,        dt = −dx
 
-    with dℓ = dL/n for a mean L over n elements: the gradient of `l2_loss`, clipped to
-    [−δ, δ]. The pieces meet with one slope, so there is no kink; the second derivative jumps
-    from 1 to 0 and is 1 at |r| = δ. Saved for the backward pass: s.
+    with dℓ = dL/n for a mean L over n elements, so s is the r of `l2_loss` clipped to [−δ, δ].
+    The pieces meet with the same slope, so there is no kink. The second derivative jumps from 1
+    to 0, and is taken to be 1 at |r| = δ. Saved for the backward pass: s.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -135,17 +136,19 @@ def huber_loss(
 
     Args:
         prediction: x, any shape.
-        target: t, in the shape and dtype of x: nothing is broadcast.
-        delta: δ > 0, where the parabola ends.
+        target: t, in the shape and dtype of x; nothing is broadcast.
+        delta: δ > 0, the largest |r| of the quadratic piece.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none".
 
     Returns:
-        The loss in the dtype of x. 16-bit floats are computed with in float32. NaN gives NaN,
-        gradient too.
+        The loss in the dtype of x. 16-bit floats are computed in float32. A NaN makes the
+        loss and its own gradient NaN.
 
     Raises:
-        TypeError: no arrays of floats, two dtypes, or delta no number.
-        ValueError: two shapes, delta not positive or not finite, or an unknown reduction.
+        TypeError: prediction and target are not floating-point arrays of one dtype, or delta is
+            not a number.
+        ValueError: the shapes differ, delta is not positive or not finite, or the reduction is
+            unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -157,7 +160,7 @@ def huber_loss(
 
 
 Curve = Callable[[float, Array], tuple[Array, Array]]
-"""From a constant and r to f(r) and f′(r)."""
+"""A function from a constant and r to f(r) and f′(r)."""
 
 
 def _square(scale: float, r: Array) -> tuple[Array, Array]:

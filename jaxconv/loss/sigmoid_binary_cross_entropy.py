@@ -1,4 +1,4 @@
-"""Losses of yes-or-no labels, one logit for each: binary cross-entropy and focal loss."""
+"""Losses of yes-or-no labels with one logit each: binary cross-entropy and focal loss."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def sigmoid_binary_cross_entropy(
     pos_weight: Array | None = None,
     reduction: Reduction = "mean",
 ) -> Array:
-    r"""−log of the probability that sigmoid(logits) gives to labels of 0 and 1, elementwise.
+    r"""Binary cross-entropy: −log of the probability that sigmoid(logits) gives to the labels.
 
     With z a logit, t its label in [0, 1] and σ the sigmoid:
 
@@ -48,14 +48,15 @@ def sigmoid_binary_cross_entropy(
         dw = −dℓ · (p·t · log σ(z) + (1 − t) · log σ(−z))
         dp = −dℓ · w·t · log σ(z)
 
-    with p the pos_weight; without it dz is w·(σ(z) − t). Kept as two terms it has the digits
-    that 1 − σ(z) loses. −log σ(z) = softplus(−z) neither overflows nor loses digits.
+    where p is pos_weight; without it dz is dℓ·w·(σ(z) − t). dz is computed as two terms, because
+    1 − σ(z) would lose digits that σ(−z) has. −log σ(z) = softplus(−z) neither overflows nor
+    loses digits.
 
-    The mean divides the summed ℓ by W, the sum of w over all elements, which is their number
-    without weights. As W depends on w, a weighted mean L adds −dL·L/W to dw. If W is 0, so
-    are L and its gradient. pos_weight is no part of W.
+    The mean divides the summed ℓ by W, the sum of w over all elements; without weights W is
+    their number. Since W depends on w, a weighted mean L adds −dL·L/W to dw. If W is 0, L and
+    its gradient are 0. pos_weight is not part of W.
 
-    Saved for the backward pass: the arguments, and for a weighted mean L and W.
+    Saved for the backward pass: the array arguments, and for a weighted mean L and W.
 
     Example:
         >>> import jax.numpy as jnp
@@ -64,21 +65,23 @@ def sigmoid_binary_cross_entropy(
 
     Args:
         logits: z, any shape.
-        labels: t in the shape of the logits, in [0, 1] (not checked) in their dtype; or
-            booleans; or integers, of which others than 0 and 1 give NaN, loss and gradient.
-        weights: w, in the dtype of the logits, broadcast against them.
-        pos_weight: p, the same: how much more a label of 1 counts than one of 0.
+        labels: t in the shape of the logits: floats in [0, 1] (not checked) in their dtype,
+            booleans, or integers. Integers other than 0 and 1 make loss and gradient NaN.
+        weights: w, in the dtype of the logits, of a shape that broadcasts to theirs.
+        pos_weight: p, of such a dtype and shape too: how much more a label of 1 counts than one
+            of 0.
         reduction: "mean", "sum", or "none".
 
     Returns:
-        The loss in the dtype of the logits. 16-bit logits are computed with in float32. A
-        certain and right prediction, z = ±∞, adds 0 (PyTorch and optax: NaN).
+        The loss in the dtype of the logits. 16-bit logits are computed in float32. A certain
+        and correct prediction, z = ±∞, adds 0 (in PyTorch and optax NaN).
 
     Raises:
-        TypeError: no arrays, logits no floats, or mixed dtypes.
-        ValueError: shapes that do not fit, or an unknown reduction.
+        TypeError: an argument is not an array, the logits are not floats, or the dtypes differ.
+        ValueError: the shapes do not fit, or the reduction is unknown.
 
-    Differs from PyTorch on purpose: its mean divides by the number of elements, weights or not.
+    Differs from PyTorch on purpose: PyTorch's mean divides by the number of elements even with
+    weights.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -134,7 +137,7 @@ _binary = Rule(_binary_forward, _binary_backward, static=1, name="sigmoid_binary
 def focal_loss(
     prediction: Array, target: Array, *, gamma: float = 2.0, reduction: Reduction = "mean"
 ) -> Array:
-    r"""Binary cross-entropy that counts less the surer the prediction is right, elementwise.
+    r"""Focal loss: binary cross-entropy in which confident correct predictions count less.
 
     With z a logit, t its label in [0, 1], σ the sigmoid and γ = gamma:
 
@@ -146,8 +149,8 @@ def focal_loss(
         dt = dℓ · u^γ · (log σ(−z) − log σ(z) + γ·ℓ₀ · (σ(−z) − σ(z)) / u)
 
     with dℓ = dL/n for a mean L over n elements. v is computed as
-    1 / (t/σ(z) + (1 − t)/σ(−z)): u may underflow to 0. For labels of 0 and 1 this is
-    torchvision's and optax's `sigmoid_focal_loss` without alpha, and γ = 0 is
+    1 / (t/σ(z) + (1 − t)/σ(−z)), because u may underflow to 0. For labels of 0 and 1 this is
+    `sigmoid_focal_loss` of torchvision and optax without alpha, and with γ = 0 it is
     `sigmoid_binary_cross_entropy`.
 
     Saved for the backward pass: z and t.
@@ -159,18 +162,20 @@ def focal_loss(
 
     Args:
         prediction: z, logits of any shape.
-        target: t in the shape of z, in [0, 1] (not checked) in its dtype; or booleans; or
-            integers, of which others than 0 and 1 give NaN, loss and gradient.
-        gamma: γ ≥ 0, how much less the easy ones count.
+        target: t in the shape of z: floats in [0, 1] (not checked) in its dtype, booleans, or
+            integers. Integers other than 0 and 1 make loss and gradient NaN.
+        gamma: γ ≥ 0; the larger it is, the less easy examples count.
         reduction: "mean" over all elements (0 if there are none), "sum", or "none".
 
     Returns:
-        The loss in the dtype of z. 16-bit logits are computed with in float32. A certain
-        prediction, z = ±∞, adds 0 if it is right and ∞ if it is wrong.
+        The loss in the dtype of z. 16-bit logits are computed in float32. A certain prediction,
+        z = ±∞, adds 0 if it is correct and ∞ if it is wrong.
 
     Raises:
-        TypeError: no arrays, prediction no floats, mixed dtypes, or gamma no number.
-        ValueError: two shapes, gamma negative or not finite, or an unknown reduction.
+        TypeError: an argument is not an array, prediction is not of floats, the dtypes differ,
+            or gamma is not a number.
+        ValueError: the shapes differ, gamma is negative or not finite, or the reduction is
+            unknown.
 
     The derivation: docs/derivations/loss.md.
     """
@@ -209,7 +214,7 @@ def _focal_backward(
     dz = d_each * ((1 - t) * yes - t * no + gamma * tamed(v, cost) * (1 - 2 * t) * v)
     d_labels = None
     if jnp.issubdtype(labels.dtype, jnp.floating):
-        # Where u underflows so does ℓ₀, and their ratio is 1: log(1 + ε) ≈ ε.
+        # Where u underflows ℓ₀ does so too, and their ratio is 1, because log(1 + ε) ≈ ε.
         ratio = jnp.where(wrong == 0, 1, cost / jnp.where(wrong == 0, 1, wrong))
         dt = d_each * (cost_1 - cost_0 + gamma * ratio * (no - yes))
         d_labels = dt.astype(labels.dtype)
@@ -220,7 +225,7 @@ _focal = Rule(_focal_forward, _focal_backward, static=2, name="focal_loss")
 
 
 def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
-    """The labels of that name for the logits of that name: floats of their dtype, ints or bools."""
+    """Return the labels `name` of the logits `scores`: floats of their dtype, ints or bools."""
     labels = as_array(op, name, value)
     integers = labels.dtype == bool or jnp.issubdtype(labels.dtype, jnp.integer)
     check_floating(op, **{scores: z, name: None if integers else labels})
@@ -229,7 +234,7 @@ def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
 
 
 def _as_factor(op: str, name: str, z: Array, value: Any) -> Array | None:
-    """The weights of that name, which broadcast against the logits."""
+    """Return the weights `name`, or raise unless they broadcast to the shape of the logits."""
     if value is None:
         return None
     factor = as_array(op, name, value)
@@ -245,7 +250,7 @@ def _as_factor(op: str, name: str, z: Array, value: Any) -> Array | None:
 def _widened(
     z: Array, labels: Array, weights: Array | None, pos: Array | None
 ) -> tuple[Array, Array, Array, Array]:
-    """z, t, w and p in the dtype of the sums."""
+    """Return z, t, w and p in the dtype of the sums."""
     dtype = accumulator(z.dtype)
     t = labels.astype(dtype)
     if jnp.issubdtype(labels.dtype, jnp.integer):
@@ -258,11 +263,13 @@ def _widened(
 
 
 def _outcomes(z: Array, q_1: Array, q_0: Array) -> tuple[Array, Array, Array, Array]:
-    """σ(z), σ(−z), −log σ(z) and −log σ(−z), all of one exponential.
+    """Return σ(z), σ(−z), −log σ(z) and −log σ(−z), computed from one exponential.
 
-    The last two are what a label of 1 and of 0 costs; they count q₁ and q₀ times.
+    The last two are the losses for labels 1 and 0. The caller multiplies them by q₁ and q₀, so they
+    are 0 where that would be 0 · ∞.
     """
-    # |z| and max(z, 0) spelt so that at z = 0 every derivative is that of one side, and so right.
+    # |z| and max(z, 0) are spelt out so that at z = 0 all derivatives are those of the same side,
+    # which makes their sum right.
     negative = z < 0
     e = jnp.exp(jnp.where(negative, z, -z))
     likely, unlikely, log = 1 / (1 + e), e / (1 + e), jnp.log1p(e)
@@ -275,5 +282,5 @@ def _outcomes(z: Array, q_1: Array, q_0: Array) -> tuple[Array, Array, Array, Ar
 
 
 def _power(u: Array, gamma: float) -> Array:
-    """u^γ; a whole exponent takes no logarithm."""
+    """Return u^γ; a whole exponent needs no logarithm."""
     return u ** int(gamma) if gamma.is_integer() else u**gamma

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy in one: what the classes' scores are trained with."""
+"""Softmax cross-entropy: the loss of the logits of several classes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ def softmax_cross_entropy(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Array:
-    r"""−log of the probability that softmax(logits) gives to the labels.
+    r"""Cross-entropy: −log of the probability that softmax(logits) gives to the labels.
 
     With z the logits of one example, t its label as probabilities (one-hot for an integer
     label) and C classes:
@@ -51,17 +51,19 @@ def softmax_cross_entropy(
 
         dz_j = dℓ · (p_j · Σ_c q_c − q_j)
 
-    which without weights is the famous p − t, for t that sum to 1. Further
+    Without weights, and if t sums to 1, this is dℓ · (p − τ), and without label smoothing dℓ
+    times the well-known p − t. Further
 
         dt_c = −dℓ · (1 − ε) · w_c · log p_c,        dw_c = −dℓ · τ_c · log p_c.
 
-    The mean divides the summed ℓ by W = Σ Σ_c w_c · t_c, the weight that counted, which is
-    the number of examples without weights. As W depends on w and t, the mean L = Σ ℓ / W
-    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, so are L and its gradient.
+    The mean divides the summed ℓ by the total weight W = Σ Σ_c w_c · t_c; without weights W is
+    the number of examples that count. Since W depends on w and t, a weighted mean L = Σ ℓ / W
+    adds −dL·L/W · w_c to dt_c, and −dL·L/W · t_c to dw_c. If W is 0, L and its gradient are 0.
 
-    Saved for the backward pass: logits, labels, weights if any, two numbers an example, m = max z
-    and log Σ exp(z − m). They are not added: log p = (z − m) − log Σ exp(z − m) keeps its digits
-    however large the logits, z − (m + log Σ exp(z − m)) does not.
+    Saved for the backward pass: logits, labels, weights if any, and two numbers per example,
+    m = max z and log Σ exp(z − m). These two are not added up, because
+    log p = (z − m) − log Σ exp(z − m) keeps its digits however large the logits are, whereas
+    z − (m + log Σ exp(z − m)) does not.
 
     Example:
         >>> import jax.numpy as jnp
@@ -70,22 +72,24 @@ def softmax_cross_entropy(
 
     Args:
         logits: z, (…, C).
-        labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of the logits. A
-            label outside that range gives NaN, loss and gradient: a jitted function cannot raise.
-        weights: one per class, (C,), as in PyTorch; or anything that broadcasts against the
-            logits, so (…, 1) is one per example; or one per example as (…), unless that reads
-            as (C,). In the dtype of the logits.
+        labels: integers (…) in [0, C), or probabilities (…, C) in the dtype of the logits. An
+            integer outside this range makes the loss and the gradient NaN, because a jitted
+            function cannot raise.
+        weights: one per class, (C,), as in PyTorch; or one per example, (…) or (…, 1), where (C,)
+            always means one per class; or any shape that broadcasts to that of the logits. In the
+            dtype of the logits.
         label_smoothing: ε in [0, 1], the share of t that is spread evenly over the classes.
-        ignore_index: integer label of examples that do not count.
+        ignore_index: the integer label of examples that do not count.
         reduction: "mean", "sum", or "none" for ℓ of every example, (…).
 
     Returns:
-        The loss in the dtype of the logits. 16-bit logits are computed with in float32.
+        The loss in the dtype of the logits. 16-bit logits are computed in float32.
 
     Raises:
-        TypeError: logits no floats, labels neither integers nor floats, or mixed dtypes.
-        ValueError: shapes that do not fit, an unknown option, or ignore_index with
-            probabilities (give those examples weight 0 instead).
+        TypeError: logits are not floats, labels are neither integers nor floats, or the dtypes
+            differ.
+        ValueError: the shapes do not fit, an option is unknown, or ignore_index is given with
+            probabilities as labels (use a weight of 0 for those examples instead).
 
     Differs from PyTorch on purpose: with probabilities *and* weights PyTorch's mean divides by
     the number of examples; here one-hot probabilities and integers give the same loss.
@@ -108,9 +112,9 @@ def softmax_cross_entropy(
 
 
 def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float) -> bool:
-    """Whether one log-probability an example says it all, and may be picked.
+    """Return whether the loss needs one log-probability per example, which can be picked.
 
-    On a mesh of Explicit axes JAX wants to be told where what is picked lies.
+    On a mesh with Explicit axes it is not picked, because JAX would have to be told its sharding.
     """
     explicit = any(jax.typeof(array).sharding.mesh.explicit_axes for array in (z, labels))
     return is_integer(labels) and weights is None and not smoothing and not explicit
@@ -118,7 +122,7 @@ def _is_picked(z: Array, labels: Array, weights: Array | None, smoothing: float)
 
 @dataclass(frozen=True)
 class _Terms:
-    """What is static about a cross-entropy."""
+    """The static arguments of the rule."""
 
     smoothing: float
     ignore_index: int | None
@@ -129,7 +133,7 @@ def _cross_entropy_forward(
     terms: _Terms, z: Array, labels: Array, weights: Array | None
 ) -> tuple[Array, Any]:
     z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
-    # exp must not overflow: shift by the maximum. It cancels, so it has no derivative.
+    # A shift by the maximum keeps exp from overflowing. It cancels, so it needs no derivative.
     shift = jax.lax.stop_gradient(jnp.max(z_wide, axis=-1, keepdims=True))
     log_total = jnp.log(jnp.sum(jnp.exp(z_wide - shift), axis=-1, keepdims=True))
     q = w * _smooth(terms, t, counted)
@@ -163,5 +167,5 @@ _cross_entropy = Rule(
 
 
 def _smooth(terms: _Terms, t: Array, counted: Array) -> Array:
-    """τ: a share of t, spread over the classes."""
+    """Return τ, in which a share of t is spread evenly over the classes."""
     return (1 - terms.smoothing) * t + terms.smoothing / t.shape[-1] * counted

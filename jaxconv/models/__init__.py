@@ -1,13 +1,14 @@
-"""Networks: each a pair of pure functions, and a dictionary of them by name.
+"""Networks: each is a pair of pure functions, and `MODELS` has them by name.
 
     model = MODELS["lenet"]
     params = model.init(key, image_shape=(28, 28, 1), classes=10)
     logits = model.apply(params, x)                          # hand-written gradients
-    logits = model.apply(params, x, ops=jaxconv.reference)   # JAX's
+    logits = model.apply(params, x, ops=jaxconv.reference)   # autodiff's
 
-Images are (N, H, W, C), parameters nested dictionaries of arrays, {"conv1": {"w": …, "b": …},
-…}, so that a layer is called as `ops.conv(x, **params["conv1"])`. `ops` switches every gradient
-of the network; `observe(name, value)` is shown each layer's output, in order. Both are static.
+Images are (N, H, W, C), and parameters are nested dictionaries of arrays, {"conv1": {"w": …,
+"b": …}, …}, so that a layer is called as `ops.conv(x, **params["conv1"])`. `ops` switches every
+gradient of the network, and `observe(name, value)` gets each layer's output, in order. Both are
+static.
 """
 
 from jaxconv.models.model import Model, Params

@@ -1,4 +1,4 @@
-"""What every network is made of."""
+"""What all networks share: their types, and the initial parameters of a layer."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,13 +19,13 @@ class Model(NamedTuple):
 
 
 def layer(key: Array, shape: tuple[int, ...]) -> dict[str, Array]:
-    """Weights of this shape, normal with variance 2/fan_in (He et al., 2015), and a zero bias.
+    """Return normal weights with variance 2/fan_in (He et al., 2015) and a bias of zeros.
 
-    The last axis holds the outputs; all others feed into each of them.
+    The last axis counts the outputs; fan_in is the product of the other axes.
     """
     init: Any = jax.nn.initializers.he_normal(in_axis=tuple(range(len(shape) - 1)), out_axis=-1)
     return {"w": init(key, shape, jnp.float32), "b": jnp.zeros(shape[-1], jnp.float32)}
 
 
 def ignore(name: str, value: Array) -> None:
-    """The observer that does not look."""
+    """Observe nothing; the default of `observe`."""

@@ -1,4 +1,4 @@
-"""Plain ConvNets: rounds of convolution and ReLU that end in pooling, then dense layers."""
+"""Plain ConvNets: rounds of convolution and ReLU that end in pooling, and then dense layers."""
 
 import itertools
 import math
@@ -15,11 +15,11 @@ Round = tuple[tuple[int, int], ...]  # (window, channels) of each convolution
 
 
 def plain(rounds: tuple[Round, ...], hidden: tuple[int, ...], ties: Ties = "first") -> Model:
-    """The network with these rounds, then dense layers of these sizes, then the classes.
+    """Return the network with these rounds, then dense layers of these sizes, then the classes.
 
-    Every convolution keeps the size (SAME) and is followed by ReLU, every round ends in
-    2 × 2 max pooling; `ties` says who of equals gets its gradient. The layers are named
-    conv1, conv2, …, dense1, dense2, … in order.
+    Every convolution keeps the size (SAME) and is followed by ReLU, and every round ends in
+    2 × 2 max pooling; `ties` says which of several equal maxima gets the gradient. The layers are
+    named conv1, conv2, …, dense1, dense2, … in order.
     """
 
     def init(
@@ -64,12 +64,12 @@ def plain(rounds: tuple[Round, ...], hidden: tuple[int, ...], ties: Ties = "firs
 
 
 # The pattern of Simonyan & Zisserman, "Very deep convolutional networks for large-scale image
-# recognition" (2015), in the size of small images.
+# recognition" (2015), scaled down to small images.
 convnet = plain((((3, 32), (3, 32)), ((3, 64), (3, 64))), hidden=(128,))
 
-# LeNet-5 in modern dress: LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied
-# to document recognition" (1998), with ReLU for tanh, the maximum for trainable subsampling,
-# SAME padding, so that small images keep their border, and four times the feature maps.
+# A modern LeNet-5: LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document
+# recognition" (1998), with ReLU instead of tanh, max pooling instead of trainable subsampling,
+# SAME padding, so that small images keep their border, and four times as many feature maps.
 lenet = plain((((5, 24),), ((5, 64),)), hidden=(120, 84))
 
 # The notebook's network of "Backpropagation in a Convolutional Neural Network" (Demystifying

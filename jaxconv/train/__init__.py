@@ -1,15 +1,15 @@
-"""Training a ConvNet with hand-written gradients, and writing down how it went.
+"""Training of a ConvNet with hand-written gradients, and the files that a run leaves.
 
-config.py      what a run is: one frozen dataclass, which is also the command line
+config.py      the settings of a run: one frozen dataclass, which is also the command line
 data/          images and labels: bundled, published, or your own
-optimizer.py   what makes a step of a gradient
+optimizer.py   the optimisers by name
 devices.py     one batch on several devices
 step.py        the jit-compiled functions: one training step, one evaluation
-verify.py      hand-written gradients against autodiff, on a real batch, leaf by leaf
+verify.py      hand-written gradients compared with autodiff's on a real batch
 record.py      the output folder
-checkpoint.py  where a run goes on that was cut off
-pictures.py    what there is to see
-loop.py        all of it together
+checkpoint.py  the checkpoint from which an interrupted run continues
+pictures.py    figures of a run's curves and of its layers
+loop.py        a whole training run, which uses all of these
 cli.py         the command `python -m jaxconv.train`
 """
 

@@ -1,4 +1,4 @@
-"""Where a run goes on if it is cut off: everything a step changes, after an epoch, by orbax."""
+"""The checkpoint from which an interrupted run continues: all that a step changes, by orbax."""
 
 import logging
 import time
@@ -16,15 +16,15 @@ with needs("train"):
     import orbax.checkpoint as ocp
 
 FOLDER = "checkpoints"
-# A checkpoint takes as long as a short epoch, so one is written when so much time has gone by
-# since the last, and at the end.
+# A checkpoint takes as long as a short epoch, so one is written only if this much time has passed
+# since the last one, and at the end.
 SECONDS = 10.0
 
 
 class Checkpoints:
     """The last checkpoint of a run, in its output folder; no other is kept.
 
-    orbax writes beside it, and renames what is whole.
+    orbax writes the next one beside it, and renames it when it is complete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,21 +33,21 @@ class Checkpoints:
 
     @property
     def epoch(self) -> int:
-        """After which epoch it was written; 0 if there is none."""
+        """The epoch after which it was written; 0 if there is none."""
         return (self._manager.latest_step() or 0) if self.folder.exists() else 0
 
     def save(self, epoch: int, tree: Any, *, now: bool = False) -> None:
-        """Write one after this epoch, now or if it is time."""
+        """Write a checkpoint of this epoch if `now` is set or SECONDS have passed."""
         if epoch > self.epoch and (now or time.monotonic() - self._last >= SECONDS):
             with _without_warnings():
                 self._manager.save(epoch, args=ocp.args.PyTreeSave(tree))
             self._last = time.monotonic()
 
     def restore(self, like: Any) -> Any:
-        """The tree of the last one, of the shapes and dtypes of `like`, and where that is.
+        """Return the tree of the last checkpoint, with the shapes, dtypes and devices of `like`.
 
         Raises:
-            ValueError: it cannot be read, or is of another tree.
+            ValueError: the checkpoint cannot be read, or has another tree.
         """
         path = self.folder / str(self.epoch)
         where = ocp.checkpoint_utils.construct_restore_args(like)
@@ -61,8 +61,8 @@ class Checkpoints:
                         f" {there.get(name, 'nothing')}"
                     )
             return self._manager.restore(self.epoch, args=args)
-        except Exception as error:  # orbax and its libraries have many
-            what, *_ = str(error).split(" See full ")  # how the file was opened, a page of it
+        except Exception as error:  # orbax and its libraries raise many kinds
+            what, *_ = str(error).split(" See full ")  # then a page on how it was opened
             raise ValueError(f"{path} cannot be read: {what}") from error
 
     @cached_property
@@ -70,14 +70,14 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=1, create=True, enable_async_checkpointing=False
         )
-        # An array a file. All in one (OCDBT), orbax looks for its own files by a pattern that has
-        # the folder in it, and does not find them where the folder is named like a pattern: [a].
+        # One file per array. With all arrays in one file (OCDBT), orbax looks for its files by a
+        # pattern that contains the folder, and finds none if the folder looks like a pattern: [a].
         handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False)
         return ocp.CheckpointManager(self.folder.absolute(), options=options, item_handlers=handler)
 
 
 def _listing(tree: Any) -> dict[str, str]:
-    """Each array's dtype and shape, by its place in the tree."""
+    """Return each array's dtype and shape, by its place in the tree."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in jax.tree.leaves_with_path(tree)
@@ -86,7 +86,7 @@ def _listing(tree: Any) -> dict[str, str]:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """orbax warns of files that are not all in one."""
+    """Silence orbax, which warns if there is one file per array."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

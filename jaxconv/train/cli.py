@@ -1,4 +1,4 @@
-"""The command line of training: parse, run, and say in one line what went wrong."""
+"""The command line of training: parse, run, and report an error in one line."""
 
 import argparse
 import sys
@@ -11,10 +11,10 @@ from jaxconv.train.config import Config
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train as the arguments say (those of the process, if None).
+    """Train as the arguments say; None means those of the process.
 
-    Exits with 0 when the run is complete, 1 if gradients disagree or the loss diverges, 2 for
-    bad usage, 130 if it was interrupted.
+    The process exits with 0 if the run is complete, 1 if gradients disagree or the loss diverges,
+    2 for bad usage, and 130 if it was interrupted.
     """
     try:
         with needs("train"):
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _begun(arguments: list[str] | None) -> Config:
-    """What the flags start from: the configuration of the run that is to go on, if one is."""
+    """Return the defaults of the flags: the configuration of the run to resume, if any."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", type=Path, nargs="?")
     folder = parser.parse_known_args(arguments)[0].resume

@@ -1,4 +1,4 @@
-"""One batch on several devices: each has the parameters, and a share of the images."""
+"""One batch on several devices: each has all parameters and a share of the images."""
 
 import contextlib
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxconv.train.config import Config
 
 AXIS = "devices"
-SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)  # all have it; each has a share of it
+SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)  # each device has all; each has a share
 
 
 def make_cpus(count: int) -> None:
-    """Let there be so many CPU devices; too late once JAX has looked which there are."""
+    """Make JAX create this many CPU devices; without effect once it has created its devices."""
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", count)
 
@@ -31,14 +31,17 @@ def check(config: Config) -> None:
 def on_each(
     config: Config, function: Callable[..., Any], *specs: PartitionSpec
 ) -> Callable[..., Any]:
-    """The function on each device's arguments, SHARED or EACH; its result is the same on all."""
+    """Return the function as run on each device, with arguments that are SHARED or EACH by `specs`.
+
+    Its result must be the same on all devices.
+    """
     if config.devices == 1:
         return function
     return jax.shard_map(function, mesh=_mesh(config), in_specs=specs, out_specs=SHARED)
 
 
 def on_all(config: Config, tree: Any) -> Any:
-    """The arrays of a tree, on every device."""
+    """Return the tree with its arrays on every device."""
     if config.devices == 1:
         return tree
     return jax.device_put(tree, NamedSharding(_mesh(config), SHARED))

@@ -1,4 +1,4 @@
-"""A training run, from the first shuffle to the last line."""
+"""A training run, from loading the data to the summary."""
 
 import importlib
 import math
@@ -33,11 +33,11 @@ with needs("train"):
     )
     from rich.table import Table
 
-    importlib.import_module("safetensors")  # used when all is done: too late to miss it
+    importlib.import_module("safetensors")  # used at the end: too late to miss it
 
 
 class DivergedError(Exception):
-    """The loss is no number any more."""
+    """The loss is NaN or infinite."""
 
 
 class Result(NamedTuple):
@@ -50,21 +50,21 @@ class Result(NamedTuple):
 
 
 class After(NamedTuple):
-    """What training has come to after an epoch: all that a step changes."""
+    """The state of training after an epoch: all that a step changes."""
 
     params: Params
     state: Any
 
 
 def run(config: Config, console: Console | None = None) -> Result:
-    """Train as `config` says; print a line an epoch, fill the output folder.
+    """Train as `config` says, print a line for each epoch, and fill the output folder.
 
-    Interrupted (KeyboardInterrupt), it saves the results of the finished epochs.
+    If it is interrupted (KeyboardInterrupt), it saves the results of the finished epochs.
 
     Raises:
         ValueError: the data set, the devices or the output folder are not as expected.
         DivergedError: the loss became NaN or infinite; metrics.csv says when.
-        GradientMismatchError: `verify_gradients` found hand-written and JAX's gradients to differ.
+        GradientMismatchError: with `verify_gradients`, hand-written and JAX's gradients differ.
     """
     console = console or Console(highlight=False, markup=False, emoji=False)
     devices.check(config)
@@ -108,8 +108,9 @@ def run(config: Config, console: Console | None = None) -> Result:
     except KeyboardInterrupt:
         interrupted = True
         console.print(
-            f"interrupted after {len(epochs)} of {config.epochs} epochs; --resume {folder} goes on",
-            soft_wrap=True,  # to be copied
+            f"interrupted after {len(epochs)} of {config.epochs} epochs;"
+            f" to continue: --resume {folder}",
+            soft_wrap=True,  # so that the path can be copied
         )
 
     if epochs:
@@ -125,14 +126,14 @@ def run(config: Config, console: Console | None = None) -> Result:
 
 
 def _so_far(config: Config, checkpoints: Checkpoints, start: After) -> tuple[list[Epoch], After]:
-    """What the run that is to go on has come to; nothing, if it was cut off before it was saved."""
+    """Return the epochs and state of the run to resume; `start` if it has saved no checkpoint."""
     done = checkpoints.epoch
     if done == 0:
         return [], start
     if done >= config.epochs:
         raise ValueError(
-            f"--resume {config.resume}: its {done} epochs are done; more than --epochs"
-            f" {config.epochs} would go on"
+            f"--resume {config.resume}: its {done} epochs are done; to continue, --epochs must be"
+            f" more than {done}"
         )
     assert config.resume is not None
     epochs = record.load_metrics(config.resume / "metrics.csv", done)
@@ -140,7 +141,7 @@ def _so_far(config: Config, checkpoints: Checkpoints, start: After) -> tuple[lis
 
 
 def _steps(config: Config, dataset: data.Dataset) -> int:
-    """How many an epoch has."""
+    """Return the number of steps per epoch."""
     return -(-len(dataset.train_images) // config.batch_size)
 
 
@@ -154,14 +155,14 @@ def _train(
     progress: Progress,
     task: TaskID,
 ) -> Iterator[tuple[Epoch, After]]:
-    """The epochs of a run from the one after those that are done, and the result of each."""
+    """Train, and yield each epoch after the `done` ones with the state of training after it."""
     arrays = devices.on_all(config, tuple(map(jnp.asarray, dataset[:4])))
     train_images, train_labels, test_images, test_labels = arrays
     steps = _steps(config, dataset)
     params, state = after
     key = devices.on_all(config, jax.random.key(config.seed + 1))
     indices = np.zeros(config.batch_size, np.int32)
-    # Compiled before the clock starts.
+    # Compile before the time is measured.
     step = make_step(config, model, optimizer)
     run_step = compiled(step, params, state, train_images, train_labels, indices, key, 0)
     evaluate = make_evaluation(config, model)
@@ -200,12 +201,12 @@ def _train(
 
 
 def _shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
-    """The order of the images in this epoch."""
+    """Return the order of the images in this epoch."""
     return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
 
 
 def _batches(order: np.ndarray, config: Config) -> Iterator[np.ndarray]:
-    """The order cut into batches of one size; the last is filled up with NO_IMAGE."""
+    """Yield the order in batches of one size; the last is filled up with NO_IMAGE."""
     for start in range(0, len(order), config.batch_size):
         batch = order[start : start + config.batch_size]
         empty = config.batch_size - len(batch)
@@ -213,7 +214,7 @@ def _batches(order: np.ndarray, config: Config) -> Iterator[np.ndarray]:
 
 
 def _sum(counts: Iterable[Counts]) -> Counts:
-    """The counts of many batches together, as Python numbers."""
+    """Return the summed counts of many batches, as Python numbers."""
     return Counts(
         *(float(sum(column)) for column in zip(*jax.device_get(list(counts)), strict=True))
     )

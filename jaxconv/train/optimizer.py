@@ -1,4 +1,4 @@
-"""The optimisers by name, which are optax's."""
+"""The optimisers by name, taken from optax."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ with needs("train"):
 
 MOMENTUM = 0.9
 
-Rule = Callable[[Any], Any]  # a learning rate, or a schedule of it, to an optimiser
+Rule = Callable[[Any], Any]  # from a learning rate or its schedule to an optimiser
 RULES: dict[str, Rule] = {
     "sgd": optax.sgd,
     "momentum": lambda rate: optax.sgd(rate, momentum=MOMENTUM),
@@ -22,12 +22,12 @@ RULES: dict[str, Rule] = {
     "rmsprop": optax.rmsprop,
     "adam": optax.adam,
 }
-# These shrink a kernel beside what its gradient says.
+# These shrink a kernel directly and not through its gradient.
 DECAYING: dict[str, Callable[..., Any]] = {"adamw": optax.adamw, "lion": optax.lion}
 
 
 def make_optimizer(config: Config, steps: int) -> Any:
-    """The optimiser that the configuration names, for a run of so many steps."""
+    """Return the optimiser that the configuration names, for a run of this many steps."""
     rate: Any = config.learning_rate
     if config.schedule == "cosine":
         rate = optax.cosine_decay_schedule(rate, steps)

@@ -1,4 +1,4 @@
-"""What there is to see of a run: its curves, and what its layers do with one image."""
+"""Figures of a run: its curves, and what its layers compute from one image."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ with needs("train"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TRAIN, TEST = "#4477aa", "#ee6677"  # told apart in every kind of colour blindness
-MAPS = 12  # of a layer's feature maps and filters, as many as fit a row
+TRAIN, TEST = "#4477aa", "#ee6677"  # distinct in every kind of colour blindness
+MAPS = 12  # the most feature maps or filters of a layer that a row shows
 
 
 def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
-    """Loss and accuracy over the epochs."""
+    """Draw loss and accuracy over the epochs."""
     figure = Figure(figsize=(10, 4), layout="constrained", dpi=120)
     left, right = figure.subplots(1, 2)
     numbers = [e.epoch for e in epochs]
@@ -51,7 +51,7 @@ def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
 
 
 def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
-    """Filters and feature maps of every convolution, for one image, layer by layer."""
+    """Draw filters and feature maps of every convolution for one image, layer by layer."""
     rows: list[tuple[str, list[np.ndarray]]] = []
     for name, value in _outputs(model, params, image):
         if value.ndim == 3:
@@ -77,14 +77,14 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
 
 
 def _input(image: np.ndarray) -> np.ndarray:
-    """The image within [0, 1], in colour if it has three channels, else the first of them."""
+    """Return the image within [0, 1]: all of three channels, otherwise only the first."""
     tile = image if image.shape[-1] == 3 else image[..., 0]
     low, high = min(0.0, float(tile.min())), max(1.0, float(tile.max()))
     return (tile - low) / (high - low)
 
 
 def _outputs(model: Model, params: Params, image: Array) -> list[tuple[str, np.ndarray]]:
-    """What every layer makes of the image, in order."""
+    """Return the output of every layer for the image, in order."""
     names: list[str] = []
 
     @jax.jit
@@ -103,7 +103,7 @@ def _outputs(model: Model, params: Params, image: Array) -> list[tuple[str, np.n
 
 
 def _strongest_slice(kernel: np.ndarray) -> np.ndarray:
-    """Of a kernel (H, W, C) the input channel with the largest norm."""
+    """Return the input channel of a kernel (H, W, C) that has the largest norm."""
     return kernel[..., np.argmax(np.linalg.norm(kernel, axis=(0, 1)))]
 
 

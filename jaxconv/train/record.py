@@ -1,4 +1,4 @@
-"""The output folder: what a run leaves behind, never half-written."""
+"""The output folder of a run; none of its files is ever half-written."""
 
 import csv
 import dataclasses
@@ -28,15 +28,15 @@ class Epoch(NamedTuple):
     loss: float
     """Mean cross-entropy over the epoch's batches, each before its step."""
     train_accuracy: float
-    """Likewise."""
+    """Accuracy over the epoch's batches, each before its step."""
     test_accuracy: float
-    """On the held-out images, after the epoch."""
+    """Accuracy on the held-out images, after the epoch."""
     images_per_second: float
-    """Training images, without evaluation and compilation."""
+    """Training images per second, not counting evaluation and compilation."""
 
 
 def make_folder(config: Config) -> Path:
-    """The run's output folder, new or empty."""
+    """Make and return the run's output folder, which must be new or empty."""
     folder = config.out
     if folder is None:
         return _new_folder(config)
@@ -47,7 +47,7 @@ def make_folder(config: Config) -> Path:
 
 
 def _new_folder(config: Config) -> Path:
-    """A folder in runs/ that nobody else has, not even a run started in the same second."""
+    """Make a folder in runs/ that no other run has, even if started in the same second."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = f"{config.title}-{config.model}-{config.gradients}-{stamp}"
     for suffix in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
@@ -58,12 +58,12 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
-# What may be another when a run goes on.
+# The fields that may change when a run is resumed.
 FREE = ("epochs", "data_dir", "devices", "verify_gradients", "resume")
 
 
 def check_goes_on(config: Config) -> None:
-    """Raise ValueError if the run in the folder `config.resume` is another than `config` says."""
+    """Raise ValueError if `config` changes what is not FREE in the run to resume."""
     assert config.resume is not None
     begun = _decided(load_config(config.resume))
     config = _decided(config)
@@ -77,17 +77,17 @@ def check_goes_on(config: Config) -> None:
 
 
 def _decided(config: Config) -> Config:
-    """The same with the weight decay that is used."""
+    """Return the configuration with the weight decay that is used."""
     return dataclasses.replace(config, weight_decay=config.decay)
 
 
 def save_config(path: Path, config: Config) -> None:
-    """The configuration and what it ran on, as JSON."""
+    """Save the configuration and the environment it ran in, as JSON."""
     values = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(_decided(config)).items()
     }
-    del values["resume"]  # the same run as if it had not been cut off
+    del values["resume"]  # a resumed run writes what an uninterrupted one writes
     values["environment"] = {
         "jaxconv": jaxconv.__version__,
         "jax": jax.__version__,
@@ -98,10 +98,10 @@ def save_config(path: Path, config: Config) -> None:
 
 
 def load_config(folder: Path) -> Config:
-    """The configuration of the run that has this output folder.
+    """Return the configuration of the run that has this output folder.
 
     Raises:
-        ValueError: there is none, or it is not one.
+        ValueError: the file is missing, or is no configuration.
     """
     path = folder / "config.json"
     try:
@@ -120,7 +120,7 @@ def load_config(folder: Path) -> Config:
 
 
 def save_metrics(path: Path, epochs: list[Epoch]) -> None:
-    """All epochs so far as CSV."""
+    """Save all epochs so far, as CSV."""
     with replacing(path) as beside, beside.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(Epoch._fields)
@@ -128,10 +128,10 @@ def save_metrics(path: Path, epochs: list[Epoch]) -> None:
 
 
 def load_metrics(path: Path, count: int) -> list[Epoch]:
-    """The first so many epochs of a file of them.
+    """Return the first `count` epochs of a metrics.csv.
 
     Raises:
-        ValueError: there are not so many, or it is no such file.
+        ValueError: the file has fewer epochs, or is no such file.
     """
     try:
         with path.open(newline="") as file:
@@ -145,11 +145,11 @@ def load_metrics(path: Path, count: int) -> list[Epoch]:
 
 
 def save_params(path: Path, params: Params) -> None:
-    """The parameters as safetensors, one array per leaf: "conv1.w", "conv1.b", …"""
+    """Save the parameters as safetensors, one array per leaf: "conv1.w", "conv1.b", …"""
     with needs("train"):
         from safetensors.numpy import save_file
     leaves = {
-        f"{layer}.{name}": np.asarray(leaf, order="C")  # what safetensors takes for granted
+        f"{layer}.{name}": np.asarray(leaf, order="C")  # safetensors assumes this order
         for layer, leaves in params.items()
         for name, leaf in leaves.items()
     }
@@ -158,7 +158,7 @@ def save_params(path: Path, params: Params) -> None:
 
 
 def load_params(path: str | Path) -> Params:
-    """Parameters that a run saved, ready for the `apply` of its model.
+    """Return the parameters that a run has saved, for the `apply` of its model.
 
     Raises:
         ValueError: the file is no safetensors file of layers.

@@ -21,11 +21,11 @@ with needs("train"):
 
 OPS = {"hand": jaxconv, "autodiff": jaxconv.reference}
 
-NO_IMAGE = -1  # in a batch's indices: a place that is left empty
+NO_IMAGE = -1  # among a batch's indices: an empty place
 
 
 class Counts(NamedTuple):
-    """What a batch adds up to: arrays inside a jitted function, numbers outside."""
+    """The sums over a batch: arrays inside a jitted function, numbers outside."""
 
     images: Any
     loss: Any
@@ -40,10 +40,10 @@ def loss_and_counts(
     labels: Array,
     precision: str = "float32",
 ) -> tuple[Array, Counts]:
-    """The mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count.
+    """Return the mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count.
 
-    With a precision of bfloat16 the logits are computed in that, of parameters and images rounded
-    to it; their gradients come back in the dtypes that these have.
+    With a precision of bfloat16, parameters and images are rounded to it and the logits are
+    computed in it; the gradients have the original dtypes of the parameters and images.
     """
     narrow = precision == "bfloat16"
     if narrow:
@@ -59,21 +59,22 @@ def loss_and_counts(
 
 
 def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
-    """The batch at these indices."""
+    """Return the batch at these indices."""
     return images[indices], jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
 
 
 def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
-    """(params, state, images, labels, indices, key, taken) -> (params, state, counts).
+    """Return a jitted training step.
 
-    `indices` says which images make the batch, `taken` how many steps were taken before.
+    (params, state, images, labels, indices, key, taken) -> (params, state, counts), where `indices`
+    says which images make up the batch, and `taken` how many steps were taken before.
     """
     ops = OPS[config.gradients]
 
     def gradient(
         params: Params, images: Array, labels: Array, indices: Array, moves: Array
     ) -> tuple[Params, Counts]:
-        """Of the whole batch's mean, where each of several devices has a share of the batch."""
+        """Return the gradient of the whole batch's mean; each device has a share of the batch."""
         batch, batch_labels = take(images, labels, indices)
         if config.shift:
             batch = moved(batch, moves, config.shift)
@@ -84,8 +85,8 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
             )
             if config.devices == 1:
                 return loss, counts
-            # A device's loss is the mean of its own images. The gradient of what all devices have
-            # alike, the parameters, is summed over them.
+            # A device's loss is the mean over its own images, so weight it by its share of them.
+            # The gradient of the parameters, which all devices share, is summed over the devices.
             own, counts = counts.images, lax.psum(counts, AXIS)
             return loss * (own.astype(loss.dtype) / counts.images.astype(loss.dtype)), counts
 
@@ -103,7 +104,7 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
         key: Array,
         taken: Array,
     ) -> tuple[Params, Any, Counts]:
-        # Drawn for the whole batch: the same on however many devices.
+        # Drawn for the whole batch, so that they do not depend on the number of devices.
         moves = draw_moves(jax.random.fold_in(key, taken), len(indices), config.shift)
         slope, counts = gradient_of_all(params, images, labels, indices, moves)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
@@ -114,7 +115,7 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
 
 
 def make_evaluation(config: Config, model: Model) -> Wrapped:
-    """(params, images, labels, indices) -> counts."""
+    """Return a jitted evaluation: (params, images, labels, indices) -> counts."""
 
     def count(params: Params, images: Array, labels: Array, indices: Array) -> Counts:
         batch = take(images, labels, indices)
@@ -131,18 +132,18 @@ def make_evaluation(config: Config, model: Model) -> Wrapped:
 
 
 def compiled(function: Wrapped, *args: Any) -> Compiled:
-    """The function for arguments like these, by the options that make it fastest."""
+    """Compile the function for arguments like these, with the options that make it fastest."""
     options = jaxconv.compiler_options(largest_array=largest_array(function, *args))
     return function.lower(*args).compile(compiler_options=dict(options))
 
 
 def draw_moves(key: Array, count: int, by: int) -> Array:
-    """For each image how far it moves along its two axes, 0 to 2 `by`, where `by` is not at all."""
+    """Draw each image's move along its two axes, from 0 to 2·by, where `by` means no move."""
     return jax.random.randint(key, (count, 2), 0, 2 * by + 1, dtype=jnp.int32)
 
 
 def moved(images: Array, moves: Array, by: int) -> Array:
-    """Each image where its move takes it; zeros move in."""
+    """Return each image moved by its move; zeros fill the space that it leaves."""
     padded = jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)))
 
     def crop(image: Array, corner: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Hand-written gradients against JAX's, on a real batch."""
+"""Comparison of hand-written gradients with JAX's, on a real batch."""
 
 from typing import Any, NamedTuple
 
@@ -12,42 +12,44 @@ from jaxconv.train.step import OPS, loss_and_counts
 
 
 class Comparison(NamedTuple):
-    """How two gradients of one parameter compare."""
+    """The errors between two gradients of one parameter."""
 
     name: str
     shape: tuple[int, ...]
     worst: float
-    """Largest |hand − autodiff| / max(|hand|, |autodiff|) of any element, in float64; elements
-    below FLOOR of the largest of their array are measured against that."""
+    """Largest |hand − autodiff| / max(|hand|, |autodiff|) of any element, in float64. The
+    denominator is at least FLOOR times the largest element of the array."""
     rounding: float
-    """Largest error of the hand-written float32 gradient, as a part of its largest element."""
+    """Largest error of the hand-written float32 gradient, relative to the largest element."""
     autodiff_rounding: float
-    """The same of autodiff's."""
+    """Largest error of autodiff's float32 gradient, relative to the largest element."""
 
 
 FLOOR = 1e-6
-"""What cancels to less has lost its digits: its relative error can be anything."""
+"""Elements below this, relative to the largest, have lost their digits to cancellation: their
+relative error can be anything."""
 
 TOLERANCE = 1e-8
-"""Above what rounding gives, 1e-15 of the largest element and so 1e-9 of FLOOR; far below any
-mistake."""
+"""The largest `worst` that passes. Rounding gives about 1e-15 of the largest element, and so 1e-9
+of an element at FLOOR; a mistake gives far more."""
 
 FLOAT32_TOLERANCE = 0.1
-"""Far above rounding, even where it moves a maximum or a kink of ReLU to another element."""
+"""The largest `rounding` that passes. It is far above rounding, even where that moves a maximum or
+a kink of ReLU to another element."""
 
 
 class GradientMismatchError(Exception):
-    """The hand-written gradient is not autodiff's."""
+    """The hand-written gradient differs from autodiff's."""
 
 
 def compare_gradients(
     model: Model, params: Params, images: Array, labels: Array
 ) -> list[Comparison]:
-    """Both gradients of the loss of this batch, leaf by leaf.
+    """Compare both gradients of the loss of this batch, parameter by parameter.
 
-    They are compared in float64, where they must agree to rounding. Both are then computed
-    in float32, and each is measured against the float64 gradient, which at that distance
-    is the truth.
+    They are compared in float64, where they must agree up to rounding. Both are also computed
+    in float32, and each is measured against autodiff's float64 gradient, which counts as exact
+    there.
     """
     narrow = {mode: _gradient(model, mode, params, images, labels) for mode in OPS}
     with jax.enable_x64(True):
@@ -72,7 +74,7 @@ def compare_gradients(
 
 
 def check(comparisons: list[Comparison]) -> Comparison:
-    """The worst of them; raises GradientMismatchError if there is more than rounding."""
+    """Return the worst of them; raise GradientMismatchError if it is worse than rounding."""
     worst = max(comparisons, key=lambda c: c.worst if c.worst == c.worst else float("inf"))
     if not worst.worst <= TOLERANCE:
         raise GradientMismatchError(

@@ -1,6 +1,7 @@
 """The three contractions of one trilinear form."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,9 @@ import pytest
 from rules import jit
 
 from contraction.calls import drawn, factors
+from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, plain, rot180
+from jaxconv.contraction.planning import Call
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -56,6 +59,26 @@ def test_a_pair_of_precisions_goes_to_its_factors():
         jaxpr = jax.make_jaxpr(lambda *a, f=contraction: f(spec, *a, precision=precisions))(*both)
         (found,) = (e for e in jaxpr.eqns if e.primitive.name == "conv_general_dilated")
         assert found.params["precision"] == precisions
+
+
+@pytest.mark.parametrize(("stride", "holes"), [(1, 1), (2, 1), (1, 2), (2, 3), (3, 2)])
+def test_the_kernel_gradient_keeps_the_precision_of_each_factor(stride, holes):
+    """Of x and of dy, also where their roles are exchanged: the one with 7 channels is x."""
+    spec = ConvSpec(
+        size=(5,), window=(3,), stride=(stride,), dilation=(1,), input_dilation=(holes,),
+        padding=((1, 1),), groups=1, channels_in=7, channels_out=4,
+    )  # fmt: skip
+    x, _, dy = factors(spec, 2)
+    precisions = {7: jax.lax.Precision.HIGH, 4: jax.lax.Precision.HIGHEST}
+    call = Call(precision=tuple(precisions.values()))
+    jaxpr = jax.make_jaxpr(partial(call.run, "kernel_gradient", spec))(x, dy)
+    (found,) = (e for e in jaxpr.eqns if e.primitive.name == "conv_general_dilated")
+    numbers = found.params["dimension_numbers"]
+    specs = numbers.lhs_spec, numbers.rhs_spec  # batch or output, feature or input, space
+    for variable, axes, precision in zip(
+        found.invars, specs, found.params["precision"], strict=True
+    ):
+        assert precision == precisions[variable.aval.shape[axes[0]]]
 
 
 @pytest.mark.parametrize("seed", range(12))

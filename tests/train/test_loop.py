@@ -340,7 +340,7 @@ def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert len(result.epochs) == 1
-    assert f"interrupted after 1 of 2 epochs; --resume {tmp_path} goes on\n" in text
+    assert f"interrupted after 1 of 2 epochs; to continue: --resume {tmp_path}\n" in text
     assert "test accuracy" in text
     assert sorted(os.listdir(tmp_path)) == FILES
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
@@ -358,7 +358,7 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert result.epochs == []
-    assert f"interrupted after 0 of 2 epochs; --resume {tmp_path} goes on\n" in text
+    assert f"interrupted after 0 of 2 epochs; to continue: --resume {tmp_path}\n" in text
     assert "test accuracy" not in text
     assert os.listdir(tmp_path) == ["config.json"]
 
@@ -427,9 +427,13 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
 def test_more_epochs(cut_off, monkeypatch):
     whole, at = cut_off
     config = at(100)
-    message = f"--resume {config.resume}: its 4 epochs are done; more than --epochs 4 would go on"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        train(**vars(config))
+    message = (
+        f"--resume {config.resume}: its 4 epochs are done; to continue, --epochs must be more than"
+        " 4"
+    )
+    for epochs in (4, 2):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            train(**vars(dataclasses.replace(config, epochs=epochs)))
     result, _ = train(**vars(dataclasses.replace(config, epochs=5)))
     assert without_speed(result.epochs[:4]) == without_speed(whole.epochs)
     assert len(result.epochs) == 5

@@ -1,13 +1,13 @@
 """Images and labels.
 
-dataset.py   what all of these give, and what is asked of images and labels
+dataset.py   the type of a data set, and the checks of images and labels
 digits.py    scikit-learn's digits
-idx.py       the files of MNIST and Fashion-MNIST, and others of their kind
+idx.py       the files of MNIST and Fashion-MNIST, and others in their format
 cifar10.py   CIFAR-10, in its binary version
-npz.py       arrays of your own
-pictures.py  folders of pictures of your own
-download.py  the published files, by their checksums
-sources.py   which of them a run asks for
+npz.py       your own arrays
+pictures.py  your own folders of pictures
+download.py  the published files, verified by their checksums
+sources.py   the choice of the data set that a run asks for
 """
 
 from jaxconv.train.data.dataset import Dataset

@@ -20,10 +20,10 @@ SHAPE = (3, 32, 32)
 
 
 def of_folder(folder: Path) -> Dataset:
-    """The six files in the folder or in its `cifar-10-batches-bin`, or the archive of them.
+    """Read the six files in the folder or in its `cifar-10-batches-bin`, or the archive of them.
 
     Raises:
-        ValueError: a file is missing or not what it should be.
+        ValueError: a file is missing or malformed.
     """
     if not (folder / TRAIN[0]).exists():
         if (folder / INSIDE).is_dir():
@@ -54,7 +54,7 @@ def _read_files(folder: Path) -> dict[str, bytes]:
 
 
 def _read_archive(path: Path) -> dict[str, bytes]:
-    """The same out of the archive; nothing is unpacked onto the disk."""
+    """Read the six files from the archive; nothing is unpacked onto the disk."""
     contents = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
@@ -72,7 +72,7 @@ def _read_archive(path: Path) -> dict[str, bytes]:
 
 
 def _records(path: Path, content: bytes) -> Part:
-    """Records of a byte that is the label, then all red ones, all green ones, all blue ones."""
+    """Read records: a byte for the label, then all red, all green and all blue bytes."""
     size = 1 + int(np.prod(SHAPE))
     if not content or len(content) % size:
         raise ValueError(f"{path} should hold records of {size} bytes, but holds {len(content)}")

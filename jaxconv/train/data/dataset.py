@@ -1,4 +1,4 @@
-"""What a data set is, and what is asked of images and labels, wherever they are from."""
+"""The type of a data set, and the checks of images and labels from any source."""
 
 from typing import NamedTuple
 
@@ -21,10 +21,10 @@ class Dataset(NamedTuple):
 
 
 def as_images(where: str, array: np.ndarray) -> np.ndarray:
-    """Bytes as parts of 255, floats as they are; (N, H, W) gets an axis of one channel.
+    """Return bytes divided by 255, and floats unchanged; (N, H, W) gets an axis of one channel.
 
     Raises:
-        ValueError: they are no images; `where` they are from begins the message.
+        ValueError: the array holds no images; the message begins with `where` it is from.
     """
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise ValueError(
@@ -42,10 +42,10 @@ def as_images(where: str, array: np.ndarray) -> np.ndarray:
 
 
 def as_labels(where: str, array: np.ndarray, count: int) -> np.ndarray:
-    """Whole numbers from 0 on, one for each of `count` images; (N, 1) is (N,).
+    """Return labels, integers from 0 on, one for each of `count` images; (N, 1) becomes (N,).
 
     Raises:
-        ValueError: they are no such labels; `where` they are from begins the message.
+        ValueError: the array holds no such labels; the message begins with `where` it is from.
     """
     if array.shape not in ((count,), (count, 1)):
         raise ValueError(
@@ -61,16 +61,16 @@ def as_labels(where: str, array: np.ndarray, count: int) -> np.ndarray:
 
 
 def check_labels(where: str, labels: np.ndarray, classes: int) -> None:
-    """Raise ValueError if one of them is of no class; `where` they are from begins the message."""
+    """Raise ValueError if a label is not below `classes`; the message begins with `where`."""
     if labels.max() >= classes:
         raise ValueError(f"{where}: labels are 0 to {classes - 1}, but one is {labels.max()}")
 
 
 def together(where: str, train: Part, test: Part, classes: int | None = None) -> Dataset:
-    """Two parts as one data set, whose classes are those of the training labels, if not given.
+    """Join two parts to a data set; if `classes` is not given, the training labels say it.
 
     Raises:
-        ValueError: they do not belong together; `where` they are from begins the message.
+        ValueError: the parts do not fit together; the message begins with `where` they are from.
     """
     shapes = [images.shape[1:] for images, _ in (train, test)]
     if shapes[0] != shapes[1]:
@@ -95,15 +95,15 @@ def together(where: str, train: Part, test: Part, classes: int | None = None) ->
 
 
 def held_out(where: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
-    """All there is, in a fixed shuffle of which a fifth is to test on.
+    """Shuffle all images in a fixed order, and hold a fifth of them out for testing.
 
     Raises:
-        ValueError: there are fewer than five images; `where` they are from begins the message.
+        ValueError: there are fewer than five images; the message begins with `where` they are from.
     """
     if len(images) < 5:
         raise ValueError(
             f"{where} should hold at least 5 images, to hold out a fifth, but holds {len(images)}"
         )
-    order = np.random.default_rng(0).permutation(len(images))  # the same whatever the seed
+    order = np.random.default_rng(0).permutation(len(images))  # for any seed of the run
     test, train = np.split(order, [len(order) // 5])
     return together(where, (images[train], labels[train]), (images[test], labels[test]))

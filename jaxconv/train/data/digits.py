@@ -7,7 +7,7 @@ from jaxconv.train.data.dataset import Dataset, held_out
 
 
 def bundled() -> Dataset:
-    """1,797 images of 8 × 8, in a fixed shuffle of which a fifth is held out."""
+    """Return 1,797 images of 8 × 8 in a fixed shuffle, of which a fifth is held out."""
     with needs("train"):
         from sklearn.datasets import load_digits
     digits = load_digits()

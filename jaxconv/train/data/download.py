@@ -1,4 +1,4 @@
-"""The published files of data sets: fetched once, and known by their checksums."""
+"""The published files of data sets: downloaded once, and verified by their checksums."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +59,10 @@ PUBLISHED = {
 
 
 def fetched(name: str) -> Path:
-    """The folder in the user's cache that has the files of this data set, fetched if need be.
+    """Return the folder in the user's cache with the files of this data set, downloaded if needed.
 
     Raises:
-        ValueError: a file cannot be fetched, or is not the one that was published.
+        ValueError: a file cannot be downloaded, or its checksum is wrong.
     """
     with needs("train"):
         import pooch
@@ -75,7 +75,7 @@ def fetched(name: str) -> Path:
         bar = _Bar(file)
         try:
             store.fetch(file, downloader=pooch.HTTPDownloader(progressbar=bar))
-        except (ValueError, OSError) as error:  # requests' own are OSErrors
+        except (ValueError, OSError) as error:  # those of requests are OSErrors
             away = isinstance(error, requests.ConnectionError)
             reason = "no connection" if away else f"{type(error).__name__}: {error}"
             raise ValueError(
@@ -88,7 +88,7 @@ def fetched(name: str) -> Path:
 
 
 class _Bar:
-    """The progress of a download, as pooch wants it told."""
+    """The progress bar of a download, with the interface that pooch expects."""
 
     def __init__(self, file: str) -> None:
         with needs("train"):
@@ -100,7 +100,7 @@ class _Bar:
 
     @property
     def total(self) -> int:
-        """How many bytes there are to come."""
+        """The number of bytes of the whole download."""
         return int(self._progress.tasks[0].total or 0)
 
     @total.setter
@@ -109,13 +109,13 @@ class _Bar:
         self._progress.start()
 
     def update(self, count: int) -> None:
-        """Report so many more bytes."""
+        """Report this many more bytes."""
         self._progress.advance(self._task, count)
 
     def reset(self) -> None:
-        """Begin anew: pooch does so when all has come, and then says that all has come."""
+        """Start from 0: pooch does so at the end, before it reports the whole download."""
         self._progress.reset(self._task)
 
     def close(self) -> None:
-        """No more will come."""
+        """Stop the bar."""
         self._progress.stop()

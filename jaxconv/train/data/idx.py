@@ -1,4 +1,4 @@
-"""IDX files: how MNIST is published, and what was made to take its place."""
+"""IDX files: the format of MNIST, and of the data sets that were made to replace it."""
 
 import gzip
 import math
@@ -14,22 +14,22 @@ PARTS = ("train", "t10k")
 
 
 def names(part: str) -> tuple[str, str]:
-    """The files of a part: its images, its labels."""
+    """Return the names of a part's two files, of its images and of its labels."""
     return f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"
 
 
 def of_folder(folder: Path, classes: int | None = None) -> Dataset:
-    """The four gzipped files of a data set; its classes are those of its labels, if not given.
+    """Read the four gzipped files of a data set; if `classes` is not given, its labels say it.
 
     Raises:
-        ValueError: a file is missing or not what it should be.
+        ValueError: a file is missing or malformed.
     """
     train, test = (_part(folder, part, classes) for part in PARTS)
     return together(str(folder), train, test, classes)
 
 
 def _part(folder: Path, part: str, classes: int | None) -> Part:
-    """Images and labels of one part."""
+    """Return the images and labels of one part."""
     image_file, label_file = (folder / name for name in names(part))
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or 0 in images.shape:
@@ -45,10 +45,10 @@ def _part(folder: Path, part: str, classes: int | None) -> Part:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Bytes from a gzipped IDX file: 0, 0, 8, the rank, that many sizes, then the bytes.
+    """Read a gzipped IDX file of bytes: 0, 0, 8, the rank, that many sizes, then the elements.
 
     Raises:
-        ValueError: there is no such file, or it is something else.
+        ValueError: the file is missing, or has another format.
     """
     try:
         with gzip.open(path) as file:

@@ -1,4 +1,4 @@
-"""Arrays of your own, in one NumPy archive."""
+"""Your own arrays, in one NumPy archive."""
 
 import zipfile
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxconv.train.data.dataset import Dataset, Part, as_images, as_labels, held_out, together
 
-# What the arrays may be called; of two a fifth is held out.
+# The names that the arrays may have. If there are only two, a fifth of the images is held out.
 NAMES = (
     ("train_images", "train_labels", "test_images", "test_labels"),
     ("x_train", "y_train", "x_test", "y_test"),
@@ -18,11 +18,11 @@ NAMES = (
 
 
 def of_file(path: Path) -> Dataset:
-    """Images and labels to train on and to test on, or all of them, of which a fifth is held out.
+    """Read images and labels for training and testing, or all in one, with a fifth held out.
 
     Raises:
-        ValueError: the file is missing or not what it should be. An array of Python objects is
-            refused: to read one is to run what it says.
+        ValueError: the file is missing or malformed, or has an array of Python objects, which can
+            run code when it is read.
     """
     arrays = _arrays(path)
 
@@ -35,7 +35,7 @@ def of_file(path: Path) -> Dataset:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that have one of the sets of NAMES, in its order."""
+    """Return the arrays of the first set of NAMES that the file has, in the order of the set."""
     if not path.exists():
         raise ValueError(f"{path} does not exist")
     if not zipfile.is_zipfile(path):

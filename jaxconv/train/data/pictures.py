@@ -1,4 +1,4 @@
-"""Folders of pictures of your own."""
+"""Your own folders of pictures."""
 
 from pathlib import Path
 
@@ -10,19 +10,20 @@ from jaxconv.train.data.dataset import Dataset, Part, as_images, held_out, toget
 with needs("train"):
     from PIL import Image
 
-TESTS = ("test", "val")  # the first that is there
+TESTS = ("test", "val")  # the first one that exists is used
 GREY = ("1", "L", "LA")
 COLOURED = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def of_folder(folder: Path) -> Dataset:
-    """A folder for each class in `train`, and the same in `test` or `val`.
+    """Read pictures from a folder for each class, in `train` and in `test` or `val`.
 
-    Or a folder for each class at once: then a fifth of the pictures is held out. Classes are
-    numbered in the order of their names. Pictures are of one size, and grey only if all are.
+    Without `train`, the folders of the classes are in `folder` itself, and a fifth of the pictures
+    is held out. Classes are numbered in the order of their names. Pictures have one size, and one
+    channel only if all are grey.
 
     Raises:
-        ValueError: there are no such folders, or a file in them is not what it should be.
+        ValueError: there are no such folders, or a file in them is malformed.
     """
     if not (folder / "train").is_dir():
         return held_out(str(folder), *_arrays(folder, _read(folder, _classes(folder))))
@@ -53,10 +54,10 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _read(folder: Path, classes: list[str]) -> Labelled:
-    """All pictures with the numbers of their classes, as bytes, (H, W) if grey, or (H, W, 3)."""
+    """Return all pictures with their class numbers, as bytes: (H, W) if grey, or (H, W, 3)."""
     for path in _visible(folder):
         if path.is_dir() and path.name not in classes:
-            raise ValueError(f"{path} is of no class to train on: {', '.join(classes)}")
+            raise ValueError(f"{path} is no class of the training data: {', '.join(classes)}")
     read = [
         (path, label, _picture(path))
         for label, name in enumerate(classes)
@@ -72,14 +73,14 @@ def _picture(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             if image.mode not in GREY + COLOURED:
-                raise ValueError(f"{path} has {image.mode} for its colours, not 8 bits of each")
+                raise ValueError(f"{path} has colour mode {image.mode}, not 8 bits per colour")
             return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is no picture that can be read: {error}") from None
 
 
 def _arrays(folder: Path, pictures: Labelled) -> Part:
-    """Images and labels of all of them, which are of one size."""
+    """Return the images and labels of all pictures, which must have one size."""
     first, _, picture = pictures[0]
     size = picture.shape[:2]
     for path, _, picture in pictures:

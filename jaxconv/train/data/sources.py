@@ -1,4 +1,4 @@
-"""Which data set a run asks for."""
+"""The choice of the data set that a run asks for."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ MNIST_CLASSES = 10
 
 
 def load(config: Config) -> Dataset:
-    """The data set that the configuration names.
+    """Return the data set that the configuration names.
 
     Raises:
-        ValueError: a file is missing or not what it should be, or the name says nothing.
+        ValueError: a file is missing or malformed, or the name is unknown.
     """
     name = config.dataset
     if name == "digits":
@@ -34,6 +34,6 @@ def load(config: Config) -> Dataset:
         )
     if (path / idx.names(idx.PARTS[0])[0]).exists():
         return idx.of_folder(path)
-    from jaxconv.train.data import pictures  # Pillow, for no other
+    from jaxconv.train.data import pictures  # only this source needs Pillow
 
     return pictures.of_folder(path)

@@ -104,7 +104,7 @@ def enough():
         ({"train/a/1.png": picture(1)}, " has a folder train, but no folder test or val"),
         (
             {f"train/{n}": image for n, image in enough().items()} | {"test/c/1.png": picture(1)},
-            "/test/c is of no class to train on: a, b",
+            "/test/c is no class of the training data: a, b",
         ),
         (
             enough() | {"b/9.png": picture(9, size=(4, 5))},
@@ -112,7 +112,7 @@ def enough():
         ),
         (
             enough() | {"a/9.png": Image.fromarray(np.zeros(SIZE, np.uint16))},
-            "/a/9.png has I;16 for its colours, not 8 bits of each",
+            "/a/9.png has colour mode I;16, not 8 bits per colour",
         ),
     ],
 )
