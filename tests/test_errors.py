@@ -112,12 +112,14 @@ OPTIONS = {
     "reduction": (("mean", "sum", "none"), ("average", None)),
     "method": (("nearest", "linear"), ("bilinear", None)),
 }
+RESIZE_METHODS = ("nearest", "nearest_floor", "linear")
 
 
 def options():
     for name, (known, unknown) in OPTIONS.items():
-        expected = ", ".join(map(repr, known))
         for op in having(name):
+            methods = RESIZE_METHODS if (op, name) == ("resize", "method") else known
+            expected = ", ".join(map(repr, methods))
             for value in unknown:
                 message = f"{name} must be one of {expected}, but got {value!r}"
                 yield spoilt(value_error, op, message, **{name: value})

@@ -162,6 +162,13 @@ def test_ceil_mode_needs_a_size_that_is_known():
         export.export(pool)(jax.ShapeDtypeStruct((1, h, 3), np.float32))
 
 
+def test_padding_wider_than_half_the_window_raises_for_any_size():
+    (h,) = export.symbolic_shape("h")
+    pool = jax.jit(lambda x: jaxconv.max_pool(x, 3, padding=5))
+    with pytest.raises(ValueError, match="max_pool: padding may not exceed half the window"):
+        export.export(pool)(jax.ShapeDtypeStruct((1, h, 3), np.float32))
+
+
 def test_reflection_needs_positions_that_are_known_to_be_there():
     pad = jax.jit(lambda x: jaxconv.pad(x, [(3, 0)], mode="reflect"))
     for constraint in ("n >= 4", "n <= 3"):

@@ -56,9 +56,9 @@ def batch_norm(
 
     In a channel of m equal numbers x̂ is 0, so y = bias. dx is not 0: it is
     scale·r·(dy − mean dy), with the large factor r = 1/√ε (both up to rounding, and besides the
-    terms of dmean and dvar). Only for m = 1, where PyTorch raises an error, is this 0. If x is
-    empty (N = 0), mean, var and all gradients are 0 and not NaN. A NaN makes its whole channel
-    NaN, forward and backward.
+    terms of dmean and dvar). It is 0 for every dy only if m = 1, where PyTorch raises an error.
+    If x is empty (N = 0), mean, var and all gradients are 0 and not NaN. A NaN makes its whole
+    channel NaN, forward and backward.
 
     Example:
         >>> import jax.numpy as jnp

@@ -46,9 +46,9 @@ def group_norm(
     groups = C is instance norm.
 
     In a group of equal numbers x̂ is 0, so y = bias. dx is not 0: it is r·(dx̂ − mean dx̂), with
-    the large factor r = 1/√ε (both up to rounding). Only in a group of a single number is this
-    0. A NaN makes its group and dscale of the group's channels NaN, and nothing else. If the
-    batch is empty, dscale and dbias are 0.
+    the large factor r = 1/√ε (both up to rounding). It is 0 for every dy only in a group of a
+    single number. A NaN makes its group and dscale of the group's channels NaN, and nothing
+    else. If the batch is empty, dscale and dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp
@@ -112,9 +112,9 @@ def instance_norm(
     r, with one mean and one r for each channel of each example.
 
     In a channel of equal numbers x̂ is 0, so y = bias. dx is not 0: it is scale·r·(dy − mean dy),
-    with the large factor r = 1/√ε (both up to rounding). Only in a channel of a single number,
-    where PyTorch raises an error, is this 0. A NaN makes its channel of its example NaN, and
-    dscale of the channel. If the batch is empty, dscale and dbias are 0.
+    with the large factor r = 1/√ε (both up to rounding). It is 0 for every dy only in a channel
+    of a single number, where PyTorch raises an error. A NaN makes its channel of its example
+    NaN, and dscale of the channel. If the batch is empty, dscale and dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp

@@ -41,8 +41,9 @@ def layer_norm(
     axes and x has 32 bits or more, it is x − mean instead of x and the means.)
 
     In a group of equal numbers x̂ is 0, so y = bias. dx is not 0: it is r·(dx̂ − mean dx̂), with
-    the large factor r = 1/√ε (both up to rounding). Only in a group of a single number is this
-    0. A NaN makes its group NaN, and dscale. If there are no groups, dscale and dbias are 0.
+    the large factor r = 1/√ε (both up to rounding). It is 0 for every dy only in a group of a
+    single number. A NaN makes its group NaN, and dscale. If there are no groups, dscale and
+    dbias are 0.
 
     Example:
         >>> import jax.numpy as jnp

@@ -174,7 +174,8 @@ def extreme_windows(
         ceil_mode=ceil_mode, layout=layout,
     )  # fmt: skip
     for d, (pair, span) in enumerate(zip(g.padding, g.extent, strict=True)):
-        if g.known and max(pair) > span // 2:  # symbolic padding may not be comparable
+        known = all(isinstance(edge, int) for edge in pair)  # symbols may not be comparable
+        if known and max(pair) > span // 2:
             raise ValueError(
                 f"{op}: padding may not exceed half the window, which spans {span}"
                 f" positions of spatial dimension {d}, but got {pair}"
