@@ -1,11 +1,11 @@
 """The fully connected layer."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import NamedSharding
 
 from jaxconv._core.arguments import (
+    Precisions,
     accumulator,
     aligned,
     as_array,
@@ -13,8 +13,8 @@ from jaxconv._core.arguments import (
     check_floating,
     of_rank,
 )
-from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
-from jaxconv._core.rule import Rule
+from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
+from jaxconv._core.rule import Primal, Rule
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -66,14 +66,16 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
     return _dense(as_precision("dense", None), *aligned(x, w, b))
 
 
-def _dense_forward(precision: Any, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+def _dense_forward(
+    precision: Precisions, x: Primal, w: Primal, b: Primal | None
+) -> tuple[Array, Factors]:
     y = _product(precision, x.value, w.value, (x.value.ndim - 1,), (0,))
     if b is not None:
         y = y + of_rank(b.value.astype(y.dtype), y.ndim)
     return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _dense_backward(precision: Any, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+def _dense_backward(precision: Precisions, residuals: Factors, dy: Array) -> Gradients:
     x, w = residuals.x, residuals.w
     leading = tuple(range(dy.ndim - 1))
     dx = dw = db = None
@@ -90,12 +92,12 @@ _dense = Rule(_dense_forward, _dense_backward, static=1, knows_wanted=True)
 
 
 def _product(
-    precision: Any,
+    precision: Precisions,
     left: Array,
     right: Array,
     over: tuple[int, ...],
     and_over: tuple[int, ...],
-    sharding: Any = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Sum the products over these axes of left and right; 16-bit floats give a float32 sum."""
     return lax.dot_general(

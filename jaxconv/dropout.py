@@ -1,7 +1,6 @@
 """Dropout: during training, set random parts of x to 0."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +155,7 @@ def _scaled(keep: float, x: Array, kept: Array) -> Array:
     return jnp.where(kept, wide / keep, 0).astype(x.dtype)
 
 
-def _as_rate(op: str, rate: Any) -> float:
+def _as_rate(op: str, rate: object) -> float:
     number = as_float(op, "rate", rate)
     if not 0 <= number <= 1:
         raise ValueError(f"{op}: rate must be in [0, 1], but got {rate!r}")

@@ -22,10 +22,12 @@ Ties = Literal["first", "all", "split"]
 Reduction = Literal["mean", "sum", "none"]
 ResizeMethod = Literal["nearest", "nearest_floor", "linear"]
 UpsampleMethod = Literal["nearest", "linear"]
+Precisions = lax.Precision | tuple[lax.Precision, lax.Precision] | None
 PrecisionLike = None | str | lax.Precision | tuple[lax.Precision | str, lax.Precision | str]
 
 FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "float16"))
 
+DType = np.dtype[np.generic]
 IntOrInts = int | Sequence[int]
 PairsLike = Sequence[tuple[int, int]]
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
@@ -208,7 +210,7 @@ def is_sequence(value: object) -> bool:
     return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def as_precision(op: str, value: Any) -> Any:
+def as_precision(op: str, value: Any) -> Precisions:
     """Return None, a `lax.Precision`, or a pair of them (for the two factors of a product).
 
     None means the setting of `jax.default_matmul_precision`. It is looked up here, while the
@@ -217,13 +219,14 @@ def as_precision(op: str, value: Any) -> Any:
     if value is None:
         return _precision(jax.config.jax_default_matmul_precision)  # type: ignore[attr-defined]
     pair = is_sequence(value) and len(value) == 2
-    precisions = tuple(map(_precision, value if pair else (value,)))
-    if None in precisions:
+    named = map(_precision, value if pair else (value,))
+    precisions = [precision for precision in named if precision is not None]
+    if len(precisions) < 1 + pair:
         raise ValueError(
             f"{op}: precision must be None, 'default', 'high', 'highest', a jax.lax.Precision"
             f" or a pair of them, but got {value!r}"
         )
-    return precisions if pair else precisions[0]
+    return (precisions[0], precisions[1]) if pair else precisions[0]
 
 
 def _precision(value: object) -> lax.Precision | None:
@@ -235,6 +238,6 @@ def _precision(value: object) -> lax.Precision | None:
         return None
 
 
-def accumulator(dtype: Any) -> Any:
+def accumulator(dtype: DType) -> Any:
     """Return the dtype in which sums of `dtype` are accumulated: float32 for 16-bit floats."""
     return np.dtype(np.float32) if jnp.finfo(dtype).bits == 16 else dtype

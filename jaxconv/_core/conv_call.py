@@ -4,13 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jax import Array
+from jax.sharding import NamedSharding
 
 from jaxconv._core.arguments import (
+    DType,
     IntOrInts,
     Layout,
     Padding,
     PaddingMode,
     PrecisionLike,
+    Precisions,
     as_array,
     as_bool,
     as_int,
@@ -41,8 +44,8 @@ class ConvCall:
     layout: Layout
     padding_mode: PaddingMode = "zeros"
     flip_kernel: bool = False
-    precision: Any = None
-    dtype: Any = None
+    precision: Precisions = None
+    dtype: DType | None = None
 
     @property
     def spatial_axes(self) -> Ints:
@@ -63,7 +66,7 @@ class ConvCall:
         size = tuple(n + low + high for n, (low, high) in sizes)
         return replace(self.spec, size=size, padding=((0, 0),) * self.spec.dims)
 
-    def how(self, sharding: Any = None) -> dict[str, Any]:
+    def how(self, sharding: NamedSharding | None = None) -> dict[str, Any]:
         """Return the keyword arguments of a contraction, which takes a spec and factors besides.
 
         `sharding` is the sharding of its result on a mesh with Explicit axes.

@@ -7,8 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jax.sharding import NamedSharding
 
+from jaxconv._core.rule import Primal
 from jaxconv._core.sharding import explicit_sharding
+
+Gradients = tuple[Array | None, Array | None, Array | None]
+"""Those for x, w and b; None for one that is not wanted."""
 
 # Stands for a factor that no gradient needs. The tree of residuals must have the same
 # structure whichever gradients are wanted: JAX traces the rule of a jitted function once for
@@ -37,11 +42,11 @@ class Factors:
     x: Any
     w: Any
     biased: bool
-    x_sharding: Any
-    w_sharding: Any
+    x_sharding: NamedSharding | None
+    w_sharding: NamedSharding | None
 
 
-def factors_for_each_other(x: Any, w: Any, b: Any) -> Factors:
+def factors_for_each_other(x: Primal, w: Primal, b: Primal | None) -> Factors:
     """Return the residuals from the primals that `defvjp(symbolic_zeros=True)` gives a rule."""
     return Factors(
         x=x.value if w.perturbed else _ABSENT,

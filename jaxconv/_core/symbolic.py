@@ -10,6 +10,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend.core import InconclusiveDimensionOperation
 
+from jaxconv._core.arguments import DType
+
 
 def at_least(size: Any, least: int) -> bool:
     """Return whether a size is at least `least`; if this is unknown while tracing, return True.
@@ -23,7 +25,7 @@ def at_least(size: Any, least: int) -> bool:
         return True
 
 
-def as_number(size: Any, dtype: Any) -> Any:
+def as_number(size: Any, dtype: DType | type[int]) -> Any:
     """Return a size as an int or, if it is not known while tracing, as a 0-d array of `dtype`."""
     return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
 

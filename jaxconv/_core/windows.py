@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
@@ -183,7 +184,7 @@ def add_back(
 def offsets_of_tiles(g: Windows) -> Any:
     """Return all offsets, flat in row-major order, on the window axes of `tiles`."""
     count, own = math.prod(g.window), window_axes(g)
-    xp: Any = np if isinstance(count, int) else jnp
+    xp: ModuleType = np if isinstance(count, int) else jnp
     flat = xp.arange(count, dtype=np.int32).reshape(g.window)
     return xp.expand_dims(flat, [axis for axis in range(2 * g.dims + 2) if axis not in own])
 
@@ -402,7 +403,7 @@ def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple
     for n, k, s, d, o, (before, _), (low, high) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
     ):
-        xp: Any = np if all(isinstance(size, int) for size in (n, k, o)) else jnp
+        xp: ModuleType = np if all(isinstance(size, int) for size in (n, k, o)) else jnp
         n, k = as_number(n, int), as_number(k, int)
         start = s * xp.arange(o) - before
         first = xp.clip(-((start + low) // d), 0, k)
@@ -418,7 +419,7 @@ def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[Any]:
     for n, k, s, d, o, (before, _), (low, high) in zip(
         g.size, g.window, g.stride, g.dilation, g.output, g.padding, border, strict=True
     ):
-        xp: Any = np if all(isinstance(size, int) for size in (o, k)) else jnp
+        xp: ModuleType = np if all(isinstance(size, int) for size in (o, k)) else jnp
         n = as_number(n, int)
         p = s * xp.arange(o)[:, None] + d * xp.arange(k) - before
         tables.append((p >= -low) & (p < n + high))

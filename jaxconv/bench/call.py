@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -33,10 +34,10 @@ class OfOneCall(ABC):
         """The number of differentiated arguments."""
 
     @abstractmethod
-    def _call(self, ops: Any) -> Callable[..., Any]:
+    def _call(self, ops: ModuleType) -> Callable[..., Any]:
         """Return the call of the op in `ops`, which is `jaxconv` or `jaxconv.reference`."""
 
-    def on_jax(self, ops: Any) -> dict[str, Program]:
+    def on_jax(self, ops: ModuleType) -> dict[str, Program]:
         """Return the programs for forward alone, and for forward + backward of a random dy."""
         call, args, count = self._call(ops), self._args, self._differentiated
         rng = np.random.default_rng(1)
@@ -53,7 +54,7 @@ class OfOneCall(ABC):
         dy = jax.tree.map(cotangent, jax.eval_shape(call, *args))
         return {"forward": Program(call, args), "both": Program(both, (dy, *args))}
 
-    def residual_bytes(self, ops: Any) -> int | None:
+    def residual_bytes(self, ops: ModuleType) -> int | None:
         """Return the bytes that `jax.vjp` of the jitted op keeps."""
         call, args, count = self._call(ops), self._args, self._differentiated
         return residual_bytes(lambda *some: call(*some, *args[count:]), args[:count])

@@ -4,6 +4,7 @@ import functools
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
@@ -57,7 +58,7 @@ class Case(OfOneCall):
         """Return the calls in PyTorch with the same numbers, contiguous and channels first."""
         if self.torch is None:
             return {}
-        torch: Any = importlib.import_module("torch")
+        torch: ModuleType = importlib.import_module("torch")
         arrays = [
             as_torch(array, device, kernel=self.op.startswith("conv") and number > 0)
             for number, array in enumerate(self._args)
@@ -92,7 +93,7 @@ class Case(OfOneCall):
             arrays.append(jnp.arange(self.shapes[0][0], dtype=jnp.int32) % self.labels)
         return tuple(arrays)
 
-    def _call(self, ops: Any) -> Callable[..., Array]:
+    def _call(self, ops: ModuleType) -> Callable[..., Array]:
         op = getattr(ops, self.op)
 
         def call(*arrays: Array) -> Array:

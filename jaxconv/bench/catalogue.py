@@ -7,6 +7,7 @@ whether any op at all is slower than autodiff of its reference implementation.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -62,7 +63,7 @@ class Catalogued(OfOneCall):
             *(_single(a, self.batches if _of_examples(a, count) else 1) for a in fixed.values()),
         )
 
-    def _call(self, ops: Any) -> Callable[..., Any]:
+    def _call(self, ops: ModuleType) -> Callable[..., Any]:
         op, sample = getattr(ops, self.record.name), self._sample
         names = (*sample.arrays, *sample.fixed)
 

@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from jaxconv._core.command import Parser, count, new_file
@@ -234,7 +235,7 @@ def _set_threads(parser: Parser, threads: int | None) -> None:
     if threads is None:
         return
     try:
-        torch: Any = importlib.import_module("torch")
+        torch: ModuleType = importlib.import_module("torch")
     except ImportError:
         parser.error("--threads: PyTorch is not installed")
     torch.set_num_threads(threads)

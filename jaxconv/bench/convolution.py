@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ class Convolution(OfOneCall):
         """Return {}, since PyTorch runs only the cases of `cases.py` and `networks.py`."""
         return {}
 
-    def on_jax(self, ops: Any) -> dict[str, Any]:
+    def on_jax(self, ops: ModuleType) -> dict[str, Any]:
         """Return the program for forward + backward of a random cotangent, for x and w."""
         return {"both": super().on_jax(ops)["both"]}
 
@@ -156,7 +157,7 @@ class Convolution(OfOneCall):
         rng = np.random.default_rng(0)
         return tuple(jnp.asarray(rng.standard_normal(s, np.float32)) for s in self.shapes)
 
-    def _call(self, ops: Any) -> Callable[..., Array]:
+    def _call(self, ops: ModuleType) -> Callable[..., Array]:
         """Return the call of our op, or that of `lax` if `ops` is the reference implementation."""
         convolve = (lax if ops is jaxconv.reference else ops).conv_general_dilated
         arguments = self.arguments

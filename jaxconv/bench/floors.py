@@ -86,7 +86,7 @@ def _best(
     return min(seconds)
 
 
-def array_bytes(tree: Any) -> int:
+def array_bytes(tree: object) -> int:
     """Return the bytes of all arrays in a tree, or of arrays with these shapes and dtypes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 

@@ -8,7 +8,8 @@ form; `inversions` finds these cases.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 from jaxconv.bench.contestants import Result, Timing, noise
 from jaxconv.bench.convolution import Convolution, Padding
@@ -21,7 +22,7 @@ BATCHES = tuple(2**n for n in range(9))
 class Point(Convolution):
     """One step of a series; its residual bytes are not measured."""
 
-    def residual_bytes(self, ops: Any) -> None:
+    def residual_bytes(self, ops: ModuleType) -> None:
         """Return None: measuring would need one more compilation."""
 
     @property

@@ -8,7 +8,8 @@ import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import jax
 
@@ -99,7 +100,7 @@ def this_run(rounds: int, batches: int, ceilings: Ceilings) -> Run:
             continue
     threads = None
     if pytorch.is_installed():
-        torch: Any = importlib.import_module("torch")
+        torch: ModuleType = importlib.import_module("torch")
         versions["PyTorch"], threads = torch.__version__, torch.get_num_threads()
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     return Run(date, _commit(), versions, threads, rounds, batches, ceilings)

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -44,7 +45,7 @@ class Network:
     def of(cls, model: Model, images: tuple[int, int, int, int]) -> "Network":
         """Return the network of a model that takes its ops as an argument."""
 
-        def loss(ops: Any, params: Params, images: Any, labels: Any) -> Any:
+        def loss(ops: ModuleType, params: Params, images: Any, labels: Any) -> Any:
             return ops.softmax_cross_entropy(model.apply(params, images, ops=ops), labels)
 
         return cls(model.init, loss, images)
@@ -54,7 +55,7 @@ class Network:
         examples, height, width, channels = self.images
         return replace(self, images=(count * examples, height, width, channels))
 
-    def on_jax(self, ops: Any) -> dict[str, Program]:
+    def on_jax(self, ops: ModuleType) -> dict[str, Program]:
         """Return the program of one step."""
         loss = functools.partial(self.loss, ops)
 
@@ -68,7 +69,7 @@ class Network:
         """Return the step in PyTorch, from the same parameters and images."""
         if not self.in_torch:
             return {}
-        torch: Any = importlib.import_module("torch")
+        torch: ModuleType = importlib.import_module("torch")
         images, labels = (as_torch(array, device) for array in self.batch())
         leaves, tree = jax.tree.flatten(self.params())
         held = [as_torch(w, device, kernel=w.ndim > 1).requires_grad_() for w in leaves]
@@ -82,7 +83,7 @@ class Network:
 
         return {"step": step}
 
-    def residual_bytes(self, ops: Any) -> None:
+    def residual_bytes(self, ops: ModuleType) -> None:
         """Return None: a whole step holds its residuals in its temporary memory."""
 
     def work(self) -> dict[str, list[Work]]:
@@ -130,7 +131,9 @@ def _drawn(shapes: Callable[[int, int], Shapes]) -> Callable[..., Params]:
     return init
 
 
-def _normalized(ops: Any, x: Any, p: dict[str, Any], *, padding: int = 1, **options: Any) -> Any:
+def _normalized(
+    ops: ModuleType, x: Any, p: dict[str, Any], *, padding: int = 1, **options: Any
+) -> Any:
     """Apply a convolution (3 × 3, or 1 × 1 with padding 0), then batch norm."""
     y = ops.conv(x, p["w"], padding=padding, **options)
     return ops.batch_norm(y, p["scale"], p["bias"])[0]
@@ -157,7 +160,7 @@ def resnet(stem: int, blocks: Blocks) -> Model:
             inputs = outputs
         yield "dense", (inputs, classes)
 
-    def apply(params: Params, x: Any, *, ops: Any = jaxconv) -> Any:
+    def apply(params: Params, x: Any, *, ops: ModuleType = jaxconv) -> Any:
         x = ops.relu(_normalized(ops, x, params["stem"]))
         for number, (_, stride) in enumerate(blocks):
             y = ops.relu(_normalized(ops, x, params[f"first{number}"], stride=stride))
@@ -187,7 +190,7 @@ def mobilenet(stem: int, blocks: Blocks) -> Model:
             inputs = outputs
         yield "dense", (inputs, classes)
 
-    def apply(params: Params, x: Any, *, ops: Any = jaxconv) -> Any:
+    def apply(params: Params, x: Any, *, ops: ModuleType = jaxconv) -> Any:
         x = ops.relu6(_normalized(ops, x, params["stem"]))
         groups = stem
         for number, (outputs, stride) in enumerate(blocks):
@@ -208,7 +211,7 @@ def _flax_init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -
     return _flax(classes=classes).init(key, jnp.zeros((1, *image_shape), jnp.float32))
 
 
-def _flax_loss(ops: Any, params: Any, images: Array, labels: Array) -> Any:
+def _flax_loss(ops: ModuleType, params: Any, images: Array, labels: Array) -> Any:
     """Return the loss with our convolutions, or with Flax's own if `ops` is the reference."""
     stock = ops is jaxconv.reference
     network = _flax() if stock else _flax(conv_general_dilated=ops.conv_general_dilated)

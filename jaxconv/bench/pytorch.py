@@ -6,6 +6,7 @@ PyTorch is imported only when it is used, because it may not be installed.
 import importlib
 import importlib.util
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def device_like(platform: str) -> str | None:
     """Return PyTorch's name for JAX's "cpu" or "gpu"; None if PyTorch cannot use the device."""
     if not is_installed():
         return None
-    torch: Any = importlib.import_module("torch")
+    torch: ModuleType = importlib.import_module("torch")
     if platform == "cpu":
         return "cpu"
     return "cuda" if platform == "gpu" and torch.cuda.is_available() else None
@@ -29,7 +30,7 @@ def device_like(platform: str) -> str | None:
 def prepare(device: str) -> None:
     """Make PyTorch use TF32 and search for the fastest code on a GPU, as XLA does by default."""
     if device == "cuda":
-        torch: Any = importlib.import_module("torch")
+        torch: ModuleType = importlib.import_module("torch")
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
 
@@ -40,7 +41,7 @@ def as_torch(array: Any, device: str, *, kernel: bool = False) -> Any:
     On a CPU the tensor is contiguous. On a GPU channels are last in memory, as cuDNN is then
     fastest.
     """
-    torch: Any = importlib.import_module("torch")
+    torch: ModuleType = importlib.import_module("torch")
     array = np.asarray(array)
     if array.dtype.kind == "i":
         array = array.astype(np.int64)  # PyTorch takes labels in int64
@@ -59,7 +60,7 @@ def waiting_on(device: str) -> Callable[[Any], Any]:
     """Return a function that waits for a result; on a CPU, PyTorch's calls wait themselves."""
     if device == "cpu":
         return lambda result: result
-    torch: Any = importlib.import_module("torch")
+    torch: ModuleType = importlib.import_module("torch")
     return lambda _: torch.cuda.synchronize()
 
 

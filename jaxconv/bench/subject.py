@@ -1,6 +1,7 @@
 """`Subject`: the interface of everything that can be timed."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from jaxconv.bench.floors import Work
@@ -19,7 +20,7 @@ class Subject(Protocol):
     def of_batches(self, count: int) -> "Subject":
         """Return the subject with `count` times as many examples."""
 
-    def on_jax(self, ops: Any) -> dict[str, Program]:
+    def on_jax(self, ops: ModuleType) -> dict[str, Program]:
         """Return the programs with `jaxconv` or `jaxconv.reference` as `ops`, by direction."""
 
     def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
@@ -28,7 +29,7 @@ class Subject(Protocol):
         On a GPU, a call returns before its result is ready, as in JAX.
         """
 
-    def residual_bytes(self, ops: Any) -> int | None:
+    def residual_bytes(self, ops: ModuleType) -> int | None:
         """Return the bytes kept for the backward pass; None if they are not measured."""
 
     def work(self) -> dict[str, list[Work]]:

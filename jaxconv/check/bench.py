@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.diagnosis import Evidence, diagnose
 from jaxconv.check.leaves import Leaves, Pullback
@@ -67,14 +68,14 @@ class Bench:
             if self.given != jnp.float64:
                 self.note(f"the rule does not take float64; tried in {self.given} alone")
 
-    def trial(self, dtype: Any) -> Trial | None:
+    def trial(self, dtype: DType) -> Trial | None:
         """Return a trial in this dtype with the truth compiled already; None if it is refused."""
         try:
             return self._tried(dtype, self.exact.truth)
         except REFUSALS:
             return None
 
-    def _tried(self, dtype: Any, truth: Pullback | None) -> Trial:
+    def _tried(self, dtype: DType, truth: Pullback | None) -> Trial:
         return Trial(
             self.rule, self.reference, self.args, dtype, self.cotangents, self.seed,
             truth, self.precedents,

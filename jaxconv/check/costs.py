@@ -64,5 +64,5 @@ def _asked(question: Callable[[], Any]) -> Any:
         return None
 
 
-def _as_jax(leaf: Any) -> Any:
+def _as_jax(leaf: object) -> Any:
     return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.arrays import Arrays
 
 Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 
-def is_float(leaf: Any) -> bool:
+def is_float(leaf: object) -> bool:
     """Whether this leaf of a tree is differentiated: an array of real floats."""
     dtype = getattr(leaf, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jnp.floating)
@@ -33,7 +34,7 @@ class Leaves:
     names: tuple[str, ...]
     wanted: tuple[int, ...]
     leaves: tuple[Any, ...]
-    tree: Any
+    tree: object
 
     @classmethod
     def of(cls, args: Sequence[Any]) -> "Leaves":
@@ -55,7 +56,7 @@ class Leaves:
             leaves[i] = array
         return jax.tree.unflatten(self.tree, leaves)
 
-    def cast(self, dtype: Any) -> "Leaves":
+    def cast(self, dtype: DType) -> "Leaves":
         """Return a copy with the differentiated leaves in this dtype."""
         arrays = [np.asarray(a).astype(dtype) for a in self.arrays]
         leaves = list(self.leaves)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, pullback
@@ -32,7 +33,7 @@ class Precedents:
             self._compiled[form] = _remembered(jax.jit(pullback(exact.bind(self.reference))))
         return self._compiled[form]
 
-    def autodiff(self, leaves: Leaves, dtype: Any) -> Pullback:
+    def autodiff(self, leaves: Leaves, dtype: DType) -> Pullback:
         """Return the pullback of the reference in this dtype."""
         form = (_form(leaves), dtype)
         if form not in self._autodiff:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
@@ -42,7 +43,7 @@ class Trial:
         rule: Callable[..., Any],
         reference: Callable[..., Any] | None,
         args: Sequence[Any],
-        dtype: Any,
+        dtype: DType,
         cotangents: int,
         seed: int,
         truth: Pullback | None = None,

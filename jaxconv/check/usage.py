@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.leaves import is_float
 
@@ -41,7 +42,7 @@ def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], boo
             raise ValueError(f"check_rule: {what} must be {expected}, but got {one!r:.60}")
 
 
-def _is_dtype(dtype: Any) -> bool:
+def _is_dtype(dtype: DType) -> bool:
     """Whether this is a floating-point dtype of at most 64 bits; None, NumPy's float64, is not."""
     try:
         found = jnp.dtype(dtype)

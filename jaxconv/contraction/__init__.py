@@ -19,11 +19,10 @@ form consists of operations that JAX can differentiate in forward and reverse mo
 sum unrounded (in float32 for 16-bit factors), so that a rule rounds once, at its end.
 """
 
-from typing import Any
-
 from jax import Array
+from jax.sharding import NamedSharding
 
-from jaxconv._core.arguments import Layout
+from jaxconv._core.arguments import Layout, Precisions
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.kernels import rot180
 from jaxconv.contraction.plan import Plan, plan
@@ -38,8 +37,8 @@ def correlate(
     w: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return y[n, i, k] = Σ_{a,c} x[n, s·i + d·a − low, c] · w[a, c, k].
 
@@ -55,8 +54,8 @@ def input_gradient(
     dy: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = p} dy[n, i, k] · w[a, c, k].
 
@@ -74,8 +73,8 @@ def kernel_gradient(
     dy: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return dw[a, c, k] = Σ_{n,i} x[n, s·i + d·a − low, c] · dy[n, i, k].
 

@@ -11,10 +11,10 @@ first dimension. Channels last.
 
 import math
 from dataclasses import replace
-from typing import Any
 
 from jax import Array
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
 from jaxconv.contraction import plain
@@ -65,13 +65,13 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     return plain.kernel_gradient(_apart(spec, x.dtype), x, dy, precision=inner.precision)
 
 
-def distances(dims: int, dtype: Any) -> Ints:
+def distances(dims: int, dtype: DType) -> Ints:
     """Return e per dimension: 1 where XLA uses no library, or has no other code."""
     apart = dims == 2 and dtype.itemsize <= WIDEST
     return (APART if apart else 1, *(1,) * (dims - 1))
 
 
-def _apart(spec: ConvSpec, dtype: Any) -> ConvSpec:
+def _apart(spec: ConvSpec, dtype: DType) -> ConvSpec:
     e = distances(spec.dims, dtype)
     return replace(
         spec,
@@ -98,7 +98,7 @@ def numbers_of_dy(spec: ConvSpec, batch: int) -> int:
     return batch * math.prod(spec.output) * spec.channels_out
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1:
         return False
     if math.prod(spec.kernel_shape) >= LARGE_KERNEL:
@@ -108,7 +108,7 @@ def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
     return SLOW_LIBRARY and many and spec.multiply_adds(batch) >= MUCH_WORK
 
 
-def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if spec.groups > 1 or max(distances(spec.dims, dtype)) == 1 or reaches_beyond(spec):
         return False
     if math.prod(spec.kernel_shape) >= LARGE_KERNEL_GRADIENT:

@@ -17,12 +17,11 @@ because XLA's library is slow for kernels as large as these.
 
 import math
 from functools import partial
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.apart import (
     LEAST_EXAMPLES,
@@ -160,7 +159,7 @@ def _block_at(array: Array, images: int, i: Array) -> Array:
     return lax.dynamic_index_in_dim(blocks, i, 1, keepdims=False)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     numbers = numbers_of_dy(spec, batch)
     if spec.groups > 1:
         return False

@@ -10,11 +10,11 @@ has no fast code for three dimensions. Channels last, no groups.
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 
@@ -62,7 +62,7 @@ def _kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array
     return kernel_gradient(spec, x, dy, inner.kernel_gradient)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     solid = spec.dims == 3 and spec.groups == 1 and math.prod(spec.window) > 1
     return solid and spec.multiply_adds(batch) >= LEAST_WORK
 

@@ -12,12 +12,11 @@ one along the depth have such layers: Tran et al., "A closer look at spatiotempo
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 
@@ -70,7 +69,7 @@ def _of_one(spec: ConvSpec, a: int, x: Array, dy: Array, inner: Inner) -> Array:
     return inner.kernel_gradient(of_one, seen, dy[:, start:stop]).reshape(-1, dy.shape[-1])
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if spec.dims != 3 or spec.groups > 1 or spec.taps == 1:
         return False
     planes = spec.window[1:] == spec.stride[1:] == (1, 1) and set(spec.padding[1:]) == {(0, 0)}

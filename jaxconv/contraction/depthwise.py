@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered_copy, shifts
@@ -90,12 +90,12 @@ def correlate_members(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array
     )
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     few = spec.in_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
     return few and spec.multiply_adds(batch) >= LEAST_WORK
 
 
-def _applies_to_members(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_members(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     few = spec.out_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
     return few and spec.multiply_adds(batch) >= LEAST_WORK
 

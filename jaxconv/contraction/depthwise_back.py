@@ -9,13 +9,12 @@ own. With several output channels per group, dx is the sum of the input gradient
 import itertools
 import math
 from functools import reduce
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.barriers import call_unfused, pad_zeros_unfused
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.windows import add_back, turns
@@ -89,7 +88,7 @@ def _phases_on_axes(spec: ConvSpec, w: Array, dy: Array) -> Array:
     return add_back(windows, times_tap, dy.astype(total), pad=pad_zeros_unfused)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if not spec.in_a_group == 1 < spec.groups or spec.taps > depthwise.MOST_TAPS:
         return False
     return batch * math.prod(spec.size) * spec.taps * spec.channels_out >= LEAST_WORK

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.barriers import call_unfused
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
@@ -162,7 +162,7 @@ def _products(
             yield jnp.pad(product, edges) if missing else product
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     depthwise = spec.in_a_group == 1 < spec.groups and spec.taps <= MOST_TAPS
     most = MOST_PAIRS_OF_ONE_TAP if spec.taps == 1 else MOST_PAIRS
     many = spec.groups > LEAST_GROUPS and spec.in_a_group * spec.out_a_group <= most

@@ -13,11 +13,12 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
 from jaxconv.contraction import plain
@@ -89,7 +90,7 @@ def _images(
     return x.transpose(0, *turns, *places, 2 * dims + 1).reshape(-1, *counts, channels)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     pairs = zip(spec.stride, spec.dilation, strict=True)
     holes = max(spec.dilation) > 1 and all(1 in pair for pair in pairs)
     return holes and spec.multiply_adds(batch) >= LEAST_WORK

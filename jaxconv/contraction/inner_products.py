@@ -14,12 +14,11 @@ products of dy with the kernel, and then each phase of dx (`phases.py`) adds up 
 import math
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator
+from jaxconv._core.arguments import DType, Precisions, accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.windows import offsets, view_of_x
 from jaxconv.contraction import phases
@@ -54,7 +53,7 @@ def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
     )
 
 
-def _products(x: Array, w: Array, precision: Any) -> Array:
+def _products(x: Array, w: Array, precision: Precisions) -> Array:
     """Return z[a, k, n, p], with an axis for each dimension of the window and of x."""
     c_in, c_out = w.shape[-2:]
     rows = jnp.swapaxes(w, -2, -1).reshape(-1, c_in)
@@ -79,14 +78,14 @@ def _added(spec: ConvSpec, z: Array) -> Array:
     return jnp.moveaxis(reduce(lax.add, seen), 0, -1)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     # With a stride most of the products would not be used.
     dense = math.prod(spec.stride) == 1
     positions = math.prod(spec.size), math.prod(spec.output)
     return dense and _are_few(spec, batch, (spec.channels_in, spec.channels_out), positions)
 
 
-def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     positions = math.prod(spec.output), math.prod(spec.size)
     few = _are_few(spec, batch, (spec.channels_out, spec.channels_in), positions)
     return few and math.prod(spec.stride) <= MOST_PHASES

@@ -14,12 +14,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial, reduce
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.barriers import call_unfused, pad_zeros_by_rows
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
@@ -121,7 +120,7 @@ def is_interleaved(window: Ints, groups: int, c_in: int) -> bool:
     return -(-window[0] // _rows(window, c_in)) <= MOST_LOOPS
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if not is_interleaved(spec.window, spec.groups, spec.in_a_group):
         return False
     return spec.multiply_adds(batch) >= LEAST_WORK

@@ -7,11 +7,9 @@ term multiplies a number of x with a row of w, one a and c after the other, all 
 output. Nothing is copied and nothing is rearranged.
 """
 
-from typing import Any
-
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, of_rank
+from jaxconv._core.arguments import DType, accumulator, of_rank
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
@@ -53,7 +51,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     return sum(terms, next(terms))
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if spec.groups > 1 or spec.multiply_adds(batch) < LEAST_WORK:
         return False
     c_in, c_out = spec.channels_in, spec.channels_out

@@ -17,12 +17,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
 from jaxconv.contraction.form import Form, Inner
@@ -177,14 +177,14 @@ def _input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
     return correlate(spec.transposed, dy, transposed(w, spec.groups), inner.correlate)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     if max(spec.input_dilation) == 1:
         return False
     count = math.prod(_step(spec, axis) for axis in range(spec.dims))
     return count <= MOST_PHASES and spec.multiply_adds(batch) >= LEAST_WORK
 
 
-def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     loops = is_interleaved(spec.window, spec.groups, spec.out_a_group) or (
         spec.groups == 1 and spec.out_a_group <= MOST_CHANNELS
     )

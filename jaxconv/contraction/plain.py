@@ -11,8 +11,9 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import NamedSharding
 
-from jaxconv._core.arguments import Layout, accumulator
+from jaxconv._core.arguments import Layout, Precisions, accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints, spatial_axes
 from jaxconv.contraction.form import Form, Inner
@@ -25,8 +26,8 @@ def correlate(
     w: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k].
 
@@ -49,8 +50,8 @@ def input_gradient(
     dy: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return dx[n, p, c] = Σ_{i,a,k : s·i + d·a − low = e·p} dy[n, i, k] · w[a, c, k].
 
@@ -82,8 +83,8 @@ def kernel_gradient(
     dy: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Return dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k].
 
@@ -116,7 +117,7 @@ def _convolve(
     lhs: Array,
     rhs: Array,
     layout: Layout,
-    precision: Any,
+    precision: Precisions,
     *,
     padding: Sequence[tuple[int, int]],
     dimension_numbers: lax.ConvDimensionNumbers | None = None,

@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.planning import Call, choose
@@ -69,7 +71,7 @@ class Plan:
 
     spec: ConvSpec
     batch: Any
-    dtype: Any
+    dtype: DType
     platform: str
     y: Planned
     dx: Planned
@@ -81,7 +83,9 @@ class Plan:
         return "\n".join([head, *self.y.lines(), *self.dx.lines(), *self.dw.lines()])
 
 
-def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | None = None) -> Plan:
+def plan(
+    spec: ConvSpec, batch: Any, dtype: DTypeLike = "float32", platform: str | None = None
+) -> Plan:
     """Return the forms that a convolution and its gradients take.
 
     Example:
@@ -105,7 +109,9 @@ def plan(spec: ConvSpec, batch: Any, dtype: Any = "float32", platform: str | Non
     return Plan(spec, batch, known, where, *each)
 
 
-def _planned(asked: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platform: str) -> Planned:
+def _planned(
+    asked: Contraction, spec: ConvSpec, batch: Any, dtype: DType, platform: str
+) -> Planned:
     roles = simplest(asked, spec)
     form, passed_over = choose(roles.contraction, roles.spec, batch, dtype, platform)
     recorder = _Recorder(platform)
@@ -130,7 +136,7 @@ class _Recorder(Call):
 
 
 def _factors(
-    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any
+    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: DType
 ) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
     """Return the shapes of the two factors, channels last."""
     of = partial(jax.ShapeDtypeStruct, dtype=dtype)

@@ -12,8 +12,9 @@ from typing import Any
 
 import jax
 from jax import Array, lax
+from jax.sharding import NamedSharding
 
-from jaxconv._core.arguments import Layout
+from jaxconv._core.arguments import DType, Layout, Precisions
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import empty, plain
 from jaxconv.contraction.form import Contraction, Form
@@ -36,7 +37,7 @@ _PLAIN = {
 
 
 def choose(
-    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: Any, platform: str | None
+    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: DType, platform: str | None
 ) -> tuple[Form, tuple[Form, ...]]:
     """Return the form that is taken, and the forms tried before it, which do not apply.
 
@@ -69,9 +70,9 @@ class Call:
     """
 
     platform: str | None = None
-    precision: Any = None
+    precision: Precisions = None
     layout: Layout = "channels_last"
-    sharding: Any = None
+    sharding: NamedSharding | None = None
 
     def run(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
         """Compute the contraction in the form that `choose` takes for this platform."""
@@ -115,8 +116,10 @@ class Call:
 
     def with_factors_exchanged(self) -> "Call":
         """Return a call like this one, with a pair of precisions reversed."""
-        pair = isinstance(self.precision, tuple)
-        return replace(self, precision=self.precision[::-1]) if pair else self
+        if not isinstance(self.precision, tuple):
+            return self
+        of_left, of_right = self.precision
+        return replace(self, precision=(of_right, of_left))
 
     def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
         """Return dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""
@@ -130,8 +133,8 @@ def contract(
     right: Array,
     *,
     layout: Layout = "channels_last",
-    precision: Any = None,
-    sharding: Any = None,
+    precision: Precisions = None,
+    sharding: NamedSharding | None = None,
 ) -> Array:
     """Compute one of the three contractions, on any platform the program is lowered for."""
     # Only the plain form can say how its result lies on a mesh with Explicit axes.
@@ -141,7 +144,7 @@ def contract(
 
 
 def _on_any_platform(
-    precision: Any,
+    precision: Precisions,
     asked: Contraction,
     spec: ConvSpec,
     left: Array,

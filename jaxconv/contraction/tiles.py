@@ -13,11 +13,11 @@ patches in this way: Dosovitskiy et al., "An image is worth 16×16 words" (2021)
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import matrix
 from jaxconv.contraction.form import Form, Inner
@@ -93,24 +93,24 @@ def _are_tiles(spec: ConvSpec) -> bool:
     return spec.taps > 1 == math.prod(spec.dilation) and spec.stride == spec.window
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     terms = spec.taps * spec.channels_in
     few = SLOW_LIBRARY and 1 < spec.channels_in <= MOST_CHANNELS and terms <= MOST_TERMS
     much = spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
     return (few or math.prod(spec.output) == 1) and much and _are_tiles(spec)
 
 
-def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_input_gradient(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     # This form is taken for little work as well: if there is padding, the program that lax makes of
     # the plain form aborts the process (in XLA's algebraic simplifier, JAX 0.10.2).
     return spec.groups == 1 and _are_tiles(spec)
 
 
-def _applies_to_groups(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_groups(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     return _are_tiles(spec)
 
 
-def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies_to_kernel_gradient(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     much = spec.groups == 1 and spec.multiply_adds(batch) >= LEAST_WORK
     return much and _are_tiles(spec)
 

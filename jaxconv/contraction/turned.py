@@ -9,10 +9,10 @@ channels as columns, and few columns do not fill a vector, so the wider one stan
 """
 
 import math
-from typing import Any
 
 from jax import Array
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.kernels import transposed
@@ -31,7 +31,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     return transposed(turned.kernel_gradient(spec.transposed, dy, x), spec.groups)
 
 
-def _applies(spec: ConvSpec, batch: int, dtype: Any) -> bool:
+def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
     few = spec.channels_out <= MOST_CHANNELS and 2 * spec.channels_out <= spec.channels_in
     plane = spec.dims == 2 and spec.groups == 1 == math.prod(spec.stride)
     return few and plane and spec.multiply_adds(batch) >= LEAST_WORK

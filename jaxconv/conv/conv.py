@@ -1,7 +1,5 @@
 """Convolution: y, dx and dw are three contractions of one trilinear form."""
 
-from typing import Any
-
 from jax import Array
 
 from jaxconv._core.arguments import (
@@ -13,8 +11,8 @@ from jaxconv._core.arguments import (
     aligned,
 )
 from jaxconv._core.conv_call import ConvCall, conv_call
-from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
-from jaxconv._core.rule import Rule
+from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
+from jaxconv._core.rule import Primal, Rule
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.conv._bias import along_channels, over_positions
 from jaxconv.padding import extend, retract
@@ -102,7 +100,7 @@ def conv(
     return conv_rule(call, *aligned(x, w, b))
 
 
-def _conv_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+def _conv_forward(call: ConvCall, x: Primal, w: Primal, b: Primal | None) -> tuple[Array, Factors]:
     kernel = rot180(w.value, call.layout) if call.flip_kernel else w.value
     y = correlate(call.bordered, _with_border(call, x.value), kernel, **call.how())
     if b is not None:
@@ -110,7 +108,7 @@ def _conv_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factor
     return y.astype(call.dtype or x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _conv_backward(call: ConvCall, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+def _conv_backward(call: ConvCall, residuals: Factors, dy: Array) -> Gradients:
     x, w = residuals.x, residuals.w
     dx = dw = db = None
     if is_kept(w):

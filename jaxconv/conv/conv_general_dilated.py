@@ -10,6 +10,7 @@ from jax import Array, lax
 
 from jaxconv._core.arguments import (
     FLOATS,
+    DType,
     Layout,
     PairsLike,
     PrecisionLike,
@@ -148,7 +149,7 @@ def conv_general_dilated(
     return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)
 
 
-def _axes(lhs: Array, rhs: Array, numbers: Any) -> tuple[tuple[int, ...], ...]:
+def _axes(lhs: Array, rhs: Array, numbers: object) -> tuple[tuple[int, ...], ...]:
     """Return the axes of lhs, rhs, y: (batch, feature, *spatial), for rhs (out, in, *spatial)."""
     if lhs.ndim < 2 or lhs.ndim != rhs.ndim:
         raise ValueError(
@@ -166,7 +167,7 @@ def _axes(lhs: Array, rhs: Array, numbers: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(specs.lhs_spec), tuple(specs.rhs_spec), tuple(specs.out_spec)
 
 
-def _output_dtype(dtype: Any, preferred: Any) -> Any:
+def _output_dtype(dtype: DType, preferred: Any) -> Any:
     if preferred is None:
         return dtype
     preferred = jnp.dtype(preferred)

@@ -1,13 +1,11 @@
 """Transposed convolution: its forward pass is the input gradient of a `conv`."""
 
-from typing import Any
-
 from jax import Array
 
 from jaxconv._core.arguments import IntOrInts, Layout, Padding, PrecisionLike, aligned
 from jaxconv._core.conv_call import ConvCall, transposed_call
-from jaxconv._core.residuals import Factors, factors_for_each_other, is_kept
-from jaxconv._core.rule import Rule
+from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
+from jaxconv._core.rule import Primal, Rule
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient
 from jaxconv.conv._bias import along_channels, over_positions
 
@@ -88,14 +86,16 @@ def conv_transpose(
     return _conv_transpose(call, *aligned(x, w, b))
 
 
-def _conv_transpose_forward(call: ConvCall, x: Any, w: Any, b: Any) -> tuple[Array, Factors]:
+def _conv_transpose_forward(
+    call: ConvCall, x: Primal, w: Primal, b: Primal | None
+) -> tuple[Array, Factors]:
     y = input_gradient(call.spec, w.value, x.value, **call.how())
     if b is not None:
         y = y + along_channels(call, b.value).astype(y.dtype)
     return y.astype(x.value.dtype), factors_for_each_other(x, w, b)
 
 
-def _conv_transpose_backward(call: ConvCall, residuals: Factors, dy: Array) -> tuple[Any, Any, Any]:
+def _conv_transpose_backward(call: ConvCall, residuals: Factors, dy: Array) -> Gradients:
     x, w = residuals.x, residuals.w
     dx = dw = db = None
     if is_kept(w):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxconv._core.arguments import accumulator, as_array, as_int, check_floating, of_rank
+from jaxconv._core.arguments import DType, accumulator, as_array, as_int, check_floating, of_rank
 from jaxconv.loss._reduction import broadcasts, sum_to
 
 
@@ -132,14 +132,14 @@ def d_weight(weights: Array, d_each: Array, t: Array, log_p: Array, mean: Any, t
     return sum_to(weights.shape, dw).astype(weights.dtype)
 
 
-def one_hot(labels: Array, classes: int, dtype: Any) -> Array:
+def one_hot(labels: Array, classes: int, dtype: DType) -> Array:
     """Return 1 for the label's class and 0 for the others; NaN if the label is not a class."""
     label, valid = (array[..., None] for array in as_classes(labels, classes))
     t = (label == of_rank(jnp.arange(classes, dtype=label.dtype), label.ndim)).astype(dtype)
     return t + nan_unless(valid, dtype)
 
 
-def nan_unless(valid: Array, dtype: Any) -> Array:
+def nan_unless(valid: Array, dtype: DType) -> Array:
     """Return 0 where a label is valid and NaN elsewhere, to be added to a number.
 
     It is computed as 0/1 or 0/0, so that `jax_debug_nans` reports a NaN only if there is one.

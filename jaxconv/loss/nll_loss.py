@@ -111,7 +111,9 @@ def _likelihood_forward(
     return y.astype(x.dtype), (None if linear else x, labels, weights, weight, mean)
 
 
-def _likelihood_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+def _likelihood_backward(
+    terms: _Terms, residuals: Any, dy: Array
+) -> tuple[Array, Array | None, Array | None]:
     x, labels, weights, weight, mean = residuals
     if x is None:
         x = jnp.zeros((*labels.shape, terms.classes), dy.dtype)  # only its shape is used

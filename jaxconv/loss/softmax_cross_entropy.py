@@ -143,7 +143,9 @@ def _cross_entropy_forward(
     return y.astype(z.dtype), (z, labels, weights, shift, log_total, weight, mean)
 
 
-def _cross_entropy_backward(terms: _Terms, residuals: Any, dy: Array) -> tuple[Any, Any, Any]:
+def _cross_entropy_backward(
+    terms: _Terms, residuals: Any, dy: Array
+) -> tuple[Array, Array | None, Array | None]:
     z, labels, weights, shift, log_total, weight, mean = residuals
     z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
     d_each = spread_weighted(dy.astype(z_wide.dtype), weight)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator, aligned
 from jaxconv._core.barriers import materialize_on_cpu
 from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import as_number, at_least
@@ -122,7 +122,7 @@ _normalize = Rule(
 )
 
 
-def _cotangent(d: Any, dtype: Any) -> Any:
+def _cotangent(d: Any, dtype: DType) -> Any:
     """Return a cotangent in the dtype of the sums; None if that output was not used."""
     nothing = d is None or isinstance(d, jax.custom_derivatives.SymbolicZero)
     return None if nothing else d.astype(dtype)

@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.barriers import call_unfused_on_cpu
 from jaxconv._core.geometry import Ints, Windows
 from jaxconv._core.symbolic import as_number, at_least
@@ -38,7 +40,7 @@ class Extreme(NamedTuple):
     mildest: Callable[..., Array]
     padding: int
 
-    def worst(self, dtype: Any) -> Any:
+    def worst(self, dtype: DType) -> Any:
         """Return the value that fills the padding."""
         if jnp.issubdtype(dtype, jnp.floating):
             return self.padding * math.inf
@@ -120,7 +122,7 @@ def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
     tables = landing(g, ((0, 0),) * g.dims)
     if g.known and all(table.all() for table in tables):
         return flat
-    xp: Any = np if g.known else jnp
+    xp: ModuleType = np if g.known else jnp
     each = zip(tables, window_axes(g), strict=True)
     inside = (xp.expand_dims(t, _other_axes(g, (axis - 1, axis))) for t, axis in each)
     return xp.where(reduce(operator.and_, inside), flat, np.int32(math.prod(g.window)))

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.geometry import Windows
 from jaxconv._core.windows import add_back, landing, offsets, views
 from jaxconv.pooling import _long as long
@@ -84,7 +85,7 @@ def _if_tied(a: np.ndarray, dy: Array, *words: Array) -> Array:
     return jnp.where(bit_of(words, a), dy, 0)
 
 
-def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: Any) -> Array:
+def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: DType) -> Array:
     """Return how many values tie in each window; 1 for a window that covers only padding."""
     first, *later = stages(g, reduced=False)
     if is_long(first):

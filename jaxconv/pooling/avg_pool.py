@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from jaxconv._core.arguments import (
+    DType,
     IntOrInts,
     Layout,
     Padding,
@@ -111,7 +112,7 @@ def _mean_backward(
 mean_rule = Rule(_mean_forward, _mean_backward, static=3, name="avg_pool")
 
 
-def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: Any) -> Any:
+def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: DType) -> Any:
     """Return the divisor of each window's sum, shaped to broadcast against y."""
     if divisor is not None:
         return np.asarray(divisor, dtype)

@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -120,7 +121,7 @@ def _positions(g: Windows, stage: Windows, dims: Ints, index: Array) -> Array:
     index = index.astype(np.int32)
     position = jnp.zeros_like(index)
     for dim in dims:
-        xp: Any = np if isinstance(stage.output[dim], int) else jnp
+        xp: ModuleType = np if isinstance(stage.output[dim], int) else jnp
         start = stage.stride[dim] * xp.arange(stage.output[dim]) - stage.padding[dim][0]
         shape = [1] * index.ndim
         shape[g.spatial_axes[dim]] = -1

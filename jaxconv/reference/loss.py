@@ -1,12 +1,10 @@
 """Reference implementations of the losses, differentiated by JAX."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv._core.arguments import Reduction, accumulator
+from jaxconv._core.arguments import DType, Reduction, accumulator
 
 __all__ = [
     "focal_loss",
@@ -182,7 +180,7 @@ def _difference(prediction: Array, target: Array) -> Array:
     return prediction.astype(dtype) - target.astype(dtype)
 
 
-def _labels(labels: Array, dtype: Any) -> Array:
+def _labels(labels: Array, dtype: DType) -> Array:
     t = labels.astype(dtype)
     if jnp.issubdtype(labels.dtype, jnp.integer):
         t = jnp.where((labels == 0) | (labels == 1), t, jnp.nan)

@@ -36,7 +36,7 @@ class Checkpoints:
         """The epoch after which it was written; 0 if there is none."""
         return (self._manager.latest_step() or 0) if self.folder.exists() else 0
 
-    def save(self, epoch: int, tree: Any, *, now: bool = False) -> None:
+    def save(self, epoch: int, tree: object, *, now: bool = False) -> None:
         """Write a checkpoint of this epoch if `now` is set or SECONDS have passed."""
         if epoch > self.epoch and (now or time.monotonic() - self._last >= SECONDS):
             with _without_warnings():
@@ -76,7 +76,7 @@ class Checkpoints:
         return ocp.CheckpointManager(self.folder.absolute(), options=options, item_handlers=handler)
 
 
-def _listing(tree: Any) -> dict[str, str]:
+def _listing(tree: object) -> dict[str, str]:
     """Return each array's dtype and shape, by its place in the tree."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): f"{leaf.dtype}{list(leaf.shape)}"

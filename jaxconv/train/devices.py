@@ -40,7 +40,7 @@ def on_each(
     return jax.shard_map(function, mesh=_mesh(config), in_specs=specs, out_specs=SHARED)
 
 
-def on_all(config: Config, tree: Any) -> Any:
+def on_all(config: Config, tree: object) -> Any:
     """Return the tree with its arrays on every device."""
     if config.devices == 1:
         return tree

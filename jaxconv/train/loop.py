@@ -53,7 +53,7 @@ class After(NamedTuple):
     """The state of training after an epoch: all that a step changes."""
 
     params: Params
-    state: Any
+    state: object
 
 
 def run(config: Config, console: Console | None = None) -> Result:

@@ -28,7 +28,7 @@ DECAYING: dict[str, Callable[..., Any]] = {"adamw": optax.adamw, "lion": optax.l
 
 def make_optimizer(config: Config, steps: int) -> Any:
     """Return the optimiser that the configuration names, for a run of this many steps."""
-    rate: Any = config.learning_rate
+    rate: object = config.learning_rate
     if config.schedule == "cosine":
         rate = optax.cosine_decay_schedule(rate, steps)
     if config.optimizer in DECAYING:

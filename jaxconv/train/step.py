@@ -97,7 +97,7 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
     @jax.jit
     def step(
         params: Params,
-        state: Any,
+        state: object,
         images: Array,
         labels: Array,
         indices: Array,

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.mutants.scene import Change, Scene, Seen
 from jaxconv.check.mutants.terms import Changed, of_some
 
@@ -62,8 +63,8 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     yield "twice", ("constant_factor",), only(lambda g: 2 * g)
     yield "half", ("constant_factor",), only(lambda g: 0.5 * g)
     yield "zero", ("argument_constant",), only(np.zeros_like)
-    yield "as float32", ("precision_lost",), only(_rounded(np.float32))
-    yield "as bfloat16", ("precision_lost",), only(_rounded(jnp.bfloat16))
+    yield "as float32", ("precision_lost",), only(_rounded(jnp.dtype("float32")))
+    yield "as bfloat16", ("precision_lost",), only(_rounded(jnp.dtype("bfloat16")))
     yield "one element", (), only(_one_element)
     batch = scene.args[0].shape[0] if scene.args[0].ndim else 1
     if leaf and batch > 1 and (not x.ndim or x.shape[0] != batch):
@@ -184,7 +185,7 @@ def _taken_from(leaf: int, other: int) -> Change:
     return changed
 
 
-def _rounded(dtype: Any) -> Any:
+def _rounded(dtype: DType) -> Any:
     return lambda g: g.astype(dtype).astype(g.dtype)
 
 

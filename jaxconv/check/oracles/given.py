@@ -1,9 +1,8 @@
 """The oracle for other dtypes: gradients may differ from the float64 truth by rounding only."""
 
-from typing import Any
-
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.arrays import as_float64, root_mean_square, widen
 from jaxconv.check.bench import Bench
 from jaxconv.check.oracles.kinks import at_kinks
@@ -16,7 +15,7 @@ NARROW_ULPS = 16
 """Units in the last place by which two right answers may differ, apart from conditioning."""
 
 
-def in_dtype(bench: Bench, dtype: Any) -> None:
+def in_dtype(bench: Bench, dtype: DType) -> None:
     """Check the gradients in this dtype against the float64 truth.
 
     The error allowed is that of rounding and conditioning, plus four times the largest error of

@@ -1,7 +1,5 @@
 """The value oracle: compare structure, shapes, dtypes and numbers with the reference."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,7 +38,7 @@ def value(bench: Bench) -> None:
             bench.fail_where(mismatch, "", "value", trial, f"value{which}")
 
 
-def _plain(leaf: Any) -> np.ndarray:
+def _plain(leaf: object) -> np.ndarray:
     leaf = jnp.asarray(leaf)
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)

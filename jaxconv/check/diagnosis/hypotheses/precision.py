@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.arguments import DType
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import Guess, register
 
@@ -26,7 +27,7 @@ def precision_lost(evidence: Evidence) -> Iterator[Guess]:
         for which, dy_too in plans:
 
             def predict(
-                o: Observation, dtype: Any = dtype, which: Any = which, dy_too: bool = dy_too
+                o: Observation, dtype: DType = dtype, which: Any = which, dy_too: bool = dy_too
             ) -> np.ndarray | None:
                 arrays = [_rounded(a, dtype) if i in which else a for i, a in enumerate(o.arrays)]
                 dy = [_rounded(d, dtype) for d in o.dy] if dy_too else o.dy
@@ -55,5 +56,5 @@ def precision_lost(evidence: Evidence) -> Iterator[Guess]:
             )
 
 
-def _rounded(a: np.ndarray, dtype: Any) -> np.ndarray:
+def _rounded(a: np.ndarray, dtype: DType) -> np.ndarray:
     return a.astype(dtype).astype(np.float64)
