@@ -142,7 +142,7 @@ def as_bool(op: str, name: str, value: object) -> bool:
     return bool(value)
 
 
-def as_float(op: str, name: str, value: Any, minimum: float = -math.inf) -> float:
+def as_float(op: str, name: str, value: object, minimum: float = -math.inf) -> float:
     """Return a finite Python or numpy number as a float; raise if it is below `minimum`."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         raise TypeError(f"{op}: {name} must be a number, but got {value!r}")
