@@ -5,6 +5,7 @@ which is written in plain `lax` and differentiated by JAX. The tests compare the
 """
 
 from jaxconv import activation, loss, normalization, pooling, resampling
+from jaxconv import reference as reference
 from jaxconv.activation import *
 from jaxconv.compiler import compiler_options
 from jaxconv.conv import conv, conv_general_dilated, conv_transpose

@@ -37,7 +37,7 @@ def compiler_options(
 
     At every call, XLA asks for the memory of all arrays inside a function in one piece. On a CPU
     the C library returns a piece of more than 32 MB to the system after the call, and the next
-    call waits until the system has cleared its pages: a quarter to a half of a training step. If
+    call waits until the system has cleared its pages, which took more than a third of one step. If
     you say how large the largest array is, and it is at most 31 MB, XLA asks for several smaller
     pieces, which the process keeps.
 

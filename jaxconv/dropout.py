@@ -31,7 +31,7 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
 
     The mask is `jax.random.bernoulli(key, 1 - rate, shape)`; Flax draws the same mask for the same
     key. Saved for the backward pass: the mask, one bit per element. Drawing it again from the key
-    would need no memory, but takes fifteen times as long on a CPU.
+    would need no memory, but takes fifteen times as long as applying it on a CPU.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -23,10 +23,10 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     r"""The exponential linear unit, elementwise.
 
         y  = x where x > 0, else α·(exp(x) − 1)
-        dx = dy where y > 0, else dy·(y + α)
+        dx = dy where x > 0, else dy·α·exp(x)
 
-    since α·exp(x) = y + α. If α is not 1, x = 0 is a kink; the derivative there is taken to be α,
-    as in `jax.nn.elu` and PyTorch.
+    If α ≥ 0, α·exp(x) = y + α, and y tells the sign of x. If α is not 1, x = 0 is a kink; the
+    derivative there is taken to be α, as in `jax.nn.elu` and PyTorch.
     Saved for the backward pass: y if α is 0 or a positive power of two, otherwise x, from which
     α·exp(x) is more accurate. (If α is negative, y does not tell the sign of x.) For 16-bit floats
     it is always x, because their y is rounded.
@@ -243,7 +243,7 @@ def squareplus(x: Array, b: float = 4) -> Array:
 
     Returns:
         y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
-        ∞ − ∞, as in `jax.nn`; the derivative at ±∞ is the limit, 1 or 0.
+        ∞ − ∞, as in `jax.nn`. The derivative is 1 at ∞ and 0 at −∞.
 
     Raises:
         TypeError: x is not a floating-point array, or b is not a number.

@@ -34,7 +34,7 @@ def silu(x: Array) -> Array:
 
     Returns:
         y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
-        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
+        −∞·0, as in `jax.nn` and PyTorch. The derivative is 1 at ∞ and 0 at −∞; theirs is NaN.
 
     Raises:
         TypeError: x is not a floating-point array.
@@ -87,7 +87,7 @@ def gelu(x: Array, approximate: bool = True) -> Array:
 
     Returns:
         y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
-        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
+        −∞·0, as in `jax.nn` and PyTorch. The derivative is 1 at ∞ and 0 at −∞; theirs is NaN.
 
     Raises:
         TypeError: x is not a floating-point array, or approximate is neither True nor False.
@@ -160,7 +160,7 @@ def mish(x: Array) -> Array:
 
     Returns:
         y in the shape and dtype of x. A NaN makes y and the gradient NaN. −∞ gives NaN, from
-        −∞·0, as in `jax.nn` and PyTorch; the derivative at ±∞ is the limit, 1 or 0 (these: NaN).
+        −∞·0, as in `jax.nn` and PyTorch. The derivative is 1 at ∞ and 0 at −∞; theirs is NaN.
 
     Raises:
         TypeError: x is not a floating-point array.
@@ -216,7 +216,8 @@ def glu(x: Array, axis: int = -1) -> Array:
         axis: the axis along which x holds first a and then b.
 
     Returns:
-        y in the dtype of x, half as large along the axis. A NaN in a or b makes y NaN.
+        y in the dtype of x, half as large along the axis. A NaN in a or b makes that
+        element of y NaN.
 
     Raises:
         TypeError: x is not a floating-point array, or axis is not an int.

@@ -1,10 +1,11 @@
 """The bytes that each op's rule keeps for its backward pass, compared with autodiff.
 
-    python -m jaxconv.check.residuals
+    python -m jaxconv.check.residuals [OP ...]
 
 prints the table of docs/residuals.md: every op of the catalogue in float32, on its large call.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,8 +37,8 @@ def compared(record: Record) -> tuple[int, int]:
 
 def row(name: str, ours: int, autodiff: int) -> str:
     """Return an op's line in the table: the bytes of both, and how many times fewer ours are."""
-    ratio = f"{autodiff / ours:.1f}" if ours else ""
-    fewer = "none" if autodiff and not ours else f"{ratio} × fewer" if ratio > "1.0" else ""
+    ratio = round(autodiff / ours, 1) if ours else 0.0
+    fewer = "none" if autodiff and not ours else f"{ratio} × fewer" if ratio > 1 else ""
     return f"| `{name}` | {ours:,} | {autodiff:,} | {fewer} |"
 
 
@@ -47,4 +48,5 @@ def table(rows: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(row(name, *compared(record)) for name, record in CATALOGUE.items()))
+    asked = sys.argv[1:] or CATALOGUE
+    print(table(row(name, *compared(CATALOGUE[name])) for name in asked))

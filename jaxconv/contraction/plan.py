@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction import empty
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.planning import Call, choose
 from jaxconv.contraction.roles import Roles, simplest
@@ -51,8 +52,9 @@ class Planned:
         for text, times in told.items():
             yield f"{indent}  made of {times} of these:" if times > 1 else f"{indent}  made of:"
             yield text
-        if self.passed_over and not indent:
-            yield f"  passed over: {', '.join(form.name for form in self.passed_over)}"
+        passed_over = [form.name for form in self.passed_over if form not in empty.FORMS]
+        if passed_over and not indent:
+            yield f"  passed over: {', '.join(passed_over)}"
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def conv(
         (1, 3, 3, 2)
 
     Args:
-        x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions.
+        x: input, (N, *spatial, C_in) with 1, 2 or 3 spatial dimensions. The batch axis is required:
+            an image (H, W, C) with a kernel of three axes is taken for a batch of H lines.
         w: kernel, (*window, C_in/groups, C_out).
         b: bias, (C_out,), or None.
         stride: s, an int or one per spatial dimension.

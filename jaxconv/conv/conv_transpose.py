@@ -25,11 +25,12 @@ def conv_transpose(
 ) -> Array:
     r"""Transposed convolution: the input gradient of a `conv`, used as a layer.
 
-    Its x takes the place that dy has in the backward pass of that `conv`. In one dimension:
+    Let C be the `conv` with this w, stride, dilation and padding. Then y is the dx of C for the
+    cotangent x. In one dimension:
 
         y[n, p, k] = Σ_{i,a,c : s·i + d·a − low = p} x[n, i, c] · w[a, k, c] + b[k]
 
-    so each x[i] adds a multiple of the kernel to y, s positions after that of x[i − 1]. Given dy,
+    so each x[i] adds a multiple of the kernel to y, starting at position s·i − low. Given dy,
 
         dx[n, i, c] = Σ_{a,k} dy[n, s·i + d·a − low, k] · w[a, k, c]
         dw[a, k, c] = Σ_{n,i} dy[n, s·i + d·a − low, k] · x[n, i, c]

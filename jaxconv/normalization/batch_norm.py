@@ -33,7 +33,7 @@ def batch_norm(
 ) -> tuple[Array, Array, Array]:
     r"""Normalize each channel to mean 0 and variance 1 over the batch, then scale and shift it.
 
-    With m = N · Π spatial numbers per channel, and r = 1/√(var + ε):
+    With m, the count of numbers in a channel (N times the spatial sizes), and r = 1/√(var + ε):
 
         mean = 1/m · Σ x,        var = 1/m · Σ (x − mean)²,        x̂ = (x − mean) · r
         y    = scale · x̂ + bias
@@ -55,8 +55,9 @@ def batch_norm(
     other parameter.
 
     In a channel of m equal numbers x̂ is 0, so y = bias. dx is not 0: it is
-    scale·r·(dy − mean dy), with the large factor r = 1/√ε (both up to rounding, and besides the
-    terms of dmean and dvar). It is 0 for every dy only if m = 1, where PyTorch raises an error.
+    scale·r·(dy − mean dy), with the large factor r = 1/√ε, plus the terms of dmean and dvar; both
+    statements hold up to rounding. It is 0 for every dy only if m = 1, where PyTorch raises an
+    error.
     If x is empty (N = 0), mean, var and all gradients are 0 and not NaN. A NaN makes its whole
     channel NaN, forward and backward.
 

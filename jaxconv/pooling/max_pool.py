@@ -55,9 +55,9 @@ def max_pool(
     unsigned integer that holds it (one byte for windows up to 8 × 8); "all" and "split" keep one
     bit per window element, in words of 8, 16 or 32 bits (two bytes for 3 × 3). Windows of more
     than 64 elements, or of more than 32 along a dimension, are pooled one dimension at a time,
-    with an offset or bits for each dimension (but "first" pools windows side by side at once).
-    Along a dimension of more than 32 elements "all" and "split" keep x, as pooled so far, instead
-    of bits.
+    with an offset or bits for each dimension (except that "first" pools
+    windows that lie side by side in one step). Along a dimension of more than 32 elements "all" and
+    "split" keep the input of that dimension's step instead of bits.
 
     A window that holds a NaN gives NaN, and its cotangent goes to the first NaN ("all": to
     every NaN; "split": shared among them). A window that covers only padding gives −∞ and its

@@ -112,7 +112,7 @@ def resize(
 
     In PyTorch's `F.interpolate(size=…)`, "linear" is called "linear", "bilinear" or "trilinear",
     "nearest" is called "nearest-exact", and "nearest_floor" is called "nearest". The last one takes
-    the pixel up to half a pixel of y before y[i] (`x[:, ::s]` for n = s·o). JAX's
+    the first pixel of each cell, not the middle one (`x[:, ::s]` for n = s·o). JAX's
     `jax.image.resize` averages if it makes an image smaller linearly (unless antialias=False);
     PyTorch and jaxconv do not.
 

@@ -138,7 +138,8 @@ def fold(
 
     Raises:
         TypeError: x is not a floating-point array, or output_size is not a sequence of ints.
-        ValueError: `unfold` returns no such shape of x, an option is unknown, or no window fits.
+        ValueError: x does not have the shape that `unfold` returns, an option is unknown, or no
+            window fits.
 
     The derivation: docs/derivations/resampling.md.
     """

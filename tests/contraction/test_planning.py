@@ -227,7 +227,7 @@ def test_a_plan_says_what_is_taken_why_and_what_was_passed_over():
         f for f in registry.FORMS if (f.name, f.contraction) == ("phases", "input_gradient")
     )
     assert f"dx: phases: {phases.when}" in text
-    assert "passed over: empty, depthwise, " in text
+    assert "passed over: depthwise, " in text
     assert "y: plain: always" in str(plan(spec, batch, platform="tpu"))
     assert "dw: phases of the dilation" in str(plan(*EVERY_FORM["holes"], platform="gpu"))
     transposed = str(plan(spec.transposed, batch, platform="cpu"))

@@ -13,11 +13,11 @@ def elementwise(function):
 def prelu(sample):
     """PyTorch knows one α for all, or one per channel of axis 1."""
     shape, alpha = sample.arrays["x"].shape, sample.arrays["alpha"].shape
-    if alpha == ():
+    if alpha in ((), (1,)) and (shape == () or alpha == ()):
         return lambda x, alpha: F.prelu(x, alpha.reshape(1))
     if alpha == shape[-1:] and len(shape) > 1:
         return lambda x, alpha: F.prelu(x.movedim(-1, 1), alpha).movedim(1, -1)
-    if alpha == (shape[1], 1) and len(shape) == 3:
+    if len(shape) == 3 and alpha == (shape[1], 1):
         return lambda x, alpha: F.prelu(x, alpha[:, 0])
     return None
 

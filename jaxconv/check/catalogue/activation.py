@@ -31,13 +31,18 @@ def _large():
     return Sample({"x": normal(0, (8, 17, 16, 24))})
 
 
-def _pinned(why, x, y, dx, **options):
-    """Pin values and gradients for dy = 7."""
-    x, y, dx = (np.array(values, float) for values in (x, y, dx))
-    return Pinned(why, Sample({"x": x}, {}, options), np.full(y.shape, 7.0), y, {"x": 7 * dx})
+def _pinned(why, x, y, slope, **options):
+    """Pin the values y and the slopes dy/dx at the points x; the test takes dy = 7."""
+    x, y, slope = (np.array(values, float) for values in (x, y, slope))
+    return Pinned(why, Sample({"x": x}, {}, options), np.full(y.shape, 7.0), y, {"x": 7 * slope})
 
 
 def _record(name, *pins, kinks=(), options=({},), refusals=tuple):
+    """Return the record of an elementwise activation.
+
+    Samples keep away from `kinks`, a list or a function of the options, and draw from `options`;
+    `refusals` yields the arguments that raise an error.
+    """
     return Record(
         name=name,
         sample=_sampled(kinks, options),
