@@ -20,6 +20,7 @@ def has_nan(tree):
     return any(np.isnan(np.asarray(leaf, float)).any() for leaf in float_leaves(tree))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_no_nan_on_the_way(name):
     record = CATALOGUE[name]

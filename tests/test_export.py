@@ -79,6 +79,7 @@ def calls():
                 yield pytest.param(record, sample, id=f"{record.name}-{seed}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("record", "sample"), list(calls()))
 def test_any_batch(record, sample):
     try:
@@ -132,6 +133,7 @@ IMAGES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", IMAGES)
 def test_any_image(name, dtype):

@@ -109,6 +109,7 @@ def mean_square(got, truth):
     return np.mean((np.asarray(got, float) - np.asarray(truth, float)) ** 2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", SLACK)
 def test_no_further_from_the_truth_than_autodiff(name, dtype):

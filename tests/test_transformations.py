@@ -78,6 +78,7 @@ def test_scan(name):
     both(call, repeated, call.arrays)
 
 
+@pytest.mark.thorough
 @each_call
 def test_vmap_over_nothing(name):
     """Over an axis of size 0 there is nothing to compute, and the shapes are those of the rest."""
@@ -115,6 +116,7 @@ def test_vmap_of_each_argument_and_of_all(name):
             assert_trees_close(jax.tree.map(lambda h, i=i: h[i], hand), call.twin_gradient(alone))
 
 
+@pytest.mark.thorough
 @each_call
 def test_second_derivatives(name):
     """Reverse over reverse, and the Hessian (forward over reverse) of a few elements of each."""

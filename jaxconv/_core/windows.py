@@ -421,6 +421,6 @@ def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[Any]:
     ):
         xp: ModuleType = np if all(isinstance(size, int) for size in (o, k)) else jnp
         n = as_number(n, int)
-        p = s * xp.arange(o)[:, None] + d * xp.arange(k) - before
+        p = s * xp.arange(o)[:, None] + d * xp.arange(k)[None, :] - before
         tables.append((p >= -low) & (p < n + high))
     return tables

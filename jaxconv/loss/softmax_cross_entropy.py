@@ -79,7 +79,8 @@ def softmax_cross_entropy(
             always means one per class; or any shape that broadcasts to that of the logits. In the
             dtype of the logits.
         label_smoothing: ε in [0, 1], the share of t that is spread evenly over the classes.
-        ignore_index: the integer label of examples that do not count.
+        ignore_index: the integer label of examples that do not count. (A weight of 0 does not
+            hide logits that are NaN, because 0 · NaN is NaN; this does.)
         reduction: "mean", "sum", or "none" for ℓ of every example, (…).
 
     Returns:

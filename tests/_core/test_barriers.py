@@ -16,7 +16,7 @@ MANY = LEAST_BYTES // 8 // ROWS // COLUMNS
 
 
 def compute(x, y):
-    return jnp.sin(x) * y + x
+    return jnp.sin(x) * jnp.broadcast_to(y, x.shape) + x
 
 
 @pytest.mark.parametrize("size", [1, MANY + 1], ids=["small", "large"])

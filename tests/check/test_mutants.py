@@ -17,6 +17,7 @@ NAMED = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("op", NAMED)
 def test_no_mutant_survives(op):
     trial = try_op(op)

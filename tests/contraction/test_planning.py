@@ -40,6 +40,7 @@ def losses(name):
     return arrays, partial(loss, record.op), partial(loss, record.twin)
 
 
+@pytest.mark.thorough
 @each_case
 def test_first_and_second_derivatives(name):
     (x, w), hand, reference = losses(name)
@@ -56,6 +57,7 @@ def test_first_and_second_derivatives(name):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
 
 
+@pytest.mark.thorough
 @each_case
 @pytest.mark.parametrize(("dtype", "unit"), [(jnp.bfloat16, 2**-8), (jnp.float16, 2**-11)])
 def test_16_bits_are_rounded_once(name, dtype, unit):
@@ -79,6 +81,7 @@ def test_16_bits_are_rounded_once(name, dtype, unit):
         np.testing.assert_allclose(mine.astype(jnp.float64), truth, rtol=unit, atol=3e-6 * size)
 
 
+@pytest.mark.thorough
 @each_case
 def test_vmap_checkpoint_and_scan(name):
     (x, w), hand, reference = losses(name)
@@ -96,6 +99,7 @@ def test_vmap_checkpoint_and_scan(name):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
 
 
+@pytest.mark.thorough
 @each_case
 def test_over_two_devices(name):
     """By the compiler, and by hand; of batches that two devices can share."""

@@ -85,6 +85,7 @@ def whole_numbers(shape, seed):
     return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.float32)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("number", range(len(EVERY_FORM) + 12))
 def test_every_way_in_is_the_reference_to_the_last_bit(op, number):
@@ -101,6 +102,7 @@ def test_every_way_in_is_the_reference_to_the_last_bit(op, number):
             np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.thorough
 @each_form
 def test_a_form_is_the_plain_one_to_the_last_bit(form):
     """Where it applies, in each dtype that it applies to; and ∞ goes where it is seen."""

@@ -84,6 +84,7 @@ def shares(x, ties, *, window, **geometry):
     return np.stack(rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ties", ["first", "all", "split"])
 @pytest.mark.parametrize("kind", ["full of ties", "with NaN", "mostly −∞"])
 @pytest.mark.parametrize("name", GEOMETRIES)

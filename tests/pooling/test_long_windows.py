@@ -56,6 +56,7 @@ def both(op, x, window, options, seed):
     assert_trees_close(got, want, tolerance=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(24))
 def test_extremes(seed):
     shape, window, options = geometry(seed)
@@ -83,6 +84,7 @@ def test_windows_of_padding_alone(ties):
     assert_close(pull(dy)[0], pull_want(dy)[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("op", ["avg_pool", "lp_pool"])
 @pytest.mark.parametrize("seed", range(8))
 def test_sums(seed, op):
@@ -111,6 +113,7 @@ def test_running_sum(count):
     assert running_sum(1, count, jnp.asarray(x))[0].tolist() == want
 
 
+@pytest.mark.thorough
 def test_integers_and_16_bits():
     x = np.random.default_rng(0).integers(-100, 100, (1, 300, 2))
     pool = partial(jaxconv.max_pool, window=70, stride=3, padding=20)
