@@ -4,13 +4,17 @@ import itertools
 import re
 import subprocess
 import sys
+import textwrap
 import unicodedata
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 
+from jaxconv.check import check_rule
+
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 
 
@@ -79,3 +83,25 @@ def test_links_lead_somewhere(page):
         target = (page.parent / file).resolve() if file else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_label_with_a_number_leads_to_the_section_of_that_number(page):
+    links = re.findall(r"\[[^\]]*(?:§|section )(\d+)\]\([^)\s]*#(\d+)-", page.read_text())
+    assert all(label == anchor for label, anchor in links), links
+
+
+def test_the_activation_that_contributing_adds_is_right():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    (block,) = re.findall(r"```text\n(   def softcap.*?)   ```", page, re.S)
+    (imports,) = re.findall(r"`(from jaxconv\._core[^`]*)` and `", page)
+    (more,) = re.findall(r"and `(from jaxconv\.activation[^`]*)`", page)
+    names = {}
+    code = [*(" ".join(line.split()) for line in (imports, more)), textwrap.dedent(block)]
+    exec("\n".join(["import jax.numpy as jnp", "from jax import Array", *code]), names)
+    x = jnp.linspace(-5.0, 5.0, 12)
+
+    def meant(x):
+        return 2.0 * jnp.tanh(x / 2.0)
+
+    check_rule(lambda x: names["softcap"](x, 2.0), (x,), meant).raise_if_failed()
