@@ -115,13 +115,12 @@ def _drop(x: Array, rate: float, key: Array, shape: tuple[int, ...]) -> Array:
         return x
     if rate == 1:
         return jnp.zeros_like(x)
-    return _drawn(1 - rate, shape, x, key)
+    return _masked(1 - rate, shape, *aligned(x, _drawn(1 - rate, shape, key)))
 
 
 @partial(jax.jit, static_argnums=(0, 1), inline=True)
-def _drawn(keep: float, shape: tuple[int, ...], x: Array, key: Array) -> Array:
-    kept = jax.random.bernoulli(key, keep, shape)
-    return _masked(keep, shape, *aligned(x, kept))
+def _drawn(keep: float, shape: tuple[int, ...], key: Array) -> Array:
+    return jax.random.bernoulli(key, keep, shape)
 
 
 def _masked_forward(

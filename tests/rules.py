@@ -130,7 +130,7 @@ def judged(record: Record, sample: Sample, dy, nudge=None):
 
     def run(*arrays):
         return _judged(
-            _Bound(record.op, sample), _Bound(record.twin, sample), rebuild, arrays,
+            _Bound(record.op, sample), _Bound(record.reference, sample), rebuild, arrays,
             dict(sample.fixed), floats,
         )  # fmt: skip
 
@@ -208,9 +208,9 @@ class Call:
         return self.loss(self.record.op)
 
     @property
-    def twin(self):
-        return self.loss(self.record.twin)
+    def reference(self):
+        return self.loss(self.record.reference)
 
     @functools.cached_property
     def twin_gradient(self):
-        return jit(jax.grad(self.twin))
+        return jit(jax.grad(self.reference))

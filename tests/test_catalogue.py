@@ -65,7 +65,7 @@ def test_nan_goes_where_it_goes_in_the_twin(record):
         spoilt = value.copy()
         spoilt.reshape(-1)[value.size // 2] = np.nan
         call = {**arrays, name: spoilt}.values()
-        op, twin = (jit(sample.bind(f))(*call) for f in (record.op, record.twin))
+        op, twin = (jit(sample.bind(f))(*call) for f in (record.op, record.reference))
         jax.tree.map(
             lambda got, want: np.testing.assert_array_equal(np.isnan(got), np.isnan(want)),
             op, twin,
@@ -97,7 +97,7 @@ def test_samples_are_what_records_promise(record):
             assert kinds != {repr(parameter.default)}, f"{name} is always its default"
     if "layout" in parameters:
         layouts = {sample.options.get("layout") for sample in samples}
-        made = [jax.eval_shape(s.bind(record.twin), *s.arrays.values()) for s in samples]
+        made = [jax.eval_shape(s.bind(record.reference), *s.arrays.values()) for s in samples]
         given = [value for sample in samples for value in sample.arrays.values()]
         ranks = {array.ndim for array in jax.tree.leaves((made, given))}
         assert {"channels_first", "channels_last"} <= layouts

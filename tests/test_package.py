@@ -155,3 +155,8 @@ def test_ops_import_nothing_but_jax_numpy_and_the_standard_library():
             else:
                 continue
             assert imported <= allowed, file
+
+
+def test_citation_and_changelog_have_the_version():
+    assert f"\nversion: {jaxconv.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {jaxconv.__version__}" in (ROOT / "CHANGELOG.md").read_text()

@@ -31,7 +31,7 @@ def compared(record: Record) -> tuple[int, int]:
         arrays = tuple(sample.arrays.values())
         return (
             residual_bytes(sample.bind(record.op), arrays),
-            residual_bytes(sample.bind(record.twin), arrays),
+            residual_bytes(sample.bind(record.reference), arrays),
         )
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jaxconv.reference as twin
+import jaxconv.reference as reference
 from jaxconv.check.case import Case
 
 Draw = Callable[[np.random.Generator], Case]
@@ -42,7 +42,7 @@ def _of_jax() -> Iterator[tuple[str, Draw]]:
     def elementwise(name: str) -> Draw:
         def draw(rng: np.random.Generator) -> Case:
             args = (_numbers(rng, *_shape(rng)),)
-            return Case(name, getattr(jax.nn, name), args, getattr(twin, name))
+            return Case(name, getattr(jax.nn, name), args, getattr(reference, name))
 
         return draw
 
@@ -98,7 +98,7 @@ def _of_optax() -> Iterator[tuple[str, Draw]]:
             "cross entropy",
             optax.softmax_cross_entropy_with_integer_labels,
             (_numbers(rng, n, classes), rng.integers(0, classes, n)),
-            lambda x, t: twin.softmax_cross_entropy(x, t, reduction="none"),
+            lambda x, t: reference.softmax_cross_entropy(x, t, reduction="none"),
         )
 
     yield "optax.softmax_cross_entropy_with_integer_labels", cross_entropy

@@ -80,7 +80,7 @@ def case_of(record: Record, number: int) -> Case:
         f"{record.name} #{number} {described(sample)}",
         Call.of(record.op, sample),
         arguments(sample),
-        Call.of(record.twin, sample),
+        Call.of(record.reference, sample),
         {"finite_differences": sample.smooth, "others": further(record, sample)},
     )
 

@@ -95,7 +95,7 @@ class Record:
     """Everything the tests need to know of one op.
 
     Attributes:
-        name: the name of the op and of its reference implementation (`twin`).
+        name: the name of the op and of its reference implementation.
         sample: returns the call with a number. Every number is valid; the tests use the first 16.
             Together these have 1 to 3 spatial dimensions and both layouts where they apply, every
             option with a value other than its default, pairwise different sizes, an empty batch
@@ -144,6 +144,6 @@ class Record:
         return getattr(jaxconv, self.name)
 
     @property
-    def twin(self) -> Callable[..., Any]:
+    def reference(self) -> Callable[..., Any]:
         """The reference implementation of the op, differentiated by JAX."""
         return getattr(jaxconv.reference, self.name)

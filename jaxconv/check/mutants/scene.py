@@ -50,7 +50,7 @@ class Scene:
         self.args = tuple(jnp.asarray(a) for a in arguments(self.sample))
         self.others = further(record, self.sample)
         self.count = len(self.sample.arrays)
-        self.precedents = Precedents(Call.of(record.twin, self.sample))
+        self.precedents = Precedents(Call.of(record.reference, self.sample))
 
     @staticmethod
     def only_floats(y: Any) -> Arrays:
