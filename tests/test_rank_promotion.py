@@ -13,6 +13,7 @@ each_record = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.thorough
 @each_record
 @pytest.mark.parametrize("ops", [jaxconv, jaxconv.reference], ids=lambda ops: ops.__name__)
 def test_no_rank_is_promoted(record, ops):

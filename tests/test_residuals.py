@@ -27,6 +27,7 @@ def test_no_more_bytes_than_autodiff_and_as_many_as_the_docs_say(record):
     assert row(record.name, ours, autodiff) in LINES
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("record", [r for r in CATALOGUE.values() if r.ways], ids=lambda r: r.name)
 def test_no_form_keeps_anything_but_x_and_w(record):
     """Whatever a form copies for itself, nothing of it is left for the backward pass."""

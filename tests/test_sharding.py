@@ -43,6 +43,7 @@ def local_loss(record, sample):
     return loss
 
 
+@pytest.mark.thorough
 @each_record
 def test_by_the_compiler(record):
     """jit over a sharded batch; examples may meet each other."""
@@ -55,6 +56,7 @@ def test_by_the_compiler(record):
     assert_trees_close(jit(jax.grad(call.hand))(sharded), want)
 
 
+@pytest.mark.thorough
 @each_by_example
 def test_by_hand(record):
     """shard_map: each device has its half, and parameters that are the same on all."""
@@ -71,6 +73,7 @@ def test_by_hand(record):
     assert_trees_close(jit(local_gradients)(call.arrays, fixed, call.weights), want)
 
 
+@pytest.mark.thorough
 @each_by_example
 def test_by_type(record):
     """A mesh with Explicit axes: how an array lies is part of its type, and of its gradient's."""

@@ -44,6 +44,7 @@ def both(call, transform, *args):
     assert_trees_close(got, want, tolerance=1e-9)
 
 
+@pytest.mark.thorough
 @each_call
 def test_gradient_without_jit_with_jit_inside_and_under_checkpoint(name):
     call = call_of(name)
@@ -59,6 +60,7 @@ def test_gradient_without_jit_with_jit_inside_and_under_checkpoint(name):
     assert_trees_close(again, want, "checkpoint")
 
 
+@pytest.mark.thorough
 @each_call
 def test_scan(name):
     """Through the carry: the gradient of step t reaches the arrays of all earlier steps."""
@@ -89,6 +91,7 @@ def test_vmap_over_nothing(name):
     assert_trees_close(got, want)
 
 
+@pytest.mark.thorough
 @each_call
 def test_vmap_of_each_argument_and_of_all(name):
     call = call_of(name)

@@ -22,7 +22,7 @@ class Config:
     """Folder with the files of mnist, fashion-mnist or cifar10. Without it they are downloaded
     once, into the user's cache."""
     model: Literal["convnet", "lenet", "demystified"] = "convnet"
-    """One of the networks of jaxconv.models."""
+    """A network of jaxconv.models."""
     epochs: int = 40
     """Passes over the training images."""
     batch_size: int = 32

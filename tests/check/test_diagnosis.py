@@ -352,6 +352,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "rule", "function", "shapes", "leaf", "words"),
     [pytest.param(*m, id=f"{m[0]}-{i}") for i, m in enumerate(MISTAKES)],

@@ -96,6 +96,7 @@ def test_dilated(seed):
     check(dilated.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("turns", ["at once", "at once, of a copy", "in turns"])
 @pytest.mark.parametrize("each", [1, 2])
 @each_seed
@@ -134,6 +135,7 @@ def window(request, monkeypatch):
         monkeypatch.setattr(depthwise_kernel, "SHARED", 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("window")
 @pytest.mark.parametrize("channels", [(1, 1), (1, 2), (2, 3)])
 @each_seed

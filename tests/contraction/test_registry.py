@@ -42,6 +42,7 @@ def of_dtype(sample, dtype):
     return [jax.ShapeDtypeStruct(a.shape, dtype) for a in sample.arrays.values()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("vmap", [False, True], ids=["", "vmap"])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_form_is_reached_by_every_way_in(way, vmap, monkeypatch):
@@ -146,6 +147,7 @@ def assert_is_plain(form, spec, batch, dtype):
     np.testing.assert_array_equal(np.isfinite(got), seen == 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(60))
 def test_any_spec_however_small(seed, monkeypatch):
     """All three contractions of small random specs, with no limit on the work."""
