@@ -13,7 +13,7 @@ from rules import cotangent_of, float_leaves
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE
 
-SAMPLES = 4
+SAMPLES = 2
 
 
 def has_nan(tree):

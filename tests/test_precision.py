@@ -110,8 +110,16 @@ def mean_square(got, truth):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("dtype", SLACK)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    # Of the two 16-bit floats, which take the same steps, the forms are tried in one.
+    [
+        (name, dtype)
+        for name in CALLS
+        for dtype in SLACK
+        if dtype != "float16" or name.split(" ", 1)[-1] not in EVERY_FORM
+    ],
+)
 def test_no_further_from_the_truth_than_autodiff(name, dtype):
     op, large = CALLS[name]
     record = CATALOGUE[op]

@@ -87,8 +87,10 @@ def test_vmap_over_nothing(name):
     """Over an axis of size 0 there is nothing to compute, and the shapes are those of the rest."""
     call = call_of(name)
     stacks = tuple(jnp.zeros((0, *a.shape)) for a in call.arrays)
-    got, want = (jax.vmap(jax.value_and_grad(loss))(stacks) for loss in (call.hand, call.reference))
-    assert_trees_close(got, want)
+    got = jax.vmap(jax.value_and_grad(call.hand))(stacks)
+    want = jax.eval_shape(jax.vmap(jax.value_and_grad(call.reference)), stacks)
+    shapes = [jax.tree.map(lambda a: (a.shape, a.dtype), tree) for tree in (got, want)]
+    assert shapes[0] == shapes[1]
 
 
 @pytest.mark.thorough
