@@ -36,7 +36,7 @@ def softshrink(x: Array, lambd: float = 0.5) -> Array:
 
     The derivation: docs/derivations/activation.md.
     """
-    return _softshrink(as_floats("softshrink", x), _as_width("softshrink", lambd))
+    return _softshrink(as_floats("softshrink", x), as_float("softshrink", "lambd", lambd, 0))
 
 
 def _softshrink_value(x: Array, lambd: float) -> Array:
@@ -183,10 +183,3 @@ def _threshold_backward(replaced: Array, dy: Array, threshold: float, value: flo
 
 
 _threshold = from_mask(_threshold_value, _threshold_replaced, _threshold_backward)
-
-
-def _as_width(op: str, lambd: float) -> float:
-    width = as_float(op, "lambd", lambd)
-    if width < 0:
-        raise ValueError(f"{op}: lambd must be at least 0, but got {lambd!r}")
-    return width

@@ -168,13 +168,10 @@ HARD = (
 )
 
 
-def _shrink_refusals(op):
-    def refusals():
-        for value in (-0.5, -1):
-            message = f"{op}: lambd must be at least 0, but got {value}"
-            yield value_error(message, np.zeros(3), lambd=value)
-
-    return refusals
+def _softshrink_refusals():
+    for value in (-0.5, -1):
+        message = f"softshrink: lambd must be at least 0, but got {value}"
+        yield value_error(message, np.zeros(3), lambd=value)
 
 
 def _hardshrink_refusals():
@@ -194,7 +191,7 @@ SHRINKING = (
         _pinned("far out", SPECIAL, [-INF, -9999.5, 0, 0, 9999.5, INF, NAN], [1, 1, 0, 0, 1, 1, 1]),
         kinks=_width,
         options=WIDTHS,
-        refusals=_shrink_refusals("softshrink"),
+        refusals=_softshrink_refusals,
     ),
     _record(
         "hardshrink",
