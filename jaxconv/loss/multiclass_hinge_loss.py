@@ -15,7 +15,7 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.rule import Rule
-from jaxconv.loss._labels import as_classes, as_labels, check_scores, one_hot
+from jaxconv.loss._labels import as_classes, as_labels, check_scores, is_integer, one_hot
 from jaxconv.loss._reduction import reduce_terms, spread
 
 
@@ -65,7 +65,7 @@ def multiclass_hinge_loss(
     op = "multiclass_hinge_loss"
     scores, labels = as_array(op, "scores", scores), as_labels(op, "labels", labels)
     check_scores(op, "scores", scores)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
+    if not is_integer(labels):
         raise TypeError(f"{op}: labels must be integers, but their dtype is {labels.dtype}")
     if labels.shape != scores.shape[:-1]:
         raise ValueError(

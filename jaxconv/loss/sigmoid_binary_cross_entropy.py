@@ -16,7 +16,7 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.rule import Rule
-from jaxconv.loss._labels import nan_unless
+from jaxconv.loss._labels import is_integer, nan_unless
 from jaxconv.loss._reduction import (
     broadcasts,
     check_same_shape,
@@ -227,7 +227,7 @@ _focal = Rule(_focal_forward, _focal_backward, static=2, name="focal_loss")
 def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
     """Return the labels `name` of the logits `scores`: floats of their dtype, ints or bools."""
     labels = as_array(op, name, value)
-    integers = labels.dtype == bool or jnp.issubdtype(labels.dtype, jnp.integer)
+    integers = labels.dtype == bool or is_integer(labels)
     check_floating(op, **{scores: z, name: None if integers else labels})
     check_same_shape(op, **{scores: z, name: labels})
     return labels
@@ -253,7 +253,7 @@ def _widened(
     """Return z, t, w and p in the dtype of the sums."""
     dtype = accumulator(z.dtype)
     t = labels.astype(dtype)
-    if jnp.issubdtype(labels.dtype, jnp.integer):
+    if is_integer(labels):
         t = t + nan_unless((labels == 0) | (labels == 1), t.dtype)
     w, p = (
         jnp.ones((), dtype) if f is None else of_rank(f.astype(dtype), z.ndim)
