@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jaxconv
 import jaxconv.reference
@@ -43,12 +43,12 @@ def missing(name: str) -> list[str]:
     ]
 
 
-def signature(name: str) -> str:
-    """Return the line of docs/api.md for this op: its signature without types."""
-    known = inspect.signature(getattr(jaxconv, name))
+def signature(function: Callable[..., Any]) -> str:
+    """Return the line of docs/api.md for this function: its name and signature without types."""
+    known = inspect.signature(function)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in known.parameters.values()]
     short = known.replace(parameters=bare, return_annotation=inspect.Signature.empty)
-    return f"{name}{short}"
+    return f"{function.__name__}{short}"
 
 
 def _page(name: str) -> str:
@@ -70,7 +70,7 @@ def _is_derived(name: str) -> bool:
 
 def _has_signature(name: str) -> bool:
     lines = _page("api.md").splitlines()
-    return name in jaxconv.__all__ and signature(name) in lines
+    return name in jaxconv.__all__ and signature(getattr(jaxconv, name)) in lines
 
 
 PLACES = (
