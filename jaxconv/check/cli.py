@@ -187,10 +187,12 @@ def _random(options: argparse.Namespace) -> int:
 
 
 def _missing(options: argparse.Namespace) -> int:
-    from jaxconv.check.missing import missing
+    from jaxconv.check.missing import DOCS, missing
 
     if not options.targets:
         _stop("--missing needs the name of an op")
+    if not DOCS.is_dir():
+        _stop(f"--missing needs a checkout of the repository, but there is no folder {DOCS}")
     found = [(name, line) for name in options.targets for line in missing(name)]
     for name, line in found:
         print(f"{name}: {line}")

@@ -16,8 +16,8 @@ import jaxconv
 import jaxconv.reference
 from jaxconv.check.catalogue import CATALOGUE
 
-ROOT = Path(jaxconv.__file__).parent.parent
-"""The checkout. An installed package has no pages beside it."""
+DOCS = Path(jaxconv.__file__).parent.parent / "docs"
+"""The pages of the checkout. An installed package has none beside it."""
 
 
 class Place(NamedTuple):
@@ -52,8 +52,7 @@ def signature(function: Callable[..., Any]) -> str:
 
 
 def _page(name: str) -> str:
-    path = ROOT / "docs" / name
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return (DOCS / name).read_text(encoding="utf-8")
 
 
 def _is_documented(name: str) -> bool:

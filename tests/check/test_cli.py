@@ -13,6 +13,7 @@ import pytest
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.check import missing
 from jaxconv.check.cli import main
 from jaxconv.check.console import Progress, show_table
 from jaxconv.check.report import Diagnosis, Failure, Report
@@ -233,3 +234,20 @@ def test_bad_usage_is_answered_in_one_line(module, arguments, answer, capsys):
     err = capsys.readouterr().err
     assert err.startswith(f"check: {answer}"), err
     assert err.count("\n") == 1
+
+
+def test_what_is_missing_of_an_op(capsys):
+    assert exits("--missing", "relu", "gelu") == 0
+    assert capsys.readouterr().out == "relu, gelu: nothing is missing\n"
+    assert exits("--missing", "relu", "nothing") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("nothing: ") for line in lines)
+    assert len(lines) == len(missing.PLACES)
+
+
+def test_missing_needs_an_op_and_a_checkout(capsys, monkeypatch, tmp_path):
+    assert exits("--missing") == 2
+    assert capsys.readouterr().err == "check: --missing needs the name of an op\n"
+    monkeypatch.setattr(missing, "DOCS", tmp_path / "docs")
+    assert exits("--missing", "relu") == 2
+    assert "needs a checkout of the repository" in capsys.readouterr().err
