@@ -125,7 +125,7 @@ class Windows:
 
 
 def spatial_axes(dims: int, layout: Layout) -> tuple[Ints, int]:
-    """Return the spatial axes and the channel axis for so many spatial dimensions."""
+    """Return the spatial axes and the channel axis of an array with `dims` spatial dimensions."""
     if layout == "channels_last":
         return tuple(range(1, dims + 1)), dims + 1
     return tuple(range(2, dims + 2)), 1

@@ -29,7 +29,7 @@ from jaxconv._core.sharding import explicit_sharding
 from jaxconv._core.symbolic import as_number, at_least
 
 FEW_OFFSETS = 16
-"""Windows with at most so many offsets pad what each offset sees, which takes no memory; larger
+"""Windows with at most this many offsets pad what each offset sees, which takes no memory; larger
 windows read one padded copy of x. Both passes of max pool, 3×3 with stride 2 and padding 1,
 64×32×32×64, take 2.7 ms so and 5.8 ms with a copy."""
 

@@ -15,7 +15,7 @@ from jaxconv.bench.summary import Compared, backward, compared, digits, mean_fas
 
 # The page says that a case gains nothing below LITTLE times faster, and that it gains from MUCH on.
 LITTLE, MUCH = 1.1, 1.5
-SHOWN = 6  # at most so many inversions are listed
+SHOWN = 6  # the page lists at most this many inversions
 
 _HEAD = f"""\
 # Benchmarks

@@ -96,7 +96,7 @@ class Report:
         failures: the checks that failed; empty if all passed.
         notes: remarks that are no failures: kinks, oracles that could not be applied.
         checks: how many comparisons were made.
-        costs: the costs of "rule" and "reference", if they were asked for.
+        costs: the costs of "rule" and "reference"; empty unless `--costs` was given.
         reproduce: a command that runs the smallest call that still fails; "" if there is none.
     """
 

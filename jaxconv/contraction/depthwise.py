@@ -70,7 +70,7 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
 
 
 def _cut(spec: ConvSpec, rows: int) -> Any:
-    """Return the padding with which so many rows of the window fit as often as all of them."""
+    """Return the padding with which a window of only `rows` rows fits as often as the whole."""
     (low, high), *others = spec.padding
     return ((low, high - spec.dilation[0] * (spec.window[0] - rows)), *others)
 

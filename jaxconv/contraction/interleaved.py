@@ -113,7 +113,7 @@ def groups_last(array: Array, groups: int) -> Array:
 
 
 def is_interleaved(window: Ints, groups: int, c_in: int) -> bool:
-    """Return whether this form suits so many groups of so many input channels."""
+    """Return whether this form suits `groups` groups with `c_in` input channels each."""
     most = MOST_CHANNELS_OF_ONE_TAP if set(window) == {1} else MOST_CHANNELS
     if groups < LEAST_GROUPS or c_in > most or math.prod(window[1:]) * c_in > TERMS:
         return False

@@ -123,7 +123,7 @@ def _planned(
 
 
 class _Recorder(Call):
-    """An `Inner` that records what it is asked for, and computes it in the plain form."""
+    """An `Inner` that records each contraction it computes, and computes it in the plain form."""
 
     def __init__(self, platform: str):
         super().__init__(platform)

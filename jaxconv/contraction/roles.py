@@ -32,7 +32,7 @@ class Roles:
     """A contraction, possibly rewritten as one of the transposed spec.
 
     Attributes:
-        asked: the contraction that was asked for.
+        asked: the contraction that the caller wants.
         contraction: the contraction that is computed instead, or the same one.
         spec: the spec of the computed contraction.
         exchanged: whether the computed contraction is one of the transposed spec.

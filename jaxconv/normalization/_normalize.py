@@ -24,8 +24,8 @@ class Groups:
         axes: the axes of x along which a group takes up the whole size.
         affine: the axes of x that scale and bias have.
         eps: a number added to the variance.
-        channel_groups: if not None, a group also takes up one of so many equal shares of the
-            channels, which are the axis `affine[0]`.
+        channel_groups: if not None, the number of equal shares into which the channels are
+            divided, along the axis `affine[0]`; a group takes up one of them.
         devices: the mapped axes over whose devices a group extends.
         device_count: the number of these devices.
         centred: whether the mean is subtracted.

@@ -48,7 +48,7 @@ def product(rows: Rows, x: Array, axis: int) -> Array:
 
 
 def transposed(rows: Rows, columns: int) -> Rows:
-    """Return Aᵀ of an A with so many columns."""
+    """Return the transpose of A, which has `columns` columns."""
     i, j = np.nonzero(rows.weight)
     p = rows.source[i, j]
     order = np.argsort(p, kind="stable")

@@ -23,8 +23,8 @@ from jaxconv._core.rule import Rule
 from jaxconv._core.windows import pairwise_sum
 from jaxconv.resampling._rows import Rows, as_image, check_positions, product, transposed
 
-# Up to so many copies are added one by one, in one loop over all dimensions; a reduction would read
-# its operand from memory: 2×2, 32×32×32×64, takes 0.30 ms so and 0.39 ms by reduction.
+# At most this many copies are added one by one, in one loop over all dimensions. A reduction would
+# read its operand from memory: 2×2, 32×32×32×64, takes 0.30 ms so and 0.39 ms by reduction.
 FEW_COPIES = 8
 
 
