@@ -33,9 +33,9 @@ def correlate(
 
     Windows move by s, their elements are d apart, and those of x are e apart.
     """
-    # Pass `spec.padding`, and not `spec.covering`, which ends with the last window: cuDNN takes only
-    # equal padding on both sides, and for any other XLA makes a copy. 3×3 with stride 2 and padding
-    # 1, 1024×32×32×64, takes 0.17 ms on an H100 with equal padding and 0.37 ms without.
+    # Pass `spec.padding`, and not `spec.covering`, which ends with the last window: cuDNN takes
+    # only equal padding on both sides, and for any other XLA makes a copy. 3×3 with stride 2 and
+    # padding 1, 1024×32×32×64, takes 0.17 ms on an H100 with equal padding and 0.37 ms without.
     return _convolve(
         x, w, layout, precision, window_strides=spec.stride, padding=spec.padding,
         lhs_dilation=spec.input_dilation, rhs_dilation=spec.dilation,
