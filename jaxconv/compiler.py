@@ -13,8 +13,8 @@ from jaxconv._core.jaxprs import equations
 # XLA's CPU backend can hand products, reductions and convolutions to a library (YNNPACK). By
 # default it hands over some convolutions only (`contraction/apart.py`). With this value the library
 # computes products and reductions, and XLA's own code computes convolutions. Without REDUCE, XLA
-# compiles reductions in another way that is 3 to 15 times slower, which hurts the statistics of a
-# batch norm and the bias gradient of a convolution.
+# compiles reductions in a slower way (docs/lab/compiler.md), which hurts the statistics of a batch
+# norm and the bias gradient of a convolution.
 _CPU = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
