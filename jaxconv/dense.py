@@ -15,9 +15,14 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
 from jaxconv._core.rule import Primal, Rule
+from jaxconv._core.shapes import Shaped
 
 
-def dense(x: Array, w: Array, b: Array | None = None) -> Array:
+def dense(
+    x: Shaped[Array, "*leading in"],
+    w: Shaped[Array, "in out"],
+    b: Shaped[Array, "out"] | None = None,
+) -> Shaped[Array, "*leading out"]:
     r"""Fully connected layer: every output depends on every input.
 
         y[…, o] = Σ_i x[…, i] · w[i, o] + b[o]

@@ -17,9 +17,16 @@ from jaxconv._core.arguments import (
     check_floating,
 )
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 
 
-def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:
+def dropout(
+    x: Shaped[Array, "*shape"],
+    rate: float,
+    key: Shaped[Array, ""] | Shaped[Array, "words"],
+    *,
+    broadcast_axes: IntOrInts = (),
+) -> Shaped[Array, "*shape"]:
     r"""Drop random elements of x (set them to 0) and scale up the others.
 
         m  = 1 with probability 1 − rate, else 0              drawn anew for each element
@@ -68,7 +75,9 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
     return _drop(x, rate, key, tuple(1 if i in together else n for i, n in enumerate(x.shape)))
 
 
-def drop_path(x: Array, rate: float, key: Array) -> Array:
+def drop_path(
+    x: Shaped[Array, "N *rest"], rate: float, key: Shaped[Array, ""] | Shaped[Array, "words"]
+) -> Shaped[Array, "N *rest"]:
     r"""Drop random examples of x (set them to 0) and scale up the others.
 
         m[n]     = 1 with probability 1 − rate, else 0        drawn anew for each example

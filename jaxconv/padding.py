@@ -36,12 +36,15 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Pairs
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.symbolic import check_enough
 
 CopyMode = Literal["reflect", "replicate", "circular"]
 
 
-def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
+def pad(
+    x: Shaped[Array, "*shape"], widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0
+) -> Shaped[Array, "*padded"]:
     r"""Add a border to x, or crop x.
 
         y[p] = x[π(p)]                              constant:  y[p] = x[p] in x, else value

@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -113,11 +114,12 @@ def compare(pair: Pair) -> list[float]:
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape) for shape in pair.shapes]
     tensors = [torch.from_numpy(a).requires_grad_() for a in arrays]
-    ours, twin = pair.ours(jaxconv), pair.ours(jaxconv.reference)
+    ours, reference = pair.ours(jaxconv), pair.ours(jaxconv.reference)
     found = []
     for transforms in ((), ("jit", "vmap", "scan", "checkpoint", "second_order")):
         jax.clear_caches()
-        found.append(seconds(lambda t=transforms: check_rule(ours, arrays, twin, transforms=t).ok))  # type: ignore[misc]
+        check = partial(check_rule, ours, arrays, reference, transforms=transforms)
+        found.append(seconds(lambda c=check: c().ok))  # type: ignore[misc]
     found.append(seconds(lambda: torch.autograd.gradcheck(pair.theirs, tensors)))
     return found
 

@@ -1,4 +1,8 @@
-"""Holding a rule against its twin."""
+"""Comparing a rule with its reference implementation.
+
+What is compared, and how, is the checker's: this file compiles a sample once for many seeds, where
+`check_rule` compiles each call anew and takes twenty times as long.
+"""
 
 import functools
 
@@ -7,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.catalogue import Record, Sample
+from jaxconv.check.compare import compare
+from jaxconv.check.leaves import is_float
 from jaxconv.compiler import is_taken
 
 # Without optimization, in a third of the time: whether a rule is right does not hang on how fast it
@@ -22,8 +28,19 @@ jit = functools.partial(
 
 
 def assert_close(got, want, what="", tolerance=1e-10):
-    """Elementwise: 1e-10 of the wanted value. The data is of order 1, so 1e-13 is rounding."""
-    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance / 1000, err_msg=what)
+    """Elementwise: 1e-10 of the wanted value. The data is of order 1, so 1e-13 is rounding.
+
+    The gradient checker's comparison judges, so a failure says where the elements lie.
+    """
+    got, want = (np.asarray(array, np.float64) for array in (got, want))
+    assert got.shape == want.shape or want.ndim == 0, f"{what}: {got.shape}, expected {want.shape}"
+    want = np.broadcast_to(want, got.shape)
+    finite = np.where(np.isfinite(want), np.abs(want), 0)
+    found = compare(got, want, tolerance * (finite + 1e-3))
+    assert found is None, (
+        f"{what}{list(found.index)} is {found.got:.17g}, expected {found.expected:.17g};"
+        f" {found.off.sum():,} of {found.off.size:,} off: {found.where}"
+    )
 
 
 def assert_trees_close(got, want, what="", tolerance=1e-10):
@@ -55,7 +72,7 @@ def integers(seed, shape, limit=3, dtype=np.float64):
 
 def float_leaves(tree):
     """What can be differentiated of an output."""
-    return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return [leaf for leaf in jax.tree.leaves(tree) if is_float(leaf)]
 
 
 # Samples of the catalogue. An op, the names of its arrays and its options are static, so calls
@@ -87,7 +104,7 @@ def cotangent_of(op, sample: Sample, seed):
         tree,
         [
             normal(1000 + 31 * seed + i, leaf.shape)
-            if jnp.issubdtype(leaf.dtype, jnp.floating)
+            if is_float(leaf)
             else np.zeros(leaf.shape, jax.dtypes.float0)
             for i, leaf in enumerate(leaves)
         ],
@@ -120,7 +137,7 @@ _as_users_have_it = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
 
 
 def judged(record: Record, sample: Sample, dy, nudge=None):
-    """y of the op alone, (y, gradients) of its rule and of its twin, and slopes.
+    """y of the op alone, (y, gradients) of its rule and of its reference, and slopes.
 
     Slopes are per array (⟨dx, v⟩, the same by differences of the op alone) for a random v. The
     differences are calls of the same program: loops in it took as long to compile as the rest.
@@ -134,7 +151,7 @@ def judged(record: Record, sample: Sample, dy, nudge=None):
             dict(sample.fixed), floats,
         )  # fmt: skip
 
-    alone, rule, twin = run(*arrays)
+    alone, rule, reference = run(*arrays)
     _, gradients = rule
     slopes = {}
     for i, (name, gradient) in enumerate(zip(names, gradients, strict=True) if nudge else ()):
@@ -144,13 +161,15 @@ def judged(record: Record, sample: Sample, dy, nudge=None):
             far, *_ = run(*arrays[:i], arrays[i] + scale * step, *arrays[i + 1 :])
             total += weight * sum(map(np.vdot, floats, float_leaves(far))) / 12
         slopes[name] = np.vdot(gradient, step), total
-    return alone, rule, twin, slopes
+    return alone, rule, reference, slopes
 
 
 @functools.partial(jit, static_argnums=(0, 1, 2))
-def _judged(call, twin, rebuild, arrays, fixed, dy):
-    rule, of_twin = (_value_and_cotangents(f, rebuild, arrays, fixed, dy) for f in (call, twin))
-    return call(arrays, fixed), rule, of_twin
+def _judged(call, reference, rebuild, arrays, fixed, dy):
+    rule, of_reference = (
+        _value_and_cotangents(f, rebuild, arrays, fixed, dy) for f in (call, reference)
+    )
+    return call(arrays, fixed), rule, of_reference
 
 
 def _direction(seed, shape):
@@ -212,5 +231,5 @@ class Call:
         return self.loss(self.record.reference)
 
     @functools.cached_property
-    def twin_gradient(self):
+    def reference_gradient(self):
         return jit(jax.grad(self.reference))

@@ -1,7 +1,8 @@
 """Agreement with PyTorch, in value and gradient: a judge that shares no code with JAX.
 
-Where PyTorch is not installed these tests are skipped: it is no dependency, and the twins and
-the loops of naive.py judge the same rules. The ops in PyTorch's words: tests/torch_ops.
+Where PyTorch is not installed these tests are skipped: it is no dependency, and the reference
+implementations and the loops of naive.py judge the same rules. The ops in PyTorch's words:
+tests/torch_ops.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Every op of the catalogue: its value and gradients are those of its twin, and of differences.
+"""Every op of the catalogue: value and gradients are those of its reference and of differences.
 
 Made from the records in jaxconv/check/catalogue. What a record must hold is tested here too.
 """
@@ -34,8 +34,8 @@ def test_value_and_gradients(record, seed):
     """
     sample = record.sample(seed)
     dy = cotangent_of(record.op, sample, seed)
-    alone, rule, twin, slopes = judged(record, sample, dy, NUDGE if sample.smooth else None)
-    assert_trees_close(rule, twin, f"{record.name} sample {seed} ", record.tolerance)
+    alone, rule, reference, slopes = judged(record, sample, dy, NUDGE if sample.smooth else None)
+    assert_trees_close(rule, reference, f"{record.name} sample {seed} ", record.tolerance)
     assert_trees_close(alone, rule[0], f"{record.name} sample {seed} without its rule ")
     assert set(slopes) == (set(sample.arrays) if sample.smooth else set())
     for name, (got, want) in slopes.items():
@@ -57,7 +57,7 @@ def test_pinned_points(record):
 
 
 @each_op
-def test_nan_goes_where_it_goes_in_the_twin(record):
+def test_nan_goes_where_it_goes_in_the_reference(record):
     """A NaN in one element of one array: the value is NaN at the same places."""
     sample = record.sample(record.transformed[0])
     arrays = {name: np.array(value) for name, value in sample.arrays.items()}
@@ -65,10 +65,10 @@ def test_nan_goes_where_it_goes_in_the_twin(record):
         spoilt = value.copy()
         spoilt.reshape(-1)[value.size // 2] = np.nan
         call = {**arrays, name: spoilt}.values()
-        op, twin = (jit(sample.bind(f))(*call) for f in (record.op, record.reference))
+        op, reference = (jit(sample.bind(f))(*call) for f in (record.op, record.reference))
         jax.tree.map(
             lambda got, want: np.testing.assert_array_equal(np.isnan(got), np.isnan(want)),
-            op, twin,
+            op, reference,
         )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ def test_rule(leading, bias):
 
     args = tuple(normal(i, shape) for i, shape in enumerate(shapes))
     dy = normal(9, (*leading, 4))
-    twin = value_and_pullback(jaxconv.reference.dense, args, dy)
-    assert_trees_close(value_and_pullback(jaxconv.dense, args, dy), twin)
+    reference = value_and_pullback(jaxconv.reference.dense, args, dy)
+    assert_trees_close(value_and_pullback(jaxconv.dense, args, dy), reference)
 
 
 @pytest.mark.parametrize("perturbed", ["x", "w", "b"])

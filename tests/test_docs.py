@@ -98,7 +98,9 @@ def test_the_activation_that_contributing_adds_is_right():
     (more,) = re.findall(r"and `(from jaxconv\.activation[^`]*)`", page)
     names = {}
     code = [*(" ".join(line.split()) for line in (imports, more)), textwrap.dedent(block)]
-    exec("\n".join(["import jax.numpy as jnp", "from jax import Array", *code]), names)
+    theirs = ["import jax.numpy as jnp", "from jax import Array"]  # what the file imports already
+    theirs.append("from jaxconv._core.shapes import Shaped")
+    exec("\n".join([*theirs, *code]), names)
     x = jnp.linspace(-5.0, 5.0, 12)
 
     def meant(x):

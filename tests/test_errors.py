@@ -321,7 +321,7 @@ def test_message(case):
 
 
 @each(case for case in CASES if case.op in ("conv", "conv_transpose"))
-def test_the_twin_of_a_convolution_says_the_same(case):
+def test_the_reference_of_a_convolution_says_the_same(case):
     check(case, getattr(jaxconv.reference, case.op))
 
 

@@ -1,10 +1,12 @@
-"""The package as a whole: one face and its twin, typed, documented, of one version."""
+"""The package as a whole: one face and its reference, typed, documented, of one version."""
 
 import ast
 import importlib.metadata
 import importlib.resources
 import inspect
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,11 +26,11 @@ each_op = pytest.mark.parametrize("name", sorted(CATALOGUE))
 
 def listed():
     """docs/api.md: the signature of every name, without types."""
-    text, _, court = (ROOT / "docs" / "api.md").read_text().partition("## Checking")
+    text, _, checking = (ROOT / "docs" / "api.md").read_text().partition("## Checking")
     lines = re.findall(r"^((\w+)\(.*\))$", text, re.M)
     found = {name: line for line, name in lines}
     assert len(found) == len(lines)
-    assert signature(check_rule) in court
+    assert signature(check_rule) in checking
     return found
 
 
@@ -39,7 +41,7 @@ def test_names_and_signatures_are_those_of_the_list(module):
         assert signature(getattr(module, name)) == line, name
 
 
-def test_ops_and_twins_have_the_same_names():
+def test_ops_and_references_have_the_same_names():
     for module in (jaxconv, jaxconv.reference):
         assert len(set(module.__all__)) == len(module.__all__)
         for name in module.__all__:
@@ -48,17 +50,17 @@ def test_ops_and_twins_have_the_same_names():
 
 
 @each_op
-def test_ops_and_twins_have_the_same_signature(name):
-    op, twin = getattr(jaxconv, name), getattr(jaxconv.reference, name)
-    assert inspect.signature(op) == inspect.signature(twin)  # names, kinds, defaults, types
-    assert op is not twin
-    assert op.__name__ == twin.__name__ == name
+def test_ops_and_references_have_the_same_signature(name):
+    op, reference = getattr(jaxconv, name), getattr(jaxconv.reference, name)
+    assert inspect.signature(op) == inspect.signature(reference)  # names, kinds, defaults, types
+    assert op is not reference
+    assert op.__name__ == reference.__name__ == name
 
 
 @pytest.mark.parametrize(
     "path", sorted((PACKAGE / "reference").rglob("*.py")), ids=lambda p: p.stem
 )
-def test_twins_have_no_rules_and_call_no_ops(path):
+def test_references_have_no_rules_and_call_no_ops(path):
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Name | ast.Attribute):
@@ -118,7 +120,7 @@ def test_every_op_says_what_it_computes(name):
 
 
 @each_op
-def test_every_twin_points_to_its_op(name):
+def test_every_reference_points_to_its_op(name):
     assert f"jaxconv.{name}" in inspect.getdoc(getattr(jaxconv.reference, name))
 
 
@@ -152,3 +154,17 @@ def test_ops_import_nothing_but_jax_numpy_and_the_standard_library():
 def test_citation_and_changelog_have_the_version():
     assert f"\nversion: {jaxconv.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"\n## {jaxconv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.thorough
+def test_a_users_type_checker_sees_every_name(tmp_path):
+    """Strict mypy knows no name that reaches a module through two star imports."""
+    pytest.importorskip("mypy")
+    lines = ["import jaxconv", *(f"jaxconv.{name}" for name in jaxconv.__all__)]
+    (tmp_path / "program.py").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
+    seen = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT)}, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert seen.returncode == 0, seen.stdout + seen.stderr

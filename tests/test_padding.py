@@ -41,12 +41,12 @@ def test_every_small_border(mode):
 def test_rule(mode, widths):
     x = integers(0, (2, 3, 5, 2))
     op = partial(jaxconv.pad, widths=widths, mode=mode, value=7)
-    twin = partial(jaxconv.reference.pad, widths=widths, mode=mode, value=7)
+    reference = partial(jaxconv.reference.pad, widths=widths, mode=mode, value=7)
     dy = integers(1, jax.eval_shape(op, x).shape)
     y, (dx,) = value_and_pullback(op, (x,), dy)
-    twin_y, (twin_dx,) = value_and_pullback(twin, (x,), dy)
-    np.testing.assert_array_equal(y, twin_y)
-    np.testing.assert_array_equal(dx, twin_dx)
+    reference_y, (reference_dx,) = value_and_pullback(reference, (x,), dy)
+    np.testing.assert_array_equal(y, reference_y)
+    np.testing.assert_array_equal(dx, reference_dx)
 
     # Position by position, from the map alone.
     want, want_dx = np.full(y.shape, 7.0), np.zeros_like(x)

@@ -1,4 +1,4 @@
-"""Every rule under every transformation of JAX, against the twin under the same one.
+"""Every rule under every transformation of JAX, against the reference under the same one.
 
 The calls are samples of the catalogue, chosen by its records.
 """
@@ -38,7 +38,7 @@ def test_every_op_is_transformed_where_there_is_something_to_see():
 
 
 def both(call, transform, *args):
-    """The transformed loss of rule and twin, in one program."""
+    """The transformed loss of rule and reference, in one program."""
     losses = call.hand, call.reference
     got, want = jit(lambda *args: tuple(transform(loss)(*args) for loss in losses))(*args)
     assert_trees_close(got, want, tolerance=1e-9)
@@ -119,7 +119,9 @@ def test_vmap_of_each_argument_and_of_all(name):
     for hand, choice, args in zip(mapped(all_args), choices, all_args, strict=True):
         for i in range(3):
             alone = tuple(a[i] if c else a for a, c in zip(args, choice, strict=True))
-            assert_trees_close(jax.tree.map(lambda h, i=i: h[i], hand), call.twin_gradient(alone))
+            assert_trees_close(
+                jax.tree.map(lambda h, i=i: h[i], hand), call.reference_gradient(alone)
+            )
 
 
 @pytest.mark.thorough
@@ -149,7 +151,7 @@ def test_second_derivatives(name):
 
 
 @each_call
-def test_forward_mode_is_refused_by_the_rule_and_given_by_the_twin(name):
+def test_forward_mode_is_refused_by_the_rule_and_given_by_the_reference(name):
     call = call_of(name)
     tangents = tuple(jnp.ones_like(a) for a in call.arrays)
     with pytest.raises(TypeError, match=r"jaxconv\.reference"):

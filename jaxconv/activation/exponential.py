@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import as_float
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_input, from_output
 from jaxconv.activation._saturation import one_minus_exp
 
 __all__ = ["celu", "elu", "selu", "softplus", "squareplus"]
 
 
-def elu(x: Array, alpha: float = 1.0) -> Array:
+def elu(x: Shaped[Array, "*shape"], alpha: float = 1.0) -> Shaped[Array, "*shape"]:
     r"""The exponential linear unit, elementwise.
 
         y  = x where x > 0, else α·(exp(x) − 1)
@@ -78,7 +79,7 @@ _elu = from_output(_elu_value, _elu_backward)
 _elu_of_input = from_input(_elu_value, _elu_backward_of_input)
 
 
-def celu(x: Array, alpha: float = 1.0) -> Array:
+def celu(x: Shaped[Array, "*shape"], alpha: float = 1.0) -> Shaped[Array, "*shape"]:
     r"""The exponential linear unit whose derivative is continuous for every α, elementwise.
 
         y  = x where x > 0, else α·(exp(x/α) − 1)
@@ -137,7 +138,7 @@ _SELU_SCALE = 1.0507009873554805
 _SELU_FLOOR = _SELU_SCALE * 1.6732632423543772
 
 
-def selu(x: Array) -> Array:
+def selu(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""The self-normalizing exponential linear unit, elementwise.
 
         y  = λ·x where x > 0, else λ·α·(exp(x) − 1),      λ = 1.05070…,  α = 1.67326…
@@ -181,7 +182,7 @@ def _selu_backward(x: Array, dy: Array) -> Array:
 _selu = from_input(_selu_value, _selu_backward)
 
 
-def softplus(x: Array) -> Array:
+def softplus(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""log(1 + exp(x)), elementwise.
 
         y  = log(1 + exp(x))
@@ -221,7 +222,7 @@ def _softplus_backward(y: Array, dy: Array) -> Array:
 _softplus = from_output(_softplus_value, _softplus_backward)
 
 
-def squareplus(x: Array, b: float = 4) -> Array:
+def squareplus(x: Shaped[Array, "*shape"], b: float = 4) -> Shaped[Array, "*shape"]:
     r"""A smooth rectifier in the shape of a hyperbola, elementwise.
 
         y  = ½·(x + √(x² + b))

@@ -6,12 +6,13 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv._core.arguments import as_axis, as_bool
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_input
 
 __all__ = ["gelu", "glu", "mish", "silu"]
 
 
-def silu(x: Array) -> Array:
+def silu(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x · sigmoid(x), elementwise; also called swish.
 
     With σ the sigmoid of x:
@@ -57,7 +58,7 @@ def _silu_backward(x: Array, dy: Array) -> Array:
 _silu = from_input(_silu_value, _silu_backward)
 
 
-def gelu(x: Array, approximate: bool = True) -> Array:
+def gelu(x: Shaped[Array, "*shape"], approximate: bool = True) -> Shaped[Array, "*shape"]:
     r"""x times the probability that a standard normal number is below x, elementwise.
 
     With Φ that probability and φ = Φ′ the density, exp(−x²/2)/√(2π):
@@ -137,7 +138,7 @@ def _gelu_tanh_backward(x: Array, dy: Array) -> Array:
 _gelu_tanh = from_input(_gelu_tanh_value, _gelu_tanh_backward)
 
 
-def mish(x: Array) -> Array:
+def mish(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x · tanh(softplus(x)), elementwise.
 
     With e = exp(x) and m = e·(e + 2), so that tanh(log(1 + e)) = m/(m + 2):
@@ -195,7 +196,7 @@ def _mish_open(x: Array) -> int:
 _mish = from_input(_mish_value, _mish_backward)
 
 
-def glu(x: Array, axis: int = -1) -> Array:
+def glu(x: Shaped[Array, "*shape"], axis: int = -1) -> Shaped[Array, "*halved"]:
     r"""The gated linear unit: one half of x times the sigmoid of the other half.
 
     With x = (a, b) cut in half along the axis, σ the sigmoid of b, and dx = (da, db):

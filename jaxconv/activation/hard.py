@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 from jax import Array
 
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
 __all__ = ["hard_sigmoid", "hard_silu", "hard_tanh"]
 
 
-def hard_sigmoid(x: Array) -> Array:
+def hard_sigmoid(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""The straight line x/6 + ½, clipped to [0, 1], elementwise.
 
         y  = min(max(x + 3, 0), 6) / 6
@@ -52,7 +53,7 @@ def _hard_sigmoid_backward(y: Array, dy: Array) -> Array:
 _hard_sigmoid = from_output(_hard_sigmoid_value, _hard_sigmoid_backward, exact=True)
 
 
-def hard_silu(x: Array) -> Array:
+def hard_silu(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x · hard_sigmoid(x), elementwise; also called hard swish.
 
         y  = x · min(max(x + 3, 0), 6) / 6
@@ -97,7 +98,7 @@ def _hard_silu_backward(x: Array, dy: Array) -> Array:
 _hard_silu = from_input(_hard_silu_value, _hard_silu_backward)
 
 
-def hard_tanh(x: Array) -> Array:
+def hard_tanh(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x clipped to [−1, 1], elementwise.
 
         y  = min(max(x, −1), 1)

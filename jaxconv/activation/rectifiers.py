@@ -12,12 +12,13 @@ from jaxconv._core.arguments import (
     check_number,
 )
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_mask, from_output
 
 __all__ = ["leaky_relu", "prelu", "relu", "relu6"]
 
 
-def relu(x: Array) -> Array:
+def relu(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""max(x, 0), elementwise.
 
         y  = max(x, 0)
@@ -63,7 +64,7 @@ def _relu_backward(y: Array, dy: Array) -> tuple[Array]:
 _relu = Rule(_relu_forward, _relu_backward)
 
 
-def relu6(x: Array) -> Array:
+def relu6(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""min(max(x, 0), 6), elementwise.
 
         y  = min(max(x, 0), 6)
@@ -105,7 +106,7 @@ def _relu6_backward(y: Array, dy: Array) -> Array:
 _relu6 = from_output(_relu6_value, _relu6_backward, exact=True)
 
 
-def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+def leaky_relu(x: Shaped[Array, "*shape"], negative_slope: float = 0.01) -> Shaped[Array, "*shape"]:
     r"""x where it is positive, and a small multiple of x where it is negative, elementwise.
 
     With s the negative slope:
@@ -154,7 +155,9 @@ def _leaky_relu_backward(kept: Array, dy: Array, slope: float) -> Array:
 _leaky_relu = from_mask(_leaky_relu_value, _leaky_relu_kept, _leaky_relu_backward)
 
 
-def prelu(x: Array, alpha: Array) -> Array:
+def prelu(
+    x: Shaped[Array, "*shape"], alpha: Shaped[Array, "*#shape"] | Shaped[Array, "1"]
+) -> Shaped[Array, "*shape"]:
     r"""x where it is positive, and a learned multiple of x where it is negative, elementwise.
 
         y  = x where x > 0, else α·x

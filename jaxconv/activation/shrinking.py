@@ -4,12 +4,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import as_float
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_input, from_mask, from_output
 
 __all__ = ["hardshrink", "softshrink", "tanhshrink", "threshold"]
 
 
-def softshrink(x: Array, lambd: float = 0.5) -> Array:
+def softshrink(x: Shaped[Array, "*shape"], lambd: float = 0.5) -> Shaped[Array, "*shape"]:
     r"""x moved towards 0 by λ, but not beyond 0, elementwise.
 
         y  = x − λ where x > λ,   x + λ where x < −λ,   else 0
@@ -50,7 +51,7 @@ def _softshrink_backward(y: Array, dy: Array, lambd: float) -> Array:
 _softshrink = from_output(_softshrink_value, _softshrink_backward, exact=True)
 
 
-def hardshrink(x: Array, lambd: float = 0.5) -> Array:
+def hardshrink(x: Shaped[Array, "*shape"], lambd: float = 0.5) -> Shaped[Array, "*shape"]:
     r"""x, but 0 where x is small, elementwise.
 
         y  = x where |x| > λ, else 0
@@ -94,7 +95,7 @@ def _hardshrink_backward(y: Array, dy: Array, lambd: float) -> Array:
 _hardshrink = from_output(_hardshrink_value, _hardshrink_backward, exact=True)
 
 
-def tanhshrink(x: Array) -> Array:
+def tanhshrink(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x − tanh(x), elementwise.
 
         y  = x − tanh(x)
@@ -135,7 +136,9 @@ def _tanhshrink_backward(x: Array, dy: Array) -> Array:
 _tanhshrink = from_input(_tanhshrink_value, _tanhshrink_backward)
 
 
-def threshold(x: Array, threshold: float, value: float) -> Array:
+def threshold(
+    x: Shaped[Array, "*shape"], threshold: float, value: float
+) -> Shaped[Array, "*shape"]:
     r"""x where it is above a threshold, and another value elsewhere, elementwise.
 
         y  = x where x > threshold, else value

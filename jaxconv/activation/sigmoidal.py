@@ -3,13 +3,14 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_input, from_output
 from jaxconv.activation._saturation import one_minus_exp
 
 __all__ = ["log_sigmoid", "sigmoid", "soft_sign", "tanh"]
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""1/(1 + exp(−x)), elementwise.
 
         y  = 1/(1 + exp(−x))
@@ -50,7 +51,7 @@ def _sigmoid_backward(y: Array, dy: Array) -> Array:
 _sigmoid = from_output(_sigmoid_value, _sigmoid_backward)
 
 
-def log_sigmoid(x: Array) -> Array:
+def log_sigmoid(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""log(1/(1 + exp(−x))), elementwise.
 
         y  = −log(1 + exp(−x))
@@ -93,7 +94,7 @@ def _log_sigmoid_backward(y: Array, dy: Array) -> Array:
 _log_sigmoid = from_output(_log_sigmoid_value, _log_sigmoid_backward)
 
 
-def tanh(x: Array) -> Array:
+def tanh(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""The hyperbolic tangent, elementwise.
 
         y  = (exp(x) − exp(−x)) / (exp(x) + exp(−x))
@@ -134,7 +135,7 @@ def _tanh_backward(y: Array, dy: Array) -> Array:
 _tanh = from_output(_tanh_value, _tanh_backward)
 
 
-def soft_sign(x: Array) -> Array:
+def soft_sign(x: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     r"""x/(|x| + 1), elementwise.
 
         y  = x/(|x| + 1)

@@ -6,12 +6,13 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxconv._core.arguments import as_axes
+from jaxconv._core.shapes import Shaped
 from jaxconv.activation._rule import as_floats, from_output
 
 __all__ = ["log_softmax", "softmax"]
 
 
-def softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
+def softmax(x: Shaped[Array, "*shape"], axis: int | Sequence[int] = -1) -> Shaped[Array, "*shape"]:
     r"""exp(x) divided by its sum along the axis.
 
         y_c  = exp(x_c) / Σ_j exp(x_j)
@@ -56,7 +57,9 @@ def _softmax_backward(y: Array, dy: Array, axes: tuple[int, ...]) -> Array:
 _softmax = from_output(_softmax_value, _softmax_backward)
 
 
-def log_softmax(x: Array, axis: int | Sequence[int] = -1) -> Array:
+def log_softmax(
+    x: Shaped[Array, "*shape"], axis: int | Sequence[int] = -1
+) -> Shaped[Array, "*shape"]:
     r"""The logarithm of softmax(x).
 
         y_c  = x_c − log Σ_j exp(x_j)

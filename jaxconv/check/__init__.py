@@ -5,7 +5,7 @@
 
 `catalogue` holds one record for every op of this package; the package's tests are built from it.
 
-Some names in the code: a `Trial` is one call of a rule in one dtype, the `Bench` is the state that
+Some names in the code: a `Trial` is one call of a rule in one dtype, the `Check` is the state that
 all oracles (the single checks) share, and `Precedents` caches what the reference answered.
 """
 

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxconv.check.bench import Bench
 from jaxconv.check.case import TRANSFORMS, Case
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.cases import case_of
@@ -20,6 +19,7 @@ from jaxconv.check.judge import ask
 from jaxconv.check.leaves import Leaves
 from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
+from jaxconv.check.state import Check
 from jaxconv.check.strangers import strangers
 from jaxconv.check.trial import quickly_compiled
 
@@ -124,9 +124,9 @@ def _tried(case: Case, rng: np.random.Generator, shared: dict[Any, Precedents]) 
     assert case.reference is not None
     precedents = shared.setdefault(case.reference, Precedents(case.reference))
     report = Report(f"{case.name}, in {dtype}, cotangents of seed {seed}")
-    bench = Bench(
+    check = Check(
         case.rule, case.reference, args, report, cotangents=2, seed=seed,
         others=case.options.get("others", ()), precedents=precedents,
     )  # fmt: skip
-    ask(bench, True, (dtype,), transforms)
+    ask(check, True, (dtype,), transforms)
     return report

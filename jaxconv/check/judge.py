@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxconv.check.bench import Bench
 from jaxconv.check.case import TRANSFORMS
 from jaxconv.check.costs import compared_costs
 from jaxconv.check.oracles.autodiff import autodiff
@@ -20,6 +19,7 @@ from jaxconv.check.oracles.transformations import under
 from jaxconv.check.oracles.value import value
 from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
+from jaxconv.check.state import Check
 from jaxconv.check.usage import check_usage, seed_of
 
 
@@ -78,10 +78,10 @@ def check_rule(
     check_usage(rule, reference, args, cotangents, transforms, dtypes)
     report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))
     with jax.enable_x64(True):
-        bench = Bench(
+        check = Check(
             rule, reference, tuple(args), report, cotangents, seed_of(key), tolerance, others
         )
-        ask(bench, finite_differences, dtypes, transforms)
+        ask(check, finite_differences, dtypes, transforms)
         if costs:
             report.costs = compared_costs(rule, reference, args)
     return report
@@ -102,50 +102,50 @@ def try_gradient(
     which of them notice the mistake. Each stops at its first failure.
     """
     with jax.enable_x64(True):
-        bench = Bench(
+        check = Check(
             rule, precedents.reference, tuple(args), Report(name), others=others,
             precedents=precedents, every_oracle=True, diagnosed=diagnosed,
         )  # fmt: skip
-        in_float64(bench, finite_differences=True)
-    return bench.report
+        in_float64(check, finite_differences=True)
+    return check.report
 
 
 def ask(
-    bench: Bench, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
+    check: Check, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
 ) -> None:
     """Run all oracles until one fails."""
-    in_float64(bench, finite_differences)
-    for dtype in dict.fromkeys(map(jnp.dtype, (bench.given, *dtypes))):
-        if bench.report.ok:
-            in_dtype(bench, dtype)
-    if bench.report.ok:
-        under(bench, transforms)
+    in_float64(check, finite_differences)
+    for dtype in dict.fromkeys(map(jnp.dtype, (check.given, *dtypes))):
+        if check.report.ok:
+            in_dtype(check, dtype)
+    if check.report.ok:
+        under(check, transforms)
 
 
-def in_float64(bench: Bench, finite_differences: bool) -> None:
+def in_float64(check: Check, finite_differences: bool) -> None:
     """Run the oracles for value, gradients, differences, linearity and determinism.
 
-    They run until one fails. With `bench.every_oracle`, autodiff, differences and linearity all
+    They run until one fails. With `check.every_oracle`, autodiff, differences and linearity all
     run, even if one of them fails.
     """
-    value(bench)
-    if not bench.report.ok:
+    value(check)
+    if not check.report.ok:
         return
-    elsewhere = again(bench)
-    gradients = gradients_of(bench, bench.exact) if elsewhere is not None else None
+    elsewhere = again(check)
+    gradients = gradients_of(check, check.exact) if elsewhere is not None else None
     if elsewhere is None or gradients is None:
         return
-    aside = on_kinks(bench, gradients)
+    aside = on_kinks(check, gradients)
     if aside:
-        gradients = step_aside(bench)
-    autodiff(bench, gradients)
-    if bench.goes_on and finite_differences:
-        told = differences(bench, gradients)
-        if bench.report.ok and not told and not aside:
-            aside, gradients = True, step_aside(bench)
-            autodiff(bench, gradients)
-            differences(bench, gradients)
-    if bench.goes_on:
-        linearity(bench, gradients)
-    if bench.report.ok and not aside:
-        beside(bench, *elsewhere)
+        gradients = step_aside(check)
+    autodiff(check, gradients)
+    if check.goes_on and finite_differences:
+        told = differences(check, gradients)
+        if check.report.ok and not told and not aside:
+            aside, gradients = True, step_aside(check)
+            autodiff(check, gradients)
+            differences(check, gradients)
+    if check.goes_on:
+        linearity(check, gradients)
+    if check.report.ok and not aside:
+        beside(check, *elsewhere)

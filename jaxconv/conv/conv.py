@@ -13,15 +13,16 @@ from jaxconv._core.arguments import (
 from jaxconv._core.conv_call import ConvCall, conv_call
 from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
 from jaxconv._core.rule import Primal, Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, rot180
 from jaxconv.conv._bias import along_channels, over_positions
 from jaxconv.padding import extend, retract
 
 
 def conv(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
+    x: Shaped[Array, "N *spatial C_in"],
+    w: Shaped[Array, "*window C_group C_out"],
+    b: Shaped[Array, "C_out"] | None = None,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "SAME",
@@ -31,7 +32,7 @@ def conv(
     flip_kernel: bool = False,
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C_out"]:
     r"""Cross-correlate x with w, which neural networks call convolution.
 
     In one spatial dimension (in 2 and 3, i, a, p, s, d and low are tuples):

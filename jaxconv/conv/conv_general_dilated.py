@@ -26,14 +26,15 @@ from jaxconv._core.arguments import (
 from jaxconv._core.conv_call import ConvCall
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints, named_padding
+from jaxconv._core.shapes import Shaped
 from jaxconv.conv.conv import conv_rule
 
 _OP = "conv_general_dilated"
 
 
 def conv_general_dilated(
-    lhs: Array,
-    rhs: Array,
+    lhs: Shaped[Array, "N C_in *spatial"],
+    rhs: Shaped[Array, "C_out C_group *window"],
     window_strides: Sequence[int],
     padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
@@ -44,7 +45,7 @@ def conv_general_dilated(
     precision: PrecisionLike = None,
     preferred_element_type: Any = None,
     out_sharding: Any = None,
-) -> Array:
+) -> Shaped[Array, "N_out C_out *spatial_out"]:
     r"""`jax.lax.conv_general_dilated` with gradients derived by hand.
 
     You can pass it to a library that accepts a convolution function, for example as

@@ -6,14 +6,15 @@ from jaxconv._core.arguments import IntOrInts, Layout, Padding, PrecisionLike, a
 from jaxconv._core.conv_call import ConvCall, transposed_call
 from jaxconv._core.residuals import Factors, Gradients, factors_for_each_other, is_kept
 from jaxconv._core.rule import Primal, Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient
 from jaxconv.conv._bias import along_channels, over_positions
 
 
 def conv_transpose(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
+    x: Shaped[Array, "N *spatial C_in"],
+    w: Shaped[Array, "*window C_group C_in"],
+    b: Shaped[Array, "C_out"] | None = None,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "SAME",
@@ -22,7 +23,7 @@ def conv_transpose(
     groups: int = 1,
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C_out"]:
     r"""Transposed convolution: the input gradient of a `conv`, used as a layer.
 
     Let C be the `conv` with this w, stride, dilation and padding. Then y is the dx of C for the

@@ -5,10 +5,16 @@ from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator, aligned
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._reduction import check_pair, reduce_terms, spread, tamed
 
 
-def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def kl_divergence(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""The terms of KL(target ‖ exp(prediction)), which are target·(log target − prediction).
 
     With x the logarithms of predicted probabilities and t probabilities:

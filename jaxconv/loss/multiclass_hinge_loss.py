@@ -15,13 +15,18 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._labels import as_classes, as_labels, check_scores, is_integer, one_hot
 from jaxconv.loss._reduction import reduce_terms, spread
 
 
 def multiclass_hinge_loss(
-    scores: Array, labels: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
-) -> Array:
+    scores: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"],
+    *,
+    margin: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     r"""The amount by which the label's score falls short of the best other score plus a margin.
 
     With s the scores of one example and t its label (Crammer and Singer's hinge):

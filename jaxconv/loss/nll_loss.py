@@ -8,6 +8,7 @@ from jax import Array
 
 from jaxconv._core.arguments import Reduction, aligned, as_array, check_option
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._labels import (
     as_labels,
     check_labels,
@@ -22,13 +23,13 @@ from jaxconv.loss._reduction import reduce_weighted, spread_weighted, tamed
 
 
 def nll_loss(
-    log_probs: Array,
-    labels: Array,
+    log_probs: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"] | Shaped[Array, "*examples C"],
     *,
-    weights: Array | None = None,
+    weights: Shaped[Array, "*examples"] | Shaped[Array, "*#examples #C"] | None = None,
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     r"""The negative log-likelihood: −log_probs at the label.
 
     With x the log-probabilities of one example and t its label as probabilities (one-hot for

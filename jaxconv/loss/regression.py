@@ -7,13 +7,19 @@ from jax import Array
 
 from jaxconv._core.arguments import Reduction, accumulator, aligned, as_float
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._reduction import check_pair, reduce_terms, spread
 
 # One rule serves all four losses. Each is a function f of r = x − t and comes with its slope f′.
 # Since ∂f/∂x = f′(r) and ∂f/∂t = −f′(r), the backward pass needs only the slope.
 
 
-def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def mean_squared_error(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""The squared error (prediction − target)², by default its mean over all elements.
 
         ℓ  = (x − t)²
@@ -44,7 +50,12 @@ def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction
     return _of_difference(_square, 1.0, reduction, *aligned(x, t))
 
 
-def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def l2_loss(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""Half the squared error (prediction − target)², by default its mean over all elements.
 
         ℓ  = ½ · (x − t)²
@@ -78,8 +89,11 @@ def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") 
 
 
 def mean_absolute_error(
-    prediction: Array, target: Array, *, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""The absolute error |prediction − target|, by default its mean over all elements.
 
         ℓ  = |x − t|
@@ -114,8 +128,12 @@ def mean_absolute_error(
 
 
 def huber_loss(
-    prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    delta: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""The Huber loss, quadratic up to a difference of delta and linear beyond, by default a mean.
 
         r  = x − t

@@ -16,6 +16,7 @@ from jaxconv._core.arguments import (
     of_rank,
 )
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._labels import is_integer, nan_unless
 from jaxconv.loss._reduction import (
     broadcasts,
@@ -30,13 +31,13 @@ from jaxconv.loss._reduction import (
 
 
 def sigmoid_binary_cross_entropy(
-    logits: Array,
-    labels: Array,
+    logits: Shaped[Array, "*shape"],
+    labels: Shaped[Array, "*shape"],
     *,
-    weights: Array | None = None,
-    pos_weight: Array | None = None,
+    weights: Shaped[Array, "*#shape"] | None = None,
+    pos_weight: Shaped[Array, "*#shape"] | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""Binary cross-entropy: −log of the probability that sigmoid(logits) gives to the labels.
 
     With z a logit, t its label in [0, 1] and σ the sigmoid:
@@ -135,8 +136,12 @@ _binary = Rule(_binary_forward, _binary_backward, static=1, name="sigmoid_binary
 
 
 def focal_loss(
-    prediction: Array, target: Array, *, gamma: float = 2.0, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    gamma: float = 2.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     r"""Focal loss: binary cross-entropy in which confident correct predictions count less.
 
     With z a logit, t its label in [0, 1], σ the sigmoid and γ = gamma:

@@ -15,6 +15,7 @@ from jaxconv._core.arguments import (
     check_option,
 )
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.loss._labels import (
     as_labels,
     check_labels,
@@ -30,14 +31,14 @@ from jaxconv.loss._reduction import reduce_weighted, spread_weighted, tamed
 
 
 def softmax_cross_entropy(
-    logits: Array,
-    labels: Array,
+    logits: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"] | Shaped[Array, "*examples C"],
     *,
-    weights: Array | None = None,
+    weights: Shaped[Array, "*examples"] | Shaped[Array, "*#examples #C"] | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     r"""Cross-entropy: −log of the probability that softmax(logits) gives to the labels.
 
     With z the logits of one example, t its label as probabilities (one-hot for an integer

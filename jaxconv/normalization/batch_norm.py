@@ -17,20 +17,21 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import image_axes
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.normalization._normalize import Groups, normalize
 
 AxisName = None | str | tuple[str, ...]
 
 
 def batch_norm(
-    x: Array,
-    scale: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     *,
     eps: float = 1e-5,
     axis_name: AxisName = None,
     layout: Layout = "channels_last",
-) -> tuple[Array, Array, Array]:
+) -> tuple[Shaped[Array, "N *spatial C"], Shaped[Array, "C"], Shaped[Array, "C"]]:
     r"""Normalize each channel to mean 0 and variance 1 over the batch, then scale and shift it.
 
     With m, the count of numbers in a channel (N times the spatial sizes), and r = 1/√(var + ε):
@@ -130,15 +131,15 @@ def _mapped_axes(op: str, axis_name: Any) -> tuple[str, ...]:
 
 
 def batch_norm_inference(
-    x: Array,
-    scale: Array,
-    bias: Array,
-    mean: Array,
-    var: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
+    mean: Shaped[Array, "C"],
+    var: Shaped[Array, "C"],
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     r"""Batch norm with given statistics: one affine map for each channel.
 
         y = scale · (x − mean) · r + bias,        r = 1/√(var + ε)

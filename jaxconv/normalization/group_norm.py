@@ -13,18 +13,19 @@ from jaxconv._core.arguments import (
     check_shape,
 )
 from jaxconv._core.geometry import image_axes
+from jaxconv._core.shapes import Shaped
 from jaxconv.normalization._normalize import Groups, normalize
 
 
 def group_norm(
-    x: Array,
-    scale: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     groups: int,
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     r"""Normalize each example to mean 0 and variance 1 over space and groups of channels.
 
     Channel c is in group ⌊c · groups / C⌋. With means over space and the channels of a group,
@@ -91,13 +92,13 @@ def group_norm(
 
 
 def instance_norm(
-    x: Array,
-    scale: Array | None = None,
-    bias: Array | None = None,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"] | None = None,
+    bias: Shaped[Array, "C"] | None = None,
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     r"""Normalize each channel of each example to mean 0 and variance 1 over space.
 
     With means over space, and r = 1/√(mean (x − mean x)² + ε):
@@ -153,7 +154,12 @@ def instance_norm(
     return normalize(g, *aligned(x, scale, bias))[0]
 
 
-def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channels_last") -> Array:
+def weight_standardize(
+    w: Shaped[Array, "*window C_group C_out"],
+    *,
+    eps: float = 1e-5,
+    layout: Layout = "channels_last",
+) -> Shaped[Array, "*window C_group C_out"]:
     r"""Normalize a kernel to mean 0 and variance 1 over the weights of each output channel.
 
     With means over the window and the input channels, and r = 1/√(mean (w − mean w)² + ε):

@@ -12,17 +12,18 @@ from jaxconv._core.arguments import (
     check_floating,
     check_shape,
 )
+from jaxconv._core.shapes import Shaped
 from jaxconv.normalization._normalize import Groups, normalize
 
 
 def layer_norm(
-    x: Array,
-    scale: Array | None = None,
-    bias: Array | None = None,
+    x: Shaped[Array, "*shape"],
+    scale: Shaped[Array, "*normalized"] | None = None,
+    bias: Shaped[Array, "*normalized"] | None = None,
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
-) -> Array:
+) -> Shaped[Array, "*shape"]:
     r"""Normalize x to mean 0 and variance 1 along some axes, for each index of the others.
 
     With means over `axis`, and r = 1/√(mean (x − mean x)² + ε):
@@ -72,12 +73,12 @@ def layer_norm(
 
 
 def rms_norm(
-    x: Array,
-    scale: Array | None = None,
+    x: Shaped[Array, "*shape"],
+    scale: Shaped[Array, "*normalized"] | None = None,
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-6,
-) -> Array:
+) -> Shaped[Array, "*shape"]:
     r"""Normalize x to mean square 1 along some axes, for each index of the others.
 
         r = 1/√(mean x² + ε),        x̂ = x · r,        y = scale · x̂

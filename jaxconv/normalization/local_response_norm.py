@@ -16,17 +16,18 @@ from jaxconv._core.arguments import (
 from jaxconv._core.doubling import LONG_SUM, running_sum
 from jaxconv._core.geometry import image_axes
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 
 
 def local_response_norm(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     size: int,
     *,
     alpha: float = 1e-4,
     beta: float = 0.75,
     k: float = 1.0,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     r"""Divide each number by (k + α · mean square of `size` channels around it)^β, as in AlexNet.
 
     The window of channel c is W(c) = {c − ⌊size/2⌋, …, c + ⌊(size − 1)/2⌋}, with zeros outside x:

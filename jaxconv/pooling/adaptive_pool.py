@@ -27,6 +27,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Ints, image_axes
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.pooling._extremes import LARGEST, by_itself, first_of
 from jaxconv.pooling._selection import UNROLLED
 from jaxconv.pooling.avg_pool import mean_rule
@@ -35,8 +36,8 @@ from jaxconv.pooling.max_pool import extreme
 
 
 def adaptive_avg_pool(
-    x: Array, output_size: IntOrInts, *, layout: Layout = "channels_last"
-) -> Array:
+    x: Shaped[Array, "N *spatial C"], output_size: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *output_size C"]:
     r"""The mean of each of o windows that cover x.
 
         y[n, i, c]  = 1/count[i] · Σ_{p in window i} x[n, p, c]
@@ -100,8 +101,8 @@ _mean = Rule(_mean_forward, _mean_backward, static=3, name="adaptive_avg_pool")
 
 
 def adaptive_max_pool(
-    x: Array, output_size: IntOrInts, *, layout: Layout = "channels_last"
-) -> Array:
+    x: Shaped[Array, "N *spatial C"], output_size: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *output_size C"]:
     r"""The largest value of each of o windows that cover x.
 
         y[n, i, c]  = max_{p in window i} x[n, p, c]

@@ -20,12 +20,13 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Windows, make_windows
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.windows import first_and_count, sum_back, window_sum
 from jaxconv.pooling._extremes import outer
 
 
 def avg_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -34,7 +35,7 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor: float | None = None,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""The mean of each window.
 
         y[n, i, c]  = 1/count[i] · Σ_a x̃[n, s·i + a − low, c],        x̃ = 0 outside x

@@ -5,12 +5,15 @@ from jax import Array
 
 from jaxconv._core.arguments import Layout, as_array, as_bool, check_floating, check_number
 from jaxconv._core.geometry import Ints, Windows, image_axes
+from jaxconv._core.shapes import Shaped
 from jaxconv.pooling._extremes import LARGEST
 from jaxconv.pooling.avg_pool import mean_rule
 from jaxconv.pooling.max_pool import extreme
 
 
-def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "channels_last") -> Array:
+def global_avg_pool(
+    x: Shaped[Array, "N *spatial C"], *, keepdims: bool = False, layout: Layout = "channels_last"
+) -> Shaped[Array, "N C"] | Shaped[Array, "N *#spatial C"]:
     r"""The mean of each channel over all positions.
 
         y[n, c]     = 1/P · Σ_p x[n, p, c],        P = how many positions there are
@@ -47,7 +50,9 @@ def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
     return y if keepdims else jnp.squeeze(y, g.spatial_axes)
 
 
-def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "channels_last") -> Array:
+def global_max_pool(
+    x: Shaped[Array, "N *spatial C"], *, keepdims: bool = False, layout: Layout = "channels_last"
+) -> Shaped[Array, "N C"] | Shaped[Array, "N *#spatial C"]:
     r"""The largest value of each channel over all positions.
 
         y[n, c]     = max_p x[n, p, c]

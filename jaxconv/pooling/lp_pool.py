@@ -14,11 +14,12 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Windows, make_windows
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.windows import sum_back, window_sum
 
 
 def lp_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     p: float,
     *,
@@ -26,7 +27,7 @@ def lp_pool(
     padding: Padding = "VALID",
     ceil_mode: bool = False,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""The p-norm of each window.
 
         y[n, i, c]  = (Σ_a |x̃[n, s·i + a − low, c]|^p)^(1/p),        x̃ = 0 outside x

@@ -18,13 +18,14 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Windows, make_windows
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv.pooling._extremes import LARGEST, SMALLEST, Extreme
 from jaxconv.pooling._selection import best, find, give, stages
 from jaxconv.pooling._ties import add_up, how_many, pack_each, share_out, tied, unpack_each
 
 
 def max_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -33,7 +34,7 @@ def max_pool(
     ceil_mode: bool = False,
     ties: Ties = "first",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""The largest value of each window.
 
         y[n, i, c] = max_a x̃[n, s·i + d·a − low, c],        x̃ = −∞ outside x
@@ -97,7 +98,7 @@ def max_pool(
 
 
 def min_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -106,7 +107,7 @@ def min_pool(
     ceil_mode: bool = False,
     ties: Ties = "first",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""The smallest value of each window.
 
         y[n, i, c] = min_a x̃[n, s·i + d·a − low, c],        x̃ = +∞ outside x

@@ -23,6 +23,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Ints, Windows, image_axes
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.symbolic import as_number
 from jaxconv._core.windows import first_and_count
 from jaxconv.pooling._extremes import LARGEST, outer
@@ -31,7 +32,7 @@ from jaxconv.pooling.max_pool import extreme_windows, first_backward
 
 
 def max_pool_with_indices(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -39,7 +40,7 @@ def max_pool_with_indices(
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     layout: Layout = "channels_last",
-) -> tuple[Array, Array]:
+) -> tuple[Shaped[Array, "N *spatial_out C"], Shaped[Array, "N *spatial_out C"]]:
     r"""The largest value of each window, and its position in x.
 
         y[n, i, c]       = max_a x̃[n, s·i + d·a − low, c],        x̃ = −∞ outside x
@@ -132,12 +133,12 @@ def _positions(g: Windows, stage: Windows, dims: Ints, index: Array) -> Array:
 
 
 def max_unpool(
-    y: Array,
-    indices: Array,
+    y: Shaped[Array, "N *spatial C"],
+    indices: Shaped[Array, "N *spatial C"],
     output_size: IntOrInts,
     *,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *output_size C"]:
     r"""Put each value at the position of its index, and zeros elsewhere.
 
         x[n, p, c]  = Σ_{i : indices[n, i, c] = p} y[n, i, c]

@@ -14,17 +14,18 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Windows, make_windows
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.windows import sum_back, window_sum
 
 
 def subsample(
-    x: Array,
-    weight: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    weight: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     window: IntOrInts,
     *,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""The trainable pooling of LeNet: a weight times each window's sum, plus a bias.
 
         y[n, i, c]   = weight[c] · t[n, i, c] + bias[c],        t[n, i, c] = Σ_a x[n, K·i + a, c]

@@ -18,13 +18,14 @@ from jaxconv._core.arguments import (
     per_channel,
 )
 from jaxconv._core.conv_call import conv_call, transposed_call
+from jaxconv._core.shapes import Shaped
 from jaxconv.reference.padding import JNP_MODES
 
 
 def conv(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
+    x: Shaped[Array, "N *spatial C_in"],
+    w: Shaped[Array, "*window C_group C_out"],
+    b: Shaped[Array, "C_out"] | None = None,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "SAME",
@@ -34,7 +35,7 @@ def conv(
     flip_kernel: bool = False,
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C_out"]:
     """See `jaxconv.conv`."""
     call, x, w, b = conv_call(
         "conv",
@@ -82,9 +83,9 @@ def conv(
 
 
 def conv_transpose(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
+    x: Shaped[Array, "N *spatial C_in"],
+    w: Shaped[Array, "*window C_group C_in"],
+    b: Shaped[Array, "C_out"] | None = None,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "SAME",
@@ -93,7 +94,7 @@ def conv_transpose(
     groups: int = 1,
     layout: Layout = "channels_last",
     precision: PrecisionLike = None,
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C_out"]:
     """See `jaxconv.conv_transpose`."""
     call, x, w, b = transposed_call(
         "conv_transpose",
@@ -144,8 +145,8 @@ def conv_transpose(
 
 
 def conv_general_dilated(
-    lhs: Array,
-    rhs: Array,
+    lhs: Shaped[Array, "N C_in *spatial"],
+    rhs: Shaped[Array, "C_out C_group *window"],
     window_strides: Sequence[int],
     padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
@@ -156,7 +157,7 @@ def conv_general_dilated(
     precision: PrecisionLike = None,
     preferred_element_type: Any = None,
     out_sharding: Any = None,
-) -> Array:
+) -> Shaped[Array, "N_out C_out *spatial_out"]:
     """See `jaxconv.conv_general_dilated`."""
     dtype = jnp.dtype(preferred_element_type or lhs.dtype)
     wide = max(dtype, accumulator(lhs.dtype), key=lambda d: jnp.finfo(d).bits)

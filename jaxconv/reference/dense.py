@@ -4,9 +4,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import accumulator, of_rank
+from jaxconv._core.shapes import Shaped
 
 
-def dense(x: Array, w: Array, b: Array | None = None) -> Array:
+def dense(
+    x: Shaped[Array, "*leading in"],
+    w: Shaped[Array, "in out"],
+    b: Shaped[Array, "out"] | None = None,
+) -> Shaped[Array, "*leading out"]:
     """See `jaxconv.dense`."""
     y = jnp.dot(x, w, preferred_element_type=accumulator(x.dtype))
     if b is not None:

@@ -5,9 +5,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import IntOrInts, accumulator
+from jaxconv._core.shapes import Shaped
 
 
-def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()) -> Array:
+def dropout(
+    x: Shaped[Array, "*shape"],
+    rate: float,
+    key: Shaped[Array, ""] | Shaped[Array, "words"],
+    *,
+    broadcast_axes: IntOrInts = (),
+) -> Shaped[Array, "*shape"]:
     """See `jaxconv.dropout`."""
     together = (broadcast_axes,) if isinstance(broadcast_axes, int) else broadcast_axes
     shape = list(x.shape)
@@ -20,6 +27,8 @@ def dropout(x: Array, rate: float, key: Array, *, broadcast_axes: IntOrInts = ()
     return jnp.where(mask, scaled, 0).astype(x.dtype)
 
 
-def drop_path(x: Array, rate: float, key: Array) -> Array:
+def drop_path(
+    x: Shaped[Array, "N *rest"], rate: float, key: Shaped[Array, ""] | Shaped[Array, "words"]
+) -> Shaped[Array, "N *rest"]:
     """See `jaxconv.drop_path`."""
     return dropout(x, rate, key, broadcast_axes=range(1, x.ndim))

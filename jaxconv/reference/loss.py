@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import DType, Reduction, accumulator
+from jaxconv._core.shapes import Shaped
 
 __all__ = [
     "focal_loss",
@@ -21,14 +22,14 @@ __all__ = [
 
 
 def softmax_cross_entropy(
-    logits: Array,
-    labels: Array,
+    logits: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"] | Shaped[Array, "*examples C"],
     *,
-    weights: Array | None = None,
+    weights: Shaped[Array, "*examples"] | Shaped[Array, "*#examples #C"] | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     """See `jaxconv.softmax_cross_entropy`."""
     dtype = accumulator(logits.dtype)
     *examples, classes = logits.shape
@@ -57,13 +58,13 @@ def softmax_cross_entropy(
 
 
 def nll_loss(
-    log_probs: Array,
-    labels: Array,
+    log_probs: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"] | Shaped[Array, "*examples C"],
     *,
-    weights: Array | None = None,
+    weights: Shaped[Array, "*examples"] | Shaped[Array, "*#examples #C"] | None = None,
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     """See `jaxconv.nll_loss`."""
     dtype = accumulator(log_probs.dtype)
     *examples, classes = log_probs.shape
@@ -91,13 +92,13 @@ def nll_loss(
 
 
 def sigmoid_binary_cross_entropy(
-    logits: Array,
-    labels: Array,
+    logits: Shaped[Array, "*shape"],
+    labels: Shaped[Array, "*shape"],
     *,
-    weights: Array | None = None,
-    pos_weight: Array | None = None,
+    weights: Shaped[Array, "*#shape"] | None = None,
+    pos_weight: Shaped[Array, "*#shape"] | None = None,
     reduction: Reduction = "mean",
-) -> Array:
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.sigmoid_binary_cross_entropy`."""
     dtype = accumulator(logits.dtype)
     z, t = logits.astype(dtype), _labels(labels, dtype)
@@ -110,8 +111,12 @@ def sigmoid_binary_cross_entropy(
 
 
 def focal_loss(
-    prediction: Array, target: Array, *, gamma: float = 2.0, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    gamma: float = 2.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.focal_loss`."""
     dtype = accumulator(prediction.dtype)
     z, t = prediction.astype(dtype), _labels(target, dtype)
@@ -120,19 +125,32 @@ def focal_loss(
     return _reduced(reduction, wrong**gamma * entropy).astype(prediction.dtype)
 
 
-def mean_squared_error(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def mean_squared_error(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.mean_squared_error`."""
     return _reduced(reduction, _difference(prediction, target) ** 2).astype(prediction.dtype)
 
 
-def l2_loss(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def l2_loss(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.l2_loss`."""
     return _reduced(reduction, 0.5 * _difference(prediction, target) ** 2).astype(prediction.dtype)
 
 
 def mean_absolute_error(
-    prediction: Array, target: Array, *, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.mean_absolute_error`."""
     r = _difference(prediction, target)
     distance = jnp.where(r == 0, 0, jnp.abs(r))  # JAX takes 1 as the slope of abs at 0
@@ -140,8 +158,12 @@ def mean_absolute_error(
 
 
 def huber_loss(
-    prediction: Array, target: Array, *, delta: float = 1.0, reduction: Reduction = "mean"
-) -> Array:
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    delta: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.huber_loss`."""
     r = _difference(prediction, target)
     straight = delta * (jnp.abs(r) - 0.5 * delta)
@@ -149,7 +171,12 @@ def huber_loss(
     return _reduced(reduction, loss).astype(prediction.dtype)
 
 
-def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "mean") -> Array:
+def kl_divergence(
+    prediction: Shaped[Array, "*shape"],
+    target: Shaped[Array, "*shape"],
+    *,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*shape"]:
     """See `jaxconv.kl_divergence`."""
     dtype = accumulator(prediction.dtype)
     x, t = prediction.astype(dtype), target.astype(dtype)
@@ -160,8 +187,12 @@ def kl_divergence(prediction: Array, target: Array, *, reduction: Reduction = "m
 
 
 def multiclass_hinge_loss(
-    scores: Array, labels: Array, *, margin: float = 1.0, reduction: Reduction = "mean"
-) -> Array:
+    scores: Shaped[Array, "*examples C"],
+    labels: Shaped[Array, "*examples"],
+    *,
+    margin: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Shaped[Array, ""] | Shaped[Array, "*examples"]:
     """See `jaxconv.multiclass_hinge_loss`."""
     s = scores.astype(accumulator(scores.dtype))
     classes = s.shape[-1]

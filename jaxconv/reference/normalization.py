@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxconv._core.arguments import Layout, accumulator, per_channel
+from jaxconv._core.shapes import Shaped
 
 __all__ = [
     "batch_norm",
@@ -24,14 +25,14 @@ AxisName = None | str | tuple[str, ...]
 
 
 def batch_norm(
-    x: Array,
-    scale: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     *,
     eps: float = 1e-5,
     axis_name: AxisName = None,
     layout: Layout = "channels_last",
-) -> tuple[Array, Array, Array]:
+) -> tuple[Shaped[Array, "N *spatial C"], Shaped[Array, "C"], Shaped[Array, "C"]]:
     """See `jaxconv.batch_norm`."""
     channel = x.ndim - 1 if layout == "channels_last" else 1
     axes = tuple(axis for axis in range(x.ndim) if axis != channel)
@@ -49,15 +50,15 @@ def batch_norm(
 
 
 def batch_norm_inference(
-    x: Array,
-    scale: Array,
-    bias: Array,
-    mean: Array,
-    var: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
+    mean: Shaped[Array, "C"],
+    var: Shaped[Array, "C"],
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     """See `jaxconv.batch_norm_inference`."""
     scale, bias, mean, var = (_per_channel(a, x, layout) for a in (scale, bias, mean, var))
     wide = x.astype(accumulator(x.dtype))
@@ -65,13 +66,13 @@ def batch_norm_inference(
 
 
 def layer_norm(
-    x: Array,
-    scale: Array | None = None,
-    bias: Array | None = None,
+    x: Shaped[Array, "*shape"],
+    scale: Shaped[Array, "*normalized"] | None = None,
+    bias: Shaped[Array, "*normalized"] | None = None,
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
-) -> Array:
+) -> Shaped[Array, "*shape"]:
     """See `jaxconv.layer_norm`."""
     axes = _axes(x, axis)
     y = _standardize(x.astype(accumulator(x.dtype)), axes, eps)
@@ -79,12 +80,12 @@ def layer_norm(
 
 
 def rms_norm(
-    x: Array,
-    scale: Array | None = None,
+    x: Shaped[Array, "*shape"],
+    scale: Shaped[Array, "*normalized"] | None = None,
     *,
     axis: int | Sequence[int] = -1,
     eps: float = 1e-6,
-) -> Array:
+) -> Shaped[Array, "*shape"]:
     """See `jaxconv.rms_norm`."""
     axes = _axes(x, axis)
     wide = x.astype(accumulator(x.dtype))
@@ -93,14 +94,14 @@ def rms_norm(
 
 
 def group_norm(
-    x: Array,
-    scale: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     groups: int,
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     """See `jaxconv.group_norm`."""
     if layout == "channels_first":
         x = jnp.moveaxis(x, 1, -1)
@@ -113,13 +114,13 @@ def group_norm(
 
 
 def instance_norm(
-    x: Array,
-    scale: Array | None = None,
-    bias: Array | None = None,
+    x: Shaped[Array, "N *spatial C"],
+    scale: Shaped[Array, "C"] | None = None,
+    bias: Shaped[Array, "C"] | None = None,
     *,
     eps: float = 1e-5,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     """See `jaxconv.instance_norm`."""
     first = 1 if layout == "channels_last" else 2
     y = _standardize(x.astype(accumulator(x.dtype)), tuple(range(first, first + x.ndim - 2)), eps)
@@ -128,21 +129,26 @@ def instance_norm(
     return _affine(y, scale, bias).astype(x.dtype)
 
 
-def weight_standardize(w: Array, *, eps: float = 1e-5, layout: Layout = "channels_last") -> Array:
+def weight_standardize(
+    w: Shaped[Array, "*window C_group C_out"],
+    *,
+    eps: float = 1e-5,
+    layout: Layout = "channels_last",
+) -> Shaped[Array, "*window C_group C_out"]:
     """See `jaxconv.weight_standardize`."""
     axes = range(w.ndim - 1) if layout == "channels_last" else range(1, w.ndim)
     return _standardize(w.astype(accumulator(w.dtype)), tuple(axes), eps).astype(w.dtype)
 
 
 def local_response_norm(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     size: int,
     *,
     alpha: float = 1e-4,
     beta: float = 0.75,
     k: float = 1.0,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial C"]:
     """See `jaxconv.local_response_norm`."""
     channel = x.ndim - 1 if layout == "channels_last" else 1
     wide = x.astype(accumulator(x.dtype))

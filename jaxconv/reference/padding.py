@@ -5,11 +5,14 @@ import numpy as np
 from jax import Array
 
 from jaxconv._core.arguments import PadMode, PairsLike
+from jaxconv._core.shapes import Shaped
 
 JNP_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def pad(x: Array, widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0) -> Array:
+def pad(
+    x: Shaped[Array, "*shape"], widths: PairsLike, *, mode: PadMode = "constant", value: float = 0.0
+) -> Shaped[Array, "*padded"]:
     """See `jaxconv.pad`."""
     if x.ndim == 0:
         return x

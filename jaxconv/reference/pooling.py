@@ -18,6 +18,7 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.geometry import Windows, make_windows, spatial_axes
+from jaxconv._core.shapes import Shaped
 
 __all__ = [
     "adaptive_avg_pool",
@@ -35,7 +36,7 @@ __all__ = [
 
 
 def max_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -44,7 +45,7 @@ def max_pool(
     ceil_mode: bool = False,
     ties: Ties = "first",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.max_pool`."""
     g = make_windows(
         "max_pool", x, window, stride=stride, padding=padding, dilation=dilation,
@@ -79,7 +80,7 @@ def max_pool(
 
 
 def min_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -88,7 +89,7 @@ def min_pool(
     ceil_mode: bool = False,
     ties: Ties = "first",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.min_pool`."""
     # Inverting all bits reverses the order of signed and of unsigned integers.
     turned = operator.neg if jnp.issubdtype(x.dtype, jnp.floating) else operator.invert
@@ -100,7 +101,7 @@ def min_pool(
 
 
 def max_pool_with_indices(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -108,7 +109,7 @@ def max_pool_with_indices(
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     layout: Layout = "channels_last",
-) -> tuple[Array, Array]:
+) -> tuple[Shaped[Array, "N *spatial_out C"], Shaped[Array, "N *spatial_out C"]]:
     """See `jaxconv.max_pool_with_indices`."""
     g = make_windows(
         "max_pool_with_indices", x, window, stride=stride, padding=padding, dilation=dilation,
@@ -126,12 +127,12 @@ def max_pool_with_indices(
 
 
 def max_unpool(
-    y: Array,
-    indices: Array,
+    y: Shaped[Array, "N *spatial C"],
+    indices: Shaped[Array, "N *spatial C"],
     output_size: IntOrInts,
     *,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *output_size C"]:
     """See `jaxconv.max_unpool`."""
     axes, _ = spatial_axes(y.ndim - 2, layout)
     size = per_dimension("max_unpool", "output_size", output_size, len(axes), 1)
@@ -147,7 +148,7 @@ def max_unpool(
 
 
 def avg_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts | None = None,
@@ -156,7 +157,7 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor: float | None = None,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.avg_pool`."""
     g = make_windows(
         "avg_pool", x, window, stride=stride, padding=padding, dilation=1,
@@ -181,7 +182,7 @@ def avg_pool(
 
 
 def lp_pool(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     p: float,
     *,
@@ -189,7 +190,7 @@ def lp_pool(
     padding: Padding = "VALID",
     ceil_mode: bool = False,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.lp_pool`."""
     g = make_windows(
         "lp_pool", x, window, stride=stride, padding=padding, dilation=1,
@@ -205,13 +206,13 @@ def lp_pool(
 
 
 def subsample(
-    x: Array,
-    weight: Array,
-    bias: Array,
+    x: Shaped[Array, "N *spatial C"],
+    weight: Shaped[Array, "C"],
+    bias: Shaped[Array, "C"],
     window: IntOrInts,
     *,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.subsample`."""
     total = avg_pool(x.astype(accumulator(x.dtype)), window, divisor=1, layout=layout)
     if layout == "channels_first":
@@ -221,13 +222,17 @@ def subsample(
     return jnp.moveaxis(y, -1, 1) if layout == "channels_first" else y
 
 
-def global_avg_pool(x: Array, *, keepdims: bool = False, layout: Layout = "channels_last") -> Array:
+def global_avg_pool(
+    x: Shaped[Array, "N *spatial C"], *, keepdims: bool = False, layout: Layout = "channels_last"
+) -> Shaped[Array, "N C"] | Shaped[Array, "N *#spatial C"]:
     """See `jaxconv.global_avg_pool`."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     return jnp.mean(x, axes, dtype=accumulator(x.dtype), keepdims=keepdims).astype(x.dtype)
 
 
-def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "channels_last") -> Array:
+def global_max_pool(
+    x: Shaped[Array, "N *spatial C"], *, keepdims: bool = False, layout: Layout = "channels_last"
+) -> Shaped[Array, "N C"] | Shaped[Array, "N *#spatial C"]:
     """See `jaxconv.global_max_pool`."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     lines = _lines(x, axes)
@@ -236,8 +241,8 @@ def global_max_pool(x: Array, *, keepdims: bool = False, layout: Layout = "chann
 
 
 def adaptive_avg_pool(
-    x: Array, output_size: IntOrInts, *, layout: Layout = "channels_last"
-) -> Array:
+    x: Shaped[Array, "N *spatial C"], output_size: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *output_size C"]:
     """See `jaxconv.adaptive_avg_pool`."""
     wide = x.astype(accumulator(x.dtype))
     patches, seen, back = _adaptive_patches(wide, output_size, layout)
@@ -246,8 +251,8 @@ def adaptive_avg_pool(
 
 
 def adaptive_max_pool(
-    x: Array, output_size: IntOrInts, *, layout: Layout = "channels_last"
-) -> Array:
+    x: Shaped[Array, "N *spatial C"], output_size: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *output_size C"]:
     """See `jaxconv.adaptive_max_pool`."""
     patches, seen, back = _adaptive_patches(x, output_size, layout)
     lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min

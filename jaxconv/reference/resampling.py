@@ -17,19 +17,20 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.geometry import Windows, make_windows, spatial_axes, windows_over
+from jaxconv._core.shapes import Shaped
 
 __all__ = ["fold", "pixel_shuffle", "pixel_unshuffle", "resize", "unfold", "upsample"]
 
 
 def unfold(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "VALID",
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N L ΠK·C"]:
     """See `jaxconv.unfold`."""
     g = make_windows(
         "unfold", x, window, stride=stride, padding=padding, dilation=dilation,
@@ -47,7 +48,7 @@ def unfold(
 
 
 def fold(
-    x: Array,
+    x: Shaped[Array, "N L ΠK·C"],
     output_size: IntOrInts,
     window: IntOrInts,
     *,
@@ -55,7 +56,7 @@ def fold(
     padding: Padding = "VALID",
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *output_size C"]:
     """See `jaxconv.fold`."""
     size = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,)
     g = windows_over(
@@ -78,12 +79,12 @@ def fold(
 
 
 def upsample(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     factor: IntOrInts,
     *,
     method: UpsampleMethod = "nearest",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.upsample`."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     factors = per_dimension("upsample", "factor", factor, len(axes), 1)
@@ -96,13 +97,13 @@ def upsample(
 
 
 def resize(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     size: IntOrInts,
     *,
     method: ResizeMethod = "nearest",
     align_corners: bool = False,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *size C"]:
     """See `jaxconv.resize`."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     sizes = per_dimension("resize", "size", size, len(axes), 1)
@@ -126,7 +127,9 @@ def resize(
     return y.astype(x.dtype)
 
 
-def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+def pixel_shuffle(
+    x: Shaped[Array, "N *spatial C·Πr"], factor: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *spatial_out C"]:
     """See `jaxconv.pixel_shuffle`."""
     axes, channel_axis = spatial_axes(x.ndim - 2, layout)
     factors = per_dimension("pixel_shuffle", "factor", factor, len(axes), 1)
@@ -140,7 +143,9 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
     return jnp.moveaxis(images[(slice(None), channel, *sources)], 1, channel_axis)
 
 
-def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+def pixel_unshuffle(
+    x: Shaped[Array, "N *spatial C"], factor: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *spatial_out C·Πr"]:
     """See `jaxconv.pixel_unshuffle`."""
     axes, channel_axis = spatial_axes(x.ndim - 2, layout)
     factors = per_dimension("pixel_unshuffle", "factor", factor, len(axes), 1)

@@ -9,11 +9,14 @@ from jax import Array, lax
 from jaxconv._core.arguments import IntOrInts, Layout, per_dimension
 from jaxconv._core.geometry import Ints, spatial_axes
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.sharding import reshape
 from jaxconv.resampling._rows import as_image
 
 
-def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+def pixel_shuffle(
+    x: Shaped[Array, "N *spatial C·Πr"], factor: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""Move channels into an image r times as large: depth to space.
 
         y[n, r·p + a, c]           = x[n, p, c·Πr + a],        0 ≤ a < r
@@ -58,7 +61,9 @@ def pixel_shuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_las
     return _shuffle(_Tiles(factors, layout), x)
 
 
-def pixel_unshuffle(x: Array, factor: IntOrInts, *, layout: Layout = "channels_last") -> Array:
+def pixel_unshuffle(
+    x: Shaped[Array, "N *spatial C"], factor: IntOrInts, *, layout: Layout = "channels_last"
+) -> Shaped[Array, "N *spatial_out C·Πr"]:
     r"""Move the tiles of an image into channels, which makes it r times smaller: space to depth.
 
         y[n, p, c·Πr + a]  = x[n, r·p + a, c],        0 ≤ a < r

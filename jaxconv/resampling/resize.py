@@ -20,6 +20,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Ints
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.windows import pairwise_sum
 from jaxconv.resampling._rows import Rows, as_image, check_positions, product, transposed
 
@@ -29,12 +30,12 @@ FEW_COPIES = 8
 
 
 def upsample(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     factor: IntOrInts,
     *,
     method: UpsampleMethod = "nearest",
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *spatial_out C"]:
     r"""Enlarge x by a whole number r: `resize` from n to r·n positions.
 
         nearest   y[n, r·p + a, c] = x[n, p, c],                             0 ≤ a < r
@@ -81,13 +82,13 @@ def upsample(
 
 
 def resize(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     size: IntOrInts,
     *,
     method: ResizeMethod = "nearest",
     align_corners: bool = False,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *size C"]:
     r"""Resize an image from n to o positions along each dimension.
 
         y[n, i, c]  = Σ_p A[i, p] · x[n, p, c]

@@ -20,20 +20,21 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.geometry import Ints, Windows, make_windows, windows_over
 from jaxconv._core.rule import Rule
+from jaxconv._core.shapes import Shaped
 from jaxconv._core.sharding import reshape
 from jaxconv._core.windows import overlap_add, views
 from jaxconv.resampling._rows import Rows, check_positions, product, transposed
 
 
 def unfold(
-    x: Array,
+    x: Shaped[Array, "N *spatial C"],
     window: IntOrInts,
     *,
     stride: IntOrInts = 1,
     padding: Padding = "VALID",
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N L ΠK·C"]:
     r"""Return the elements that each window sees as one row: im2col.
 
         y[n, i, (a, c)] = x̃[n, s·i + d·a − low, c],        x̃ = 0 outside x
@@ -95,7 +96,7 @@ _unfold = Rule(_unfold_forward, _unfold_backward, static=1)
 
 
 def fold(
-    x: Array,
+    x: Shaped[Array, "N L ΠK·C"],
     output_size: IntOrInts,
     window: IntOrInts,
     *,
@@ -103,7 +104,7 @@ def fold(
     padding: Padding = "VALID",
     dilation: IntOrInts = 1,
     layout: Layout = "channels_last",
-) -> Array:
+) -> Shaped[Array, "N *output_size C"]:
     r"""Add up patches at the positions of their windows: col2im, the transpose of `unfold`.
 
         y[n, p, c]       = Σ_{i,a : s·i + d·a − low = p} x[n, i, (a, c)]

@@ -52,8 +52,8 @@ def value_and_slope(module, name, x):
 
 @each_op
 @pytest.mark.parametrize("dtype", [jnp.float64, jnp.bfloat16])
-def test_kinks_nan_and_infinities_are_those_of_the_twin(name, dtype):
-    """Where the gradient is a choice it is that of `jax.nn`, or PyTorch's, which the twin has."""
+def test_kinks_nan_and_infinities_are_those_of_the_reference(name, dtype):
+    """Where the gradient is a choice it is that of `jax.nn` or PyTorch, as in the reference."""
     kinks = np.array([-6, -3, -1, -0.5, -0.0, 0, 0.5, 1, 3, 6])
     x = jnp.asarray([*kinks, np.nan, -1e4, 1e4, -np.inf, np.inf]).astype(dtype)
     y, slope = value_and_slope(jaxconv, name, x)
@@ -138,6 +138,8 @@ def test_a_negative_part_may_be_turned_up(name):
     """With a negative slope or alpha y does not tell the sign of x, and is not asked."""
     keyword = {"leaky_relu": "negative_slope", "elu": "alpha"}[name]
     x = jnp.array([-2.0, -0.5, 0.5, 2.0])
-    op, twin = (partial(getattr(m, name), **{keyword: -0.7}) for m in (jaxconv, jaxconv.reference))
+    op, reference = (
+        partial(getattr(m, name), **{keyword: -0.7}) for m in (jaxconv, jaxconv.reference)
+    )
     assert (np.asarray(op(x)) > 0).all()
-    np.testing.assert_allclose(jax.jacobian(op)(x), jax.jacobian(twin)(x), 1e-12)
+    np.testing.assert_allclose(jax.jacobian(op)(x), jax.jacobian(reference)(x), 1e-12)

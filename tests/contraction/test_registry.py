@@ -77,8 +77,10 @@ def test_a_form_that_nobody_reaches_is_noticed(monkeypatch):
 
 
 @partial(jit, static_argnums=(0, 1, 2))
-def against_autodiff(op, twin, sample, arrays, dy):
-    return [(y, *pull(dy)) for y, pull in (jax.vjp(sample.bind(f), *arrays) for f in (op, twin))]
+def against_autodiff(op, reference, sample, arrays, dy):
+    return [
+        (y, *pull(dy)) for y, pull in (jax.vjp(sample.bind(f), *arrays) for f in (op, reference))
+    ]
 
 
 def whole_numbers(shape, seed):

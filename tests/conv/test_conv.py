@@ -26,7 +26,7 @@ CASES = [
 def test_rule_on_awkward_geometries(name, case):
     definition = partial(getattr(naive, name), **case.keywords)
     op = partial(getattr(jaxconv, name), **case.keywords)
-    twin = partial(getattr(jaxconv.reference, name), **case.keywords)
+    reference = partial(getattr(jaxconv.reference, name), **case.keywords)
 
     def draw(numbers):
         arrays = [numbers(i, shape) for i, shape in enumerate((case.x, case.w, case.b)) if shape]
@@ -38,9 +38,9 @@ def test_rule_on_awkward_geometries(name, case):
     dy = integers(9, want.shape)
     y, cotangents = value_and_pullback(op, args, dy)
     np.testing.assert_array_equal(y, want)
-    twin_y, twin_cotangents = value_and_pullback(twin, args, dy)
-    np.testing.assert_array_equal(y, twin_y)
-    for what, got, expected in zip("xwb", cotangents, twin_cotangents, strict=False):
+    reference_y, reference_cotangents = value_and_pullback(reference, args, dy)
+    np.testing.assert_array_equal(y, reference_y)
+    for what, got, expected in zip("xwb", cotangents, reference_cotangents, strict=False):
         np.testing.assert_array_equal(got, expected, err_msg=f"d{what}")
 
     # <dy, T(v)> = <Tᵀdy, v> for the definition T: an oracle without autodiff. The ops are
@@ -56,7 +56,7 @@ def test_rule_on_awkward_geometries(name, case):
 
     args = draw(normal)
     dy = normal(9, want.shape)
-    assert_trees_close(value_and_pullback(op, args, dy), value_and_pullback(twin, args, dy))
+    assert_trees_close(value_and_pullback(op, args, dy), value_and_pullback(reference, args, dy))
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])

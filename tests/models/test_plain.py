@@ -142,7 +142,7 @@ def test_the_order_of_ops_and_of_what_is_observed():
     assert all(keywords["ties"] == "split" for op, keywords in ops.calls if op == "max_pool")
 
 
-def test_twin_gives_the_same_logits_and_gradients():
+def test_reference_gives_the_same_logits_and_gradients():
     """Of ten convolutions in two rounds; train/test_verify.py does it for every model."""
     ten = (((3, 8), *((1, 8) for _ in range(8))), ((2, 4),))
     model, image_shape = plain(ten, (7,), ties="all"), (9, 7, 2)

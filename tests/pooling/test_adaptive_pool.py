@@ -58,8 +58,10 @@ def test_windows_too_long_to_go_through(op, n, o):
         y, pull = jax.vjp(partial(op, output_size=o), x)
         return y, pull(dy)
 
-    ours, twin = (jit(partial(both_passes, getattr(m, op))) for m in (jaxconv, jaxconv.reference))
-    assert_trees_close(ours(x, dy), twin(x, dy))
+    ours, reference = (
+        jit(partial(both_passes, getattr(m, op))) for m in (jaxconv, jaxconv.reference)
+    )
+    assert_trees_close(ours(x, dy), reference(x, dy))
 
 
 def test_a_window_without_nan_has_none():

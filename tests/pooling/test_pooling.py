@@ -20,7 +20,7 @@ def test_max_pool_on_awkward_geometries(seed, ties):
     case = pool_case(seed, largest=True)
     keywords = {**case.keywords, "ties": ties}
     op = partial(jaxconv.max_pool, window=case.window, **keywords)
-    twin = partial(jaxconv.reference.max_pool, window=case.window, **keywords)
+    reference = partial(jaxconv.reference.max_pool, window=case.window, **keywords)
     y_shape = jax.eval_shape(op, jnp.zeros(case.x)).shape
     dy = normal(9, y_shape)
 
@@ -29,20 +29,20 @@ def test_max_pool_on_awkward_geometries(seed, ties):
         naive_y, naive_dx = naive.max_pool(x, case.window, dy, **keywords)
         np.testing.assert_array_equal(y, naive_y)
         assert_close(dx, naive_dx)
-        twin_y, (twin_dx,) = value_and_pullback(twin, (x,), dy)
-        np.testing.assert_array_equal(y, twin_y)
-        assert_close(dx, twin_dx)
+        reference_y, (reference_dx,) = value_and_pullback(reference, (x,), dy)
+        np.testing.assert_array_equal(y, reference_y)
+        assert_close(dx, reference_dx)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_avg_pool_on_awkward_geometries(seed):
     case = pool_case(seed, largest=False)
     op = partial(jaxconv.avg_pool, window=case.window, **case.keywords)
-    twin = partial(jaxconv.reference.avg_pool, window=case.window, **case.keywords)
+    reference = partial(jaxconv.reference.avg_pool, window=case.window, **case.keywords)
     x = normal(0, case.x)
     dy = normal(9, jax.eval_shape(op, x).shape)
     got = value_and_pullback(op, (x,), dy)
-    assert_trees_close(got, value_and_pullback(twin, (x,), dy))
+    assert_trees_close(got, value_and_pullback(reference, (x,), dy))
     naive_y, naive_dx = naive.avg_pool(x, case.window, dy, **case.keywords)
     assert_close(got[0], naive_y)
     assert_close(got[1][0], naive_dx)

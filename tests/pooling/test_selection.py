@@ -88,10 +88,10 @@ def loss(pool, ops, x):
 
 
 def both(transformed, pool, *args):
-    ours, twin = (
+    ours, reference = (
         jit(partial(transformed, partial(loss, pool, ops))) for ops in (jaxconv, jaxconv.reference)
     )
-    assert_trees_close(ours(*args), twin(*args), tolerance=1e-9)
+    assert_trees_close(ours(*args), reference(*args), tolerance=1e-9)
 
 
 @each_pool

@@ -93,4 +93,4 @@ def _pad(sample):
 
 TORCH = {"conv": _conv, "conv_transpose": _conv_transpose, "dense": _dense, "pad": _pad}
 
-WITHOUT = {"conv_general_dilated": "its judge is lax itself, whose signature it has: the twin"}
+WITHOUT = {"conv_general_dilated": "its judge is lax itself, whose signature it has: the reference"}

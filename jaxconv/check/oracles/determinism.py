@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, widen
-from jaxconv.check.bench import Bench
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation
 from jaxconv.check.oracles.structure import backward_fails
+from jaxconv.check.state import Check
 
 
-def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
+def again(check: Check) -> tuple[Arrays, Arrays] | None:
     """Repeat a call with another call between its forward and backward pass; compare bit by bit.
 
     This runs before anything is compiled: under jit, what a rule stores in a global variable would
@@ -22,10 +22,10 @@ def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
     Returns:
         The other call's arguments and gradients, or None after a failure.
     """
-    trial = bench.exact
+    trial = check.exact
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     # Each element has its own factor: one common factor would be diagnosed as a constant factor.
-    rng = np.random.default_rng(bench.seed + 3)
+    rng = np.random.default_rng(check.seed + 3)
     moved = [a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
     try:
         _, once = trial.eager(arrays, dy)
@@ -33,10 +33,10 @@ def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
         _, pull_moved = jax.vjp(trial.bound, *moved)
         second, beside = list(pull(dy)), list(pull_moved(dy))
     except Exception as error:
-        backward_fails(bench, trial, error)
+        backward_fails(check, trial, error)
         return None
     for leaf, name in enumerate(trial.leaves.names):
-        bench.report.checks += 1
+        check.report.checks += 1
         g, first = as_float64(second[leaf]), as_float64(once[leaf])
         if g.shape != first.shape:
             continue  # the structure oracle reports a wrong shape
@@ -47,15 +47,15 @@ def again(bench: Bench) -> tuple[Arrays, Arrays] | None:
         if trial.truth is not None:
             seen = replace(Observation.of(trial, dy, second), earlier=widen(moved))
             evidence = Evidence(leaf, trial.leaves.names, [seen])
-        bench.fail_where(
+        check.fail_where(
             mismatch, name, "determinism", trial, f"d({name}), asked again,", evidence=evidence
         )
-    return None if bench.report.failures else (moved, beside)
+    return None if check.report.failures else (moved, beside)
 
 
-def beside(bench: Bench, moved: Arrays, got: Arrays) -> None:
+def beside(check: Check, moved: Arrays, got: Arrays) -> None:
     """Check the gradients of the call in between, which must not use the first call's residuals."""
-    trial = bench.exact
+    trial = check.exact
     if trial.truth is None:
         return
     dy, y = trial.dys[0], trial.bound(*moved)
@@ -63,11 +63,11 @@ def beside(bench: Bench, moved: Arrays, got: Arrays) -> None:
     arrays, dy, y, got = ([as_float64(a) for a in group] for group in (moved, dy, y, got))
     seen = Observation(arrays, dy, y, got, want, trial.truth, widen(trial.leaves.arrays))
     for leaf, name in enumerate(trial.leaves.names):
-        bench.report.checks += 1
+        check.report.checks += 1
         w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
-        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w, bench.tolerance))
+        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w, check.tolerance))
         if mismatch is not None:
             evidence = Evidence(leaf, trial.leaves.names, [seen])
-            bench.fail_where(
+            check.fail_where(
                 mismatch, name, "determinism", trial, f"d({name}) beside", evidence=evidence
             )

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
-from jaxconv.check.bench import Bench
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation
+from jaxconv.check.state import Check
 
 ELEMENTWISE = 512
 """Gradients with at most this many elements may be differenced one element at a time."""
@@ -14,7 +14,7 @@ ELEMENTWISE = 512
 DIRECTIONS = 2
 
 
-def differences(bench: Bench, gradients: list[Arrays]) -> bool:
+def differences(check: Check, gradients: list[Arrays]) -> bool:
     """Compare gradients with differences along random directions.
 
     If they differ and there is no reference that shows where, single elements are compared.
@@ -23,9 +23,9 @@ def differences(bench: Bench, gradients: list[Arrays]) -> bool:
         False if a difference was taken across a kink, where it is the mean of two slopes and does
         not tell whether the gradient is right; otherwise True.
     """
-    trial = bench.exact
+    trial = check.exact
     if trial.dtype != jnp.float64:
-        bench.note("differences need float64, which the rule does not take")
+        check.note("differences need float64, which the rule does not take")
         return True
     arrays, dy, got = trial.leaves.arrays, trial.dys[0], gradients[0]
     told = True
@@ -36,33 +36,33 @@ def differences(bench: Bench, gradients: list[Arrays]) -> bool:
         for _ in range(DIRECTIONS):
             v = trial.rng.standard_normal(x.shape)
             slope = trial.differences.slope(arrays, dy, leaf, v)
-            bench.report.checks += 1
+            check.report.checks += 1
             size = float(np.sqrt(np.sum((g * v) ** 2))) + abs(slope.value)
             trusted = 20 * slope.error + 1e-7 * size
             if not np.isfinite(slope.error) or slope.error > 0.01 * size + 1e-9:
-                bench.note(f"differences cannot tell d({name}): a kink is near")
+                check.note(f"differences cannot tell d({name}): a kink is near")
                 break
             if abs(float(np.sum(g * v)) - slope.value) <= trusted:
                 continue
             if trial.differences.bends(arrays, dy, leaf, v):
-                bench.note(f"differences cannot tell d({name}): it is at a kink or a tie")
+                check.note(f"differences cannot tell d({name}): it is at a kink or a tie")
                 told = False
             else:
-                _fail(bench, leaf, gradients, v, slope.value)
-                if bench.every_oracle:
+                _fail(check, leaf, gradients, v, slope.value)
+                if check.every_oracle:
                     return told
             break
     return told
 
 
-def _fail(bench: Bench, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
+def _fail(check: Check, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
     """Report a failure element by element if affordable, otherwise along the direction."""
-    trial = bench.exact
+    trial = check.exact
     name, arrays = trial.leaves.names[leaf], trial.leaves.arrays
     got = as_float64(gradients[0][leaf])
     if got.size > ELEMENTWISE or trial.truth is not None:
         along = float(np.sum(got * v))
-        bench.fail(
+        check.fail(
             name, "differences", trial,
             f"d({name}) along a random direction is {along:.8g}, differences say {slope:.8g}",
             error=abs(along - slope), got=along, expected=slope,
@@ -79,4 +79,4 @@ def _fail(bench: Bench, leaf: int, gradients: list[Arrays], v: np.ndarray, slope
     mismatch = compare(got, slopes, 1e-6 * (np.abs(slopes) + root_mean_square(slopes)))
     if mismatch is not None:
         evidence = Evidence(leaf, trial.leaves.names, observations, exact=1e-5)
-        bench.fail_where(mismatch, name, "differences", trial, f"d({name})", evidence=evidence)
+        check.fail_where(mismatch, name, "differences", trial, f"d({name})", evidence=evidence)

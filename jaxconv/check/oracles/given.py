@@ -4,9 +4,9 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv.check.arrays import as_float64, root_mean_square, widen
-from jaxconv.check.bench import Bench
 from jaxconv.check.oracles.kinks import at_kinks
 from jaxconv.check.oracles.structure import gradients_of
+from jaxconv.check.state import Check
 
 MOST = 8
 """The report keeps at most this many failures."""
@@ -15,19 +15,19 @@ NARROW_ULPS = 16
 """Units in the last place by which two right answers may differ, apart from conditioning."""
 
 
-def in_dtype(bench: Bench, dtype: DType) -> None:
+def in_dtype(check: Check, dtype: DType) -> None:
     """Check the gradients in this dtype against the float64 truth.
 
     The error allowed is that of rounding and conditioning, plus four times the largest error of
     the reference's own autodiff in this dtype.
     """
-    if dtype == bench.exact.dtype or bench.exact.truth is None:
+    if dtype == check.exact.dtype or check.exact.truth is None:
         return
-    trial = bench.trial(dtype)
+    trial = check.trial(dtype)
     if trial is None:
-        bench.note(f"the rule does not take {dtype}")
+        check.note(f"the rule does not take {dtype}")
         return
-    gradients = gradients_of(bench, trial)
+    gradients = gradients_of(check, trial)
     if gradients is None:
         return
     assert trial.truth is not None
@@ -35,7 +35,7 @@ def in_dtype(bench: Bench, dtype: DType) -> None:
     for dy, got in zip(trial.dys, gradients, strict=True):
         right, rounded = trial.truth(arrays, dy)[1], trial.autodiff(arrays, dy)[1]
         for leaf, name in enumerate(trial.leaves.names):
-            bench.report.checks += 1
+            check.report.checks += 1
             g, w, theirs = (as_float64(a[leaf]) for a in (got, right, rounded))
             w = np.where(np.isnan(w), g, w)
             error = np.abs(theirs - w)
@@ -44,6 +44,6 @@ def in_dtype(bench: Bench, dtype: DType) -> None:
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
             mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS)
             # Rounding may make another element the maximum, and a narrow dtype makes ties.
-            if mismatch is not None and not at_kinks(bench, widen(arrays), dy, leaf, mismatch):
-                bench.fail_where(mismatch, name, "autodiff", trial, f"d({name})")
-    del bench.report.failures[MOST:]
+            if mismatch is not None and not at_kinks(check, widen(arrays), dy, leaf, mismatch):
+                check.fail_where(mismatch, name, "autodiff", trial, f"d({name})")
+    del check.report.failures[MOST:]

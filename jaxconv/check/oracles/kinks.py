@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
-from jaxconv.check.bench import Bench
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.leaves import Leaves
+from jaxconv.check.state import Check
 
 NUDGE = 0.02
 """How far an array's elements are moved off a kink, at most, relative to its root mean square."""
@@ -15,53 +15,53 @@ ASKED = 8
 """At most this many of the elements that disagree are tested for a kink."""
 
 
-def on_kinks(bench: Bench, gradients: list[Arrays]) -> bool:
+def on_kinks(check: Check, gradients: list[Arrays]) -> bool:
     """Whether gradients disagree with autodiff, and only at kinks, where the slope is not unique.
 
     A few of the elements that disagree are tested.
     """
-    trial = bench.exact
+    trial = check.exact
     if trial.truth is None or trial.dtype != jnp.float64:
         return False
     arrays, seen = widen(trial.leaves.arrays), False
     want = trial.truth(arrays, trial.dys[0])[1]
     pairs = zip(map(as_float64, gradients[0]), map(as_float64, want), strict=True)
     for leaf, (g, w) in enumerate(pairs):
-        mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, bench.tolerance))
+        mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, check.tolerance))
         if mismatch is None:
             continue
-        if not at_kinks(bench, arrays, trial.dys[0], leaf, mismatch):
+        if not at_kinks(check, arrays, trial.dys[0], leaf, mismatch):
             return False
         seen = True
         first = tuple(int(i) for i in np.argwhere(mismatch.off)[0])
-        bench.note(
+        check.note(
             f"{trial.leaves.names[leaf]}{list(first)} is at a kink or a tie: the rule says"
             f" {g[first]:.6g}, autodiff {w[first]:.6g}; tried beside it instead"
         )
     return seen
 
 
-def at_kinks(bench: Bench, arrays: Arrays, dy: Arrays, leaf: int, mismatch: Mismatch) -> bool:
+def at_kinks(check: Check, arrays: Arrays, dy: Arrays, leaf: int, mismatch: Mismatch) -> bool:
     """Whether the elements that are off lie at kinks; at most `ASKED` of them are tested."""
     indices = np.argwhere(mismatch.off)
-    differences = bench.exact.differences
+    differences = check.exact.differences
     return all(
         differences.is_kink(arrays, widen(dy), leaf, tuple(index))
         for index in indices[:: max(1, len(indices) // ASKED)][:ASKED]
     )
 
 
-def step_aside(bench: Bench) -> list[Arrays]:
+def step_aside(check: Check) -> list[Arrays]:
     """Move every array a little, off its kinks, and return the gradients there."""
-    rng = np.random.default_rng(bench.seed + 1)
-    leaves = Leaves.of(bench.args)
+    rng = np.random.default_rng(check.seed + 1)
+    leaves = Leaves.of(check.args)
     moved = []
     for array in leaves.arrays:
         x = as_float64(array)
         x = x + NUDGE * (root_mean_square(x) or 1.0) * rng.uniform(-1, 1, x.shape)
         moved.append(jnp.asarray(x).astype(array.dtype))
-    bench.args = leaves.args(moved)
-    beside = bench.trial(jnp.float64)
+    check.args = leaves.args(moved)
+    beside = check.trial(jnp.float64)
     assert beside is not None  # it took these shapes before
-    bench.exact = beside
+    check.exact = beside
     return [beside.pull(beside.leaves.arrays, dy)[1] for dy in beside.dys]

@@ -3,19 +3,19 @@
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
-from jaxconv.check.bench import Bench
+from jaxconv.check.state import Check
 from jaxconv.check.trial import ULPS
 
 
-def linearity(bench: Bench, gradients: list[Arrays]) -> None:
+def linearity(check: Check, gradients: list[Arrays]) -> None:
     """Check that pull(2·dy₁ − 3·dy₂) = 2·pull(dy₁) − 3·pull(dy₂)."""
-    trial = bench.exact
+    trial = check.exact
     if len(trial.dys) < 2:
         return
     mixed = [2 * a - 3 * b for a, b in zip(*trial.dys[:2], strict=True)]
     got = trial.pull(trial.leaves.arrays, mixed)[1]
     for leaf, name in enumerate(trial.leaves.names):
-        bench.report.checks += 1
+        check.report.checks += 1
         g, first, second = (as_float64(a[leaf]) for a in (got, *gradients[:2]))
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             want = 2 * first - 3 * second
@@ -25,6 +25,6 @@ def linearity(bench: Bench, gradients: list[Arrays]) -> None:
         mismatch = trial.off(leaf, g, want, allowed, 5 * ULPS)
         if mismatch is not None:
             what = f"d({name}) of a sum of cotangents"
-            bench.fail_where(mismatch, name, "linearity", trial, what)
-            if bench.every_oracle:
+            check.fail_where(mismatch, name, "linearity", trial, what)
+            if check.every_oracle:
                 return

@@ -1,21 +1,21 @@
 """The structure oracle: gradients exist and have the shape and dtype of their arguments."""
 
 from jaxconv.check.arrays import Arrays
-from jaxconv.check.bench import Bench, first_line
+from jaxconv.check.state import Check, first_line
 from jaxconv.check.trial import Trial
 
 
-def gradients_of(bench: Bench, trial: Trial) -> list[Arrays] | None:
+def gradients_of(check: Check, trial: Trial) -> list[Arrays] | None:
     """Return the gradients of the rule for every cotangent, or None after a failure."""
     try:
         found = [trial.pull(trial.leaves.arrays, dy)[1] for dy in trial.dys]
     except Exception as error:
-        backward_fails(bench, trial, error)
+        backward_fails(check, trial, error)
         return None
     for name, leaf, got in zip(trial.leaves.names, trial.leaves.arrays, found[0], strict=True):
-        bench.report.checks += 1
+        check.report.checks += 1
         if got.shape != leaf.shape or got.dtype != leaf.dtype:
-            bench.fail(
+            check.fail(
                 name, "structure", trial,
                 f"the gradient is {got.dtype}{list(got.shape)},"
                 f" the argument {leaf.dtype}{list(leaf.shape)}",
@@ -24,6 +24,6 @@ def gradients_of(bench: Bench, trial: Trial) -> list[Arrays] | None:
     return found
 
 
-def backward_fails(bench: Bench, trial: Trial, error: Exception) -> None:
+def backward_fails(check: Check, trial: Trial, error: Exception) -> None:
     """Report that the backward pass raises an error."""
-    bench.fail("", "structure", trial, f"the backward pass fails: {first_line(error)}")
+    check.fail("", "structure", trial, f"the backward pass fails: {first_line(error)}")

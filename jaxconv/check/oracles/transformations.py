@@ -15,9 +15,9 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
-from jaxconv.check.bench import Bench, first_line
 from jaxconv.check.compare import compare
 from jaxconv.check.leaves import pullback
+from jaxconv.check.state import Check, first_line
 from jaxconv.check.trial import Trial
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
@@ -187,22 +187,22 @@ ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
 }
 
 
-def under(bench: Bench, names: Sequence[str]) -> None:
+def under(check: Check, names: Sequence[str]) -> None:
     """Check the gradients under each of these transformations."""
-    trial = bench.exact
+    trial = check.exact
     for name in names:
         try:
             outcomes = list(ASK[name](trial))
         except Exception as error:
-            bench.fail("", "autodiff", trial, f"it fails: {first_line(error)}", transform=name)
+            check.fail("", "autodiff", trial, f"it fails: {first_line(error)}", transform=name)
             continue
         for leaf, got, want, allowed in outcomes:
-            bench.report.checks += 1
+            check.report.checks += 1
             if isinstance(leaf, str):
                 path, mismatch = leaf, compare(got, want, allowed)
             else:
                 path, mismatch = trial.leaves.names[leaf], trial.off(leaf, got, want, allowed)
             if mismatch is not None:
                 what = f"d({path})"
-                bench.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
+                check.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
                 break

@@ -4,38 +4,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.bench import Bench
 from jaxconv.check.compare import compare
 from jaxconv.check.leaves import is_float
+from jaxconv.check.state import Check
 
 
-def value(bench: Bench) -> None:
+def value(check: Check) -> None:
     """Compare the value of the rule with that of the reference."""
-    if bench.reference is None:
+    if check.reference is None:
         return
-    trial = bench.exact
+    trial = check.exact
     args = trial.leaves.args(trial.leaves.arrays)
-    got = bench.rule(*args)
+    got = check.rule(*args)
     try:
-        want = bench.reference(*args)
+        want = check.reference(*args)
     except Exception as error:
         raise ValueError(
             f"check_rule: the reference cannot be called with these arguments: {error}"
         ) from error
-    bench.report.checks += 1
+    check.report.checks += 1
     forms = [
         jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf).name), y)
         for y in (got, want)
     ]
     if forms[0] != forms[1]:
-        bench.fail("", "value", trial, f"the value has the form {forms[0]}, not {forms[1]}")
+        check.fail("", "value", trial, f"the value has the form {forms[0]}, not {forms[1]}")
         return
     leaves = [list(map(_plain, jax.tree.leaves(y))) for y in (got, want)]
     for number, (g, w) in enumerate(zip(*leaves, strict=True)):
         mismatch = compare(g, w, trial.allowed_value(w))
         if mismatch is not None:
             which = "" if len(leaves[0]) == 1 else f" {number}"
-            bench.fail_where(mismatch, "", "value", trial, f"value{which}")
+            check.fail_where(mismatch, "", "value", trial, f"value{which}")
 
 
 def _plain(leaf: object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`Bench`: the state of one check, namely the rule, the settings and the report so far."""
+"""`Check`: the state of one check, namely the rule, the settings and the report so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ REFUSALS = (TypeError, ValueError, NotImplementedError)
 
 
 @dataclass(eq=False)
-class Bench:
-    """The state that all oracles share: each takes the bench and reports its failures to it.
+class Check:
+    """The state that all oracles share: each takes the check and reports its failures to it.
 
     Attributes:
         rule: the rule that is checked.
