@@ -24,10 +24,12 @@ from jaxconv.normalization import *
 from jaxconv.padding import pad
 from jaxconv.pooling import *
 from jaxconv.resampling import *
+from jaxconv.transform import by_hand, survey
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "by_hand",
     "compiler_options",
     "conv",
     "conv_general_dilated",
@@ -36,6 +38,7 @@ __all__ = [
     "drop_path",
     "dropout",
     "pad",
+    "survey",
 ]
 __all__ += activation.__all__
 __all__ += loss.__all__

@@ -1,7 +1,7 @@
 """`jax.lax.conv_general_dilated` with the rule of `conv`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +98,45 @@ def conv_general_dilated(
 
     The derivation: docs/derivations/conv.md, section 9.
     """
+    as_conv = read_call(
+        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers,
+        feature_group_count, batch_group_count, precision, preferred_element_type,
+    )  # fmt: skip
+    y = conv_rule(as_conv.call, *aligned(as_conv.x, as_conv.w, None))
+    y = y if as_conv.axes is None else y.transpose(as_conv.axes)
+    return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)
+
+
+class AsConv(NamedTuple):
+    """A call with lax's signature as a call of `conv`.
+
+    Attributes:
+        call: the geometry and the other settings.
+        x: the images, in the layout of the call.
+        w: the kernels, in the layout of the call.
+        axes: how to transpose y to the order of the dimension numbers; None if it is in it.
+    """
+
+    call: ConvCall
+    x: Array
+    w: Array
+    axes: tuple[int, ...] | None
+
+
+def read_call(
+    lhs: Array,
+    rhs: Array,
+    window_strides: Sequence[int],
+    padding: str | PairsLike,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: PrecisionLike = None,
+    preferred_element_type: Any = None,
+) -> AsConv:
+    """Check the arguments of `conv_general_dilated` and bring them into the form of `conv`."""
     lhs, rhs = as_array(_OP, "lhs", lhs), as_array(_OP, "rhs", rhs)
     check_floating(_OP, lhs=lhs, rhs=rhs)
     images, kernels, out = _axes(lhs, rhs, dimension_numbers)
@@ -144,10 +183,8 @@ def conv_general_dilated(
             raise ValueError(
                 f"{_OP}: padding[{axis}] cuts {-low - high} positions, but lhs has {n} of them"
             )
-    y = conv_rule(call, *aligned(x, w, None))
-    if not first:
-        y = y.transpose(np.argsort((out[0], *out[2:], out[1])))
-    return y if out_sharding is None else jax.sharding.reshard(y, out_sharding)
+    axes = None if first else tuple(np.argsort((out[0], *out[2:], out[1])).tolist())
+    return AsConv(call, x, w, axes)
 
 
 def _axes(lhs: Array, rhs: Array, numbers: object) -> tuple[tuple[int, ...], ...]:

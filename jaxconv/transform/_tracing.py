@@ -1,0 +1,86 @@
+"""A call of any function as the equations that JAX traces it to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.extend.core import ClosedJaxpr
+
+from jaxconv.transform import _objects
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A traced call.
+
+    Attributes:
+        jaxpr: what the call computes from its arrays.
+        arrays: the arrays among its arguments.
+        result: returns the result of the call, given the arrays that it computes.
+    """
+
+    jaxpr: ClosedJaxpr
+    arrays: list[Array]
+    result: Callable[[Sequence[Array]], Any]
+
+
+def trace(
+    function: Function,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int] = (),
+) -> Traced:
+    """Trace one call. Arrays are traced; everything else in the arguments keeps its value.
+
+    Args:
+        function: the function.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        static_argnums: the positions of arguments in which arrays, too, keep their value.
+    """
+    whole = {i % len(args) for i in static_argnums if -len(args) <= i < len(args)}
+    given = [None if i in whole else arg for i, arg in enumerate(args)]
+    leaves, tree = jax.tree.flatten((given, kwargs), is_leaf=_objects.is_object)
+    at_objects = [i for i, leaf in enumerate(leaves) if _objects.is_object(leaf)]
+    at_arrays = [i for i, leaf in enumerate(leaves) if is_array(leaf)]
+    objects = [leaves[i] for i in at_objects]
+    made_of, state = _objects.split(objects) if objects else (None, None)
+    made: list[Any] = []
+
+    def call(arrays: Sequence[Array], state: Any) -> list[Array]:
+        copies = _objects.merge(made_of, state) if objects else []
+        filled = list(leaves)
+        for i, leaf in zip((*at_arrays, *at_objects), (*arrays, *copies), strict=True):
+            filled[i] = leaf
+        given, named = jax.tree.unflatten(tree, filled)
+        value = function(*(args[i] if i in whole else a for i, a in enumerate(given)), **named)
+        after = _objects.split(copies)[1] if objects else None
+        made.extend(jax.tree.flatten((value, after)))
+        return [leaf for leaf in made[0] if is_array(leaf)]
+
+    arrays = [leaves[i] for i in at_arrays]
+    jaxpr = jax.make_jaxpr(call)(arrays, state)
+    out_leaves, out_tree = made
+    computed = [i for i, leaf in enumerate(out_leaves) if is_array(leaf)]
+    rest = [None if is_array(leaf) else leaf for leaf in out_leaves]
+
+    def result(values: Sequence[Array]) -> Any:
+        filled = list(rest)
+        for i, value in zip(computed, values, strict=True):
+            filled[i] = value
+        value, after = jax.tree.unflatten(out_tree, filled)
+        if objects:
+            _objects.update(objects, after)
+        return value
+
+    return Traced(jaxpr, [*arrays, *jax.tree.leaves(state)], result)
+
+
+def is_array(leaf: object) -> bool:
+    """Return whether a leaf is traced: an array of JAX or NumPy, and no Python number."""
+    return isinstance(leaf, (jax.Array, np.ndarray))
