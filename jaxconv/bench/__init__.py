@@ -5,7 +5,9 @@ subject.py       the interface of everything that can be timed
 call.py          a subject that is one call of an op
 cases.py         the ops, each on arrays of one size, and the same ops in PyTorch
 networks.py      the networks, each a training step
-flax_network.py  one of these networks, in Flax
+by_hand.py       functions of other libraries, timed with `jaxconv.by_hand`
+flax_networks.py    the networks of Flax among them
+equinox_network.py  the network of Equinox
 catalogue.py     every op of the catalogue
 convolution.py   one call of `conv_general_dilated`, written as a layer
 geometries.py    convolutions of well-known networks

@@ -28,7 +28,7 @@ from jaxconv.bench.sections import Case
 
 _HERE = Path(jaxconv.__file__).parents[1]
 _CHILD = Path(__file__).with_name("child.py")
-_TABLES = {"networks": "NETWORKS", "catalogue": "OPS"}
+_TABLES = {"networks": "NETWORKS", "functions": "FUNCTIONS", "catalogue": "OPS"}
 
 HEADINGS = ("ms", "old", "new", "old / new", "noise", "compile s, old → new", "MB, old → new")
 

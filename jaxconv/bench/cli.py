@@ -46,6 +46,11 @@ def _parser() -> Parser:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
+        "--functions",
+        action="store_true",
+        help="time functions of other libraries instead, as they are and with jaxconv.by_hand",
+    )
+    what.add_argument(
         "--geometries",
         action="store_true",
         help="time convolutions of well-known networks instead, with default options",
@@ -208,7 +213,8 @@ def _render(parser: Parser) -> None:
 def _chosen(parser: Parser, options: argparse.Namespace) -> list[Any]:
     from jaxconv.bench.sections import cases_of
 
-    named = [name for name in ("catalogue", "geometries", "growth") if getattr(options, name)]
+    sections = "catalogue", "functions", "geometries", "growth"
+    named = [name for name in sections if getattr(options, name)]
     cases = cases_of(*(named or ("ops", "networks")))
     for text in options.only or ():
         if not any(text in case.name for case in cases):

@@ -204,7 +204,7 @@ def mobilenet(stem: int, blocks: Blocks) -> Model:
 
 
 def _flax(**attributes: Any) -> Any:
-    return importlib.import_module("jaxconv.bench.flax_network").Network(**attributes)
+    return importlib.import_module("jaxconv.bench.flax_networks").Network(**attributes)
 
 
 def _flax_init(key: Array, *, image_shape: tuple[int, int, int], classes: int) -> Any:

@@ -26,6 +26,7 @@ is rendered from the files in `benchmarks/`, one for each machine and version of
 
 ```sh
 python scripts/bench.py                    # the ops and the training steps
+python scripts/bench.py --functions        # networks of other libraries, with by_hand
 python scripts/bench.py --geometries       # {len(GEOMETRIES)} convolutions of {len(PAPERS)} well-known networks
 python scripts/bench.py --growth           # growing batches, sizes and channels
 python scripts/bench.py --against HEAD~1   # this checkout against another folder or commit
@@ -47,6 +48,16 @@ _KNOWN = """\
 These are layers from the papers of networks from LeNet-5 to ConvNeXt. Each is one call of
 `conv_general_dilated` as Flax makes it; `jaxconv/bench/geometries.py` lists them with their
 sources.
+
+"""
+
+_FUNCTIONS = """\
+## Functions of other libraries
+
+These were not written for this library: networks as users of Flax and Equinox write them, and four
+reports of slow gradients to JAX's developers, with fewer examples or channels. The gradient is that
+of the function as it is ("autodiff") and of `jaxconv.by_hand(function)` ("ours"). Their code is in
+`jaxconv/bench/by_hand.py`.
 
 """
 
@@ -89,6 +100,7 @@ def text(files: Sequence[Saved]) -> str:
             f"![Times faster than autodiff, by op and by network]({OVERVIEW})\n",
             "## Ops and training steps\n",
             *(_ops(machine, group) for machine, group in _by_machine(files)),
+            *(_functions(machine, group) for machine, group in _by_machine(files)),
             _known(files),
             _gains(files),
             _price(files),
@@ -118,15 +130,29 @@ def _steps(saved: Saved) -> dict[str, Result]:
 
 
 def _ops(machine: Machine, files: Sequence[Saved]) -> str:
-    """Return a machine's table: ours, autodiff and their ratio for each JAX, then PyTorch."""
+    """Return a machine's table of ops and steps."""
+    table = _times(ROWS, [(saved, _steps(saved)) for saved in files])
+    return f"{machine}:\n\n{table}" if table else ""
+
+
+def _functions(machine: Machine, files: Sequence[Saved]) -> str:
+    """Return a machine's table of functions of other libraries."""
+    found = [(saved, saved.results("functions")) for saved in files]
+    names = dict.fromkeys(name for _, results in found for name in results)
+    table = _times(list(names), found)
+    return f"{_FUNCTIONS}{machine}:\n\n{table}" if table else ""
+
+
+def _times(names: Sequence[str], files: Sequence[tuple[Saved, dict[str, Result]]]) -> str:
+    """Return a table: ours, autodiff and their ratio for each JAX, then PyTorch."""
     head = ["ms"]
-    for saved in files:
+    for saved, _ in files:
         head += [f"ours, JAX {saved.jax}", "autodiff", "times faster"]
     rows = []
-    for name in ROWS:
+    for name in names:
         cells, torch = [name], NONE
-        for saved in files:
-            timings = backward(_steps(saved)[name]) if name in _steps(saved) else None
+        for _, results in files:
+            timings = backward(results[name]) if name in results else None
             if timings is None:
                 cells += [NONE] * 3
                 continue
@@ -135,7 +161,7 @@ def _ops(machine: Machine, files: Sequence[Saved]) -> str:
             torch = digits(timings[PYTORCH].median_ms) if PYTORCH in timings else torch
         if cells[1:] != [NONE] * (3 * len(files)):
             rows.append([*cells, torch])
-    return f"{machine}:\n\n{_table([*head, PYTORCH], rows)}" if rows else ""
+    return _table([*head, PYTORCH], rows) if rows else ""
 
 
 def _known(files: Sequence[Saved]) -> str:

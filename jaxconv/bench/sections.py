@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE
+from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE, PYTORCH
 
 
 class Section(NamedTuple):
@@ -30,6 +30,12 @@ def _networks() -> Mapping[str, Any]:
     return networks.NETWORKS
 
 
+def _functions() -> Mapping[str, Any]:
+    from jaxconv.bench import by_hand
+
+    return by_hand.FUNCTIONS
+
+
 def _catalogue() -> Mapping[str, Any]:
     from jaxconv.bench import catalogue
 
@@ -51,6 +57,7 @@ def _growth() -> Mapping[str, Any]:
 SECTIONS = {
     "ops": Section(_ops, ALL),
     "networks": Section(_networks, ALL),
+    "functions": Section(_functions, (*DEFAULTS, PYTORCH)),
     "catalogue": Section(_catalogue, ALL),
     "geometries": Section(_geometries, DEFAULTS),
     "growth": Section(_growth, OURS_TWICE),

@@ -34,10 +34,11 @@ from jaxconv.contraction.apart import (
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.library import SLOW_LIBRARY
 
-# Blocks are used from this many numbers of dy on, if x has at most FEW channels or the library is
-# slow: 3×3 16→16, 16×32×32, takes 0.88 ms in blocks and 1.24 ms in the plain form.
+# Blocks are used from this many numbers of dy on, if x has at most FEW channels, or if the library
+# is slow and there are at least LEAST_EXAMPLES images: 3×3 16→16, 16×32×32, takes 0.88 ms in blocks
+# and 1.24 ms in the plain form.
 MANY_NUMBERS, FEW = 2**18, 8
-# Otherwise blocks need more numbers of dy: 3×3 64→64, 8×28×28, takes 4.3 ms in blocks and 3.1 ms in
+# Otherwise blocks need more numbers of dy: 3×3 64→64, 4×32×32, takes 4.1 ms in blocks and 3.2 ms in
 # the plain form.
 MANY_NUMBERS_FOR_FAST_LIBRARY = 2**19
 # Where dy is larger than x, as it is with much padding, XLA's code is slow. Blocks are used there
@@ -170,7 +171,8 @@ def _applies(spec: ConvSpec, batch: int, dtype: DType) -> bool:
         return fits and near and numbers >= MANY_NUMBERS_OF_LINE
     if reaches_beyond(spec):
         return spec.multiply_adds(batch) >= LEAST_WORK_BEYOND
-    easy = SLOW_LIBRARY or spec.channels_in <= FEW
+    slow = SLOW_LIBRARY and batch >= LEAST_EXAMPLES
+    easy = slow or spec.channels_in <= FEW
     return numbers >= (MANY_NUMBERS if easy else MANY_NUMBERS_FOR_FAST_LIBRARY)
 
 

@@ -137,6 +137,23 @@ def contract(
     sharding: NamedSharding | None = None,
 ) -> Array:
     """Compute one of the three contractions, on any platform the program is lowered for."""
+    return _contract(
+        left, right, asked=asked, spec=spec, layout=layout, precision=precision, sharding=sharding
+    )
+
+
+@partial(jax.jit, static_argnames=("asked", "spec", "layout", "precision", "sharding"), inline=True)
+def _contract(
+    left: Array,
+    right: Array,
+    *,
+    asked: Contraction,
+    spec: ConvSpec,
+    layout: Layout,
+    precision: Precisions,
+    sharding: NamedSharding | None,
+) -> Array:
+    """Compute `contract`. Layers that agree are traced once, because JAX remembers the trace."""
     # Only the plain form can say how its result lies on a mesh with Explicit axes.
     if any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right)):
         return Call(None, precision, layout, sharding).plain(asked, spec, left, right)

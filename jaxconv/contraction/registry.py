@@ -19,6 +19,7 @@ from jaxconv.contraction import (
     interleaved,
     matrix,
     outer_products,
+    padded,
     phases,
     plain,
     tiles,
@@ -38,6 +39,8 @@ FORMS: tuple[Form, ...] = (
     # Without groups. Tiles and products precede the forms for any window: they copy x at most once.
     *matrix.FORMS,
     *tiles.FORMS[:-1],
+    # Small images precede the forms that would hand their padding to XLA.
+    *padded.FORMS,
     *outer_products.FORMS,
     *inner_products.FORMS,
     # Three dimensions precede two: the later forms were measured in one and two dimensions only.

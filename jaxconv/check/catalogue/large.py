@@ -128,6 +128,9 @@ EVERY_FORM = {
         _spec((14, 15), (3, 4), ((1, 2), (0, 1)), (16, 20), stride=(2, 3), input_dilation=(3, 2)),
         6,
     ),
+    "windows larger than the image": Large(
+        _spec((3, 4), (4, 5), ((1, 2), (4, 3)), (17, 18), dilation=(1, 2)), 11
+    ),
 }
 
 
