@@ -8,6 +8,7 @@ networks.py      the networks, each a training step
 by_hand.py       functions of other libraries, timed with `jaxconv.by_hand`
 flax_networks.py    the networks of Flax among them
 equinox_network.py  the network of Equinox
+torch_networks.py   some of them in PyTorch
 catalogue.py     every op of the catalogue
 convolution.py   one call of `conv_general_dilated`, written as a layer
 geometries.py    convolutions of well-known networks

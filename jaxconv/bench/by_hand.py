@@ -34,12 +34,14 @@ class Written:
         batch: the shape of a batch, of which the first size is the number of examples.
         torch: returns the loss in PyTorch and the shapes of its parameters, if there is an equal.
         dtype: the dtype of everything.
+        channels_last: whether a batch has its channels last, which are second in PyTorch.
     """
 
     make: Callable[[], tuple[Loss, Any]]
     batch: tuple[int, ...]
     torch: Callable[..., Any] | None = None
     dtype: str = "float32"
+    channels_last: bool = False
 
     def of_batches(self, count: int) -> "Written":
         """Return the same with `count` times as many examples."""
@@ -58,6 +60,7 @@ class Written:
         torch: ModuleType = importlib.import_module("torch")
         loss, params = self.torch(torch, device, getattr(torch, self.dtype))
         x = torch.tensor(np.asarray(self._drawn(), np.float32), device=device)
+        x = x.movedim(-1, 1).contiguous() if self.channels_last else x
         x = x.to(getattr(torch, self.dtype))
         return {"step": lambda: torch.autograd.grad(loss(params, x), params)}
 
@@ -93,6 +96,16 @@ def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], tuple
         return loss, params
 
     return make
+
+
+def _network(name: str, batch: tuple[int, ...], **sizes: Any) -> Written:
+    """Return a network of images that is in flax_networks.py and in torch_networks.py."""
+
+    def in_torch(torch: Any, device: str, dtype: Any) -> Any:
+        module: ModuleType = importlib.import_module("jaxconv.bench.torch_networks")
+        return module.loss_of(name, device, **sizes)
+
+    return Written(_flax(name, batch[1:], **sizes), batch, in_torch, channels_last=True)
 
 
 def _equinox() -> tuple[Loss, Any]:
@@ -229,8 +242,8 @@ FUNCTIONS = {
 
 if importlib.util.find_spec("flax") is not None:
     FUNCTIONS = {
-        "Flax ResNet-18-like": Written(_flax("Residual", (64, 64, 3)), (16, 64, 64, 3)),
-        "Flax U-Net-like": Written(_flax("UNet", (96, 96, 3), width=32), (8, 96, 96, 3)),
+        "Flax ResNet-18-like": _network("Residual", (16, 64, 64, 3)),
+        "Flax U-Net-like": _network("UNet", (8, 96, 96, 3), width=32),
         "Flax separable": Written(_flax("Network", (32, 32, 3)), (64, 32, 32, 3)),
         "Flax Conformer-like": Written(_flax("Conformer", (256, 144)), (8, 256, 144)),
         **FUNCTIONS,
