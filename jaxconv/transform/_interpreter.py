@@ -59,7 +59,8 @@ def _bind(eqn: JaxprEqn, values: Values) -> Any:
             op = op_for(eqn)
         except RefusedError:
             return _bind_as_it_is(eqn, values)
-        return op(*values)
+        y = op(*values)
+        return [y] if eqn.primitive.multiple_results else y
     if enters(eqn) and any(has_candidates(jaxpr) for jaxpr in functions_in(eqn)):
         return _ENTERED[eqn.primitive.name](eqn, values)
     return _bind_as_it_is(eqn, values)

@@ -5,14 +5,21 @@ therefore one more result, which is written back into the objects of the caller.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def is_object(leaf: object) -> bool:
-    """Return whether this is a module, an optimizer, a variable or another object of `flax.nnx`."""
+def among(arguments: Sequence[Any]) -> Callable[[Any], bool]:
+    """Return a function that says whether a part of the arguments is an object of `flax.nnx`.
+
+    Modules, optimizers and the like are objects wherever they stand. A variable is one if it is an
+    argument itself; the variables in a `State` belong to a value, which nobody changes in place.
+    """
     nnx = sys.modules.get("flax.nnx")
-    return nnx is not None and isinstance(leaf, (nnx.Pytree, nnx.Variable))
+    if nnx is None:
+        return lambda leaf: False
+    variables = {id(one) for one in arguments if isinstance(one, nnx.Variable)}
+    return lambda leaf: isinstance(leaf, nnx.Pytree) or id(leaf) in variables
 
 
 def split(objects: Sequence[Any]) -> tuple[Any, Any]:

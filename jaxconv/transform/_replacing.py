@@ -45,9 +45,14 @@ _KINDS = {
 
 def _kind_of_general(eqn: JaxprEqn) -> str | None:
     """Recognize a pool whose initial value JAX did not know when it was traced."""
-    inner = eqn.params["jaxpr"].eqns
-    name = inner[0].primitive.name if len(inner) == 1 and len(eqn.invars) == 2 else None
-    return {"max": "max", "min": "min", "add": "sum"}.get(str(name))
+    jaxpr = eqn.params["jaxpr"]
+    if len(jaxpr.eqns) != 1 or len(eqn.invars) != 2:
+        return None
+    (inner,) = jaxpr.eqns
+    operands = {id(v) for v in inner.invars}
+    if operands != {id(v) for v in jaxpr.invars} or inner.outvars != jaxpr.outvars:
+        return None
+    return {"max": "max", "min": "min", "add": "sum"}.get(inner.primitive.name)
 
 
 def avals(operands: Sequence[Any]) -> list[Any]:

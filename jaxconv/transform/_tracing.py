@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.extend.core import ClosedJaxpr
@@ -12,6 +13,9 @@ from jax.extend.core import ClosedJaxpr
 from jaxconv.transform import _objects
 
 Function = Callable[..., Any]
+
+_EMPTY = object()
+"""The place of an array in a result that has yet to be computed."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,13 @@ def trace(
     """
     whole = {i % len(args) for i in static_argnums if -len(args) <= i < len(args)}
     given = [None if i in whole else arg for i, arg in enumerate(args)]
-    leaves, tree = jax.tree.flatten((given, kwargs), is_leaf=_objects.is_object)
-    at_objects = [i for i, leaf in enumerate(leaves) if _objects.is_object(leaf)]
+    is_object = _objects.among((*given, *kwargs.values()))
+    leaves, tree = jax.tree.flatten((given, kwargs), is_leaf=is_object)
+    at_objects = [i for i, leaf in enumerate(leaves) if is_object(leaf)]
     at_arrays = [i for i, leaf in enumerate(leaves) if is_array(leaf)]
     objects = [leaves[i] for i in at_objects]
     made_of, state = _objects.split(objects) if objects else (None, None)
-    made: list[Any] = []
+    parts: list[Any] = []
 
     def call(arrays: Sequence[Array], state: Any) -> list[Array]:
         copies = _objects.merge(made_of, state) if objects else []
@@ -60,20 +65,19 @@ def trace(
         given, named = jax.tree.unflatten(tree, filled)
         value = function(*(args[i] if i in whole else a for i, a in enumerate(given)), **named)
         after = _objects.split(copies)[1] if objects else None
-        made.extend(jax.tree.flatten((value, after)))
-        return [leaf for leaf in made[0] if is_array(leaf)]
+        results, made_tree = jax.tree.flatten((value, after))
+        # No tracer may be kept, so arrays leave their places empty.
+        parts[:] = made_tree, [_EMPTY if is_array(leaf) else leaf for leaf in results]
+        return [leaf for leaf in results if is_array(leaf)]
 
     arrays = [leaves[i] for i in at_arrays]
     jaxpr = jax.make_jaxpr(call)(arrays, state)
-    out_leaves, out_tree = made
-    computed = [i for i, leaf in enumerate(out_leaves) if is_array(leaf)]
-    rest = [None if is_array(leaf) else leaf for leaf in out_leaves]
+    made_tree, results = parts
 
     def result(values: Sequence[Array]) -> Any:
-        filled = list(rest)
-        for i, value in zip(computed, values, strict=True):
-            filled[i] = value
-        value, after = jax.tree.unflatten(out_tree, filled)
+        rest = iter(values)
+        filled = [next(rest) if leaf is _EMPTY else leaf for leaf in results]
+        value, after = jax.tree.unflatten(made_tree, filled)
         if objects:
             _objects.update(objects, after)
         return value
@@ -82,5 +86,7 @@ def trace(
 
 
 def is_array(leaf: object) -> bool:
-    """Return whether a leaf is traced: an array of JAX or NumPy, and no Python number."""
-    return isinstance(leaf, (jax.Array, np.ndarray))
+    """Return whether a leaf is traced: an array of numbers or keys, and no Python number."""
+    if isinstance(leaf, np.ndarray):
+        return leaf.dtype == bool or jnp.issubdtype(leaf.dtype, np.number)
+    return isinstance(leaf, jax.Array)
