@@ -14,7 +14,7 @@ import jax
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxprs_in_params
 
-from jaxconv.transform._replacing import RefusedError, kind_of, op_for
+from jaxconv.transform._replacing import Op, RefusedError, kind_of, op_for
 
 Values = Sequence[Any]
 
@@ -55,15 +55,21 @@ def _unread_after(jaxpr: Jaxpr) -> list[list[Var]]:
 def _bind(eqn: JaxprEqn, values: Values) -> Any:
     """Compute one equation: by an op, with its functions rewritten, or as it is."""
     if kind_of(eqn) is not None:
-        try:
-            op = op_for(eqn)
-        except RefusedError:
+        op = _op_or_none(eqn)
+        if op is None:
             return _bind_as_it_is(eqn, values)
         y = op(*values)
         return [y] if eqn.primitive.multiple_results else y
     if enters(eqn) and any(has_candidates(jaxpr) for jaxpr in functions_in(eqn)):
         return _ENTERED[eqn.primitive.name](eqn, values)
     return _bind_as_it_is(eqn, values)
+
+
+def _op_or_none(eqn: JaxprEqn) -> Op | None:
+    try:
+        return op_for(eqn)
+    except RefusedError:
+        return None
 
 
 def _bind_as_it_is(eqn: JaxprEqn, values: Values, **changed: Any) -> Any:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 
 def among(arguments: Sequence[Any]) -> Callable[[Any], bool]:
     """Return a function that says whether a part of the arguments is an object of `flax.nnx`.
@@ -31,6 +33,24 @@ def split(objects: Sequence[Any]) -> tuple[Any, Any]:
 def merge(made_of: Any, state: Any) -> list[Any]:
     """Return copies of the objects with these arrays."""
     return sys.modules["flax.nnx"].merge(made_of, state)
+
+
+def contents(state: Any) -> dict[Any, list[Any]]:
+    """Return the arrays of a state by path; the variables that hold them may be changed later."""
+    nnx = sys.modules["flax.nnx"]
+    return {path: jax.tree.leaves(leaf) for path, leaf in nnx.to_flat_state(state)}
+
+
+def changed(before: dict[Any, list[Any]], after: Any) -> Any:
+    """Return the part of a state whose arrays are not the ones that were there before."""
+    nnx = sys.modules["flax.nnx"]
+
+    def is_new(path: Any, leaf: Any) -> bool:
+        old, new = before.get(path, []), jax.tree.leaves(leaf)
+        return len(old) != len(new) or any(a is not b for a, b in zip(old, new, strict=True))
+
+    new = [(path, leaf) for path, leaf in nnx.to_flat_state(after) if is_new(path, leaf)]
+    return nnx.from_flat_state(new)
 
 
 def update(objects: Sequence[Any], state: Any) -> None:

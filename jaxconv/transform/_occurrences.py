@@ -72,6 +72,6 @@ def occurrences(
 
 
 def check_arrays(name: str, traced: Traced, found: Sequence[Occurrence]) -> None:
-    """Raise if a call has no array, neither among its arguments nor in what it computes."""
-    if not (traced.arrays or traced.jaxpr.consts or found):
+    """Raise if a call has no number, neither among its arguments nor in what it computes."""
+    if not (traced.has_numbers or traced.jaxpr.consts or found):
         raise TypeError(f"{name}: there is no array among the arguments of the function")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import jax
@@ -26,11 +27,13 @@ class Traced:
         jaxpr: what the call computes from its arrays.
         arrays: the arrays among its arguments.
         result: returns the result of the call, given the arrays that it computes.
+        has_numbers: whether there is an array or a Python number among its arguments.
     """
 
     jaxpr: ClosedJaxpr
     arrays: list[Array]
     result: Callable[[Sequence[Array]], Any]
+    has_numbers: bool
 
 
 def trace(
@@ -58,13 +61,14 @@ def trace(
     parts: list[Any] = []
 
     def call(arrays: Sequence[Array], state: Any) -> list[Array]:
+        before = _objects.contents(state) if objects else {}
         copies = _objects.merge(made_of, state) if objects else []
         filled = list(leaves)
         for i, leaf in zip((*at_arrays, *at_objects), (*arrays, *copies), strict=True):
             filled[i] = leaf
         given, named = jax.tree.unflatten(tree, filled)
         value = function(*(args[i] if i in whole else a for i, a in enumerate(given)), **named)
-        after = _objects.split(copies)[1] if objects else None
+        after = _objects.changed(before, _objects.split(copies)[1]) if objects else None
         results, made_tree = jax.tree.flatten((value, after))
         # No tracer may be kept, so arrays leave their places empty.
         parts[:] = made_tree, [_EMPTY if is_array(leaf) else leaf for leaf in results]
@@ -82,7 +86,9 @@ def trace(
             _objects.update(objects, after)
         return value
 
-    return Traced(jaxpr, [*arrays, *jax.tree.leaves(state)], result)
+    given_arrays = [*arrays, *jax.tree.leaves(state)]
+    has_numbers = bool(given_arrays) or any(isinstance(leaf, Number) for leaf in leaves)
+    return Traced(jaxpr, given_arrays, result, has_numbers)
 
 
 def is_array(leaf: object) -> bool:

@@ -93,7 +93,7 @@ def _check(traced: Traced) -> None:
     if derived:
         warnings.warn(
             f"by_hand: {len(derived)} of {len(found)} convolutions and pools belong to a gradient"
-            f" that JAX has taken already, first in {derived[0].where}; to get the rules, write"
+            f" that JAX has taken already, first in {derived[0].where}; for the rules there, write"
             " jax.grad(by_hand(loss)) and not by_hand(jax.grad(loss))",
             stacklevel=3,
         )
