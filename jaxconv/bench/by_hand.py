@@ -236,7 +236,7 @@ FUNCTIONS = {
     "jax #26266 dilated depthwise": _report(_dilated, _dilated_in_torch, (8, 64, 1024), 64, 9, 16),
     "jax #23783 transposed 1-D": _report(_transposed, _transposed_in_torch, (8, 64, 512), 64, 4, 2),
     "jax #31662 transposed 3-D": _report(
-        _transposed_3d, _transposed_3d_in_torch, (1, 64, 32, 32, 16), 64, dtype="bfloat16"
+        _transposed_3d, _transposed_3d_in_torch, (1, 64, 64, 64, 32), 64, dtype="bfloat16"
     ),
 }
 
