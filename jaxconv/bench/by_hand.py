@@ -1,7 +1,7 @@
 """Functions that were not written for this library: as they are, and with `jaxconv.by_hand`.
 
 The networks are those of flax_networks.py and equinox_network.py. The others are four reports of
-slow gradients to JAX's developers, with fewer examples or channels, so that a CPU manages them.
+slow gradients to JAX's developers, some with fewer examples or channels than reported.
 """
 
 import functools

@@ -55,8 +55,8 @@ _FUNCTIONS = """\
 ## Functions of other libraries
 
 These were not written for this library: networks as users of Flax and Equinox write them, and four
-reports of slow gradients to JAX's developers, with fewer examples or channels. The gradient is that
-of the function as it is ("autodiff") and of `jaxconv.by_hand(function)` ("ours"). Their code is in
+reports of slow gradients to JAX's developers, some with fewer examples or channels. The gradient is
+that of the function as it is ("autodiff") and of `jaxconv.by_hand(function)` ("ours"). Their code is in
 `jaxconv/bench/by_hand.py`.
 
 """
