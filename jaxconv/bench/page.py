@@ -56,8 +56,8 @@ _FUNCTIONS = """\
 
 These were not written for this library: networks as users of Flax and Equinox write them, and four
 reports of slow gradients to JAX's developers, some with fewer examples or channels. The gradient is
-that of the function as it is ("autodiff") and of `jaxconv.by_hand(function)` ("ours"). Their code is in
-`jaxconv/bench/by_hand.py`.
+that of the function as it is ("autodiff") and of `jaxconv.by_hand(function)` ("ours"). Their code
+is in `jaxconv/bench/by_hand.py`.
 
 """
 
