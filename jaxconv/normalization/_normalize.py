@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import DType, accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.barriers import materialize_on_cpu
 from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import as_number, at_least
@@ -89,7 +89,8 @@ def _normalize_backward(
     wide = x.astype(accumulator(x.dtype))
     dy, d_mean, d_var = (_cotangent(d, wide.dtype) for d in cotangents)
     if dy is None:
-        _, dy = aligned(wide, jnp.zeros_like(wide))
+        # Zeros that depend on x vary over its mapped axes; JAX 0.10 raises an error for others.
+        dy = jnp.where(jnp.isnan(wide), jnp.zeros_like(wide), 0)
     s = _fit(g, x, scale)
     sums = partial(_sums, g)
     if _are_rows(g, x):

@@ -109,6 +109,23 @@ def test_vmap_over_named_axes():
     assert_trees_close(got, want)
 
 
+@pytest.mark.parametrize("compiled", [lambda call: call, jit], ids=["eager", "compiled"])
+@pytest.mark.parametrize("output", [0, 1, 2], ids=["y", "mean", "var"])
+def test_one_output_over_a_named_axis(output, compiled):
+    """The cotangents of the other outputs are zeros that JAX does not even store."""
+
+    def loss(op, x):
+        return jnp.sum(DY[output] * op(x, SCALE, BIAS)[output])
+
+    def mapped(x, scale, bias):
+        call = jax.vmap(partial(jaxconv.batch_norm, axis_name="i"), (0, None, None), axis_name="i")
+        y, *moments = call(x[:, None], scale, bias)
+        return y[:, 0], *(moment[0] for moment in moments)
+
+    got, want = (compiled(jax.grad(partial(loss, op))) for op in (mapped, jaxconv.batch_norm))
+    assert_trees_close(got(jnp.asarray(X)), want(jnp.asarray(X)))
+
+
 def test_gradients_taken_under_vmap():
     """What `pmap` does: each part has its own loss, and dx is that of their sum."""
     own_mean = normal(7, (4, 2))
