@@ -105,7 +105,7 @@ class BatchNorm(eqx.nn.BatchNorm):
             return super().__call__(x, state, key=key, inference=inference)
         weight, bias = affine or (None, None)
         if inference:
-            mean, var = running if self.mode == "ema" else self._without_bias(state)
+            mean, var = running if self.mode == "ema" else self._debiased(state)
         else:
             y, *moments = batch_norm_mixed(x[None], weight, bias, 1, self.eps, tuple(names))
             state = self._updated(state, running, x, moments)
@@ -115,7 +115,7 @@ class BatchNorm(eqx.nn.BatchNorm):
         y = batch_norm_inference_mixed(x[None], weight, bias, mean, var, 1, self.eps)
         return y[0].astype(jnp.result_type(x, mean, var, *affine)), state
 
-    def _without_bias(self, state: Any) -> list[Array]:
+    def _debiased(self, state: Any) -> list[Array]:
         """Return the running statistics without the share of their initial zeros, as in Adam."""
         count = state.get(self.batch_counter)
         share = jnp.where(count == 0, 1, 1 - self.momentum**count)
