@@ -11,6 +11,8 @@ from rules import assert_trees_close, normal
 import jaxconv.flax.linen
 import jaxconv.flax.nnx
 
+pytestmark = pytest.mark.thorough  # of what both share, the quick tests are in test_linen.py
+
 OURS, LIBRARY = jaxconv.flax.nnx, nnx
 IMAGES = (4, 5, 3, 6)
 
