@@ -149,6 +149,17 @@ def _pool_op(kind: str, shape: tuple[Any, ...], params: tuple[tuple[str, Any], .
     return _inlined(pool, f"{kind}_pool")
 
 
+def sliding_axes(
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+) -> range:
+    """Return the axes from the first to the last over which the windows of a pool slide."""
+    per_axis = enumerate(zip(window_dimensions, window_strides, padding, strict=True))
+    found = [axis for axis, each in per_axis if each != (1, 1, (0, 0))]
+    return range(found[0], found[-1] + 1) if found else range(0)
+
+
 def _windows_of(
     shape: tuple[Any, ...],
     *,
@@ -166,13 +177,12 @@ def _windows_of(
     Raises:
         RefusedError: the windows do not slide over 1, 2 or 3 neighbouring axes.
     """
-    per_axis = list(zip(window_dimensions, window_strides, padding, strict=True))
-    moving = [i for i, each in enumerate(per_axis) if each != (1, 1, (0, 0))]
+    sliding = sliding_axes(window_dimensions, window_strides, padding)
     if set(base_dilation) != {1}:
         raise RefusedError(f"there is no rule for base_dilation {base_dilation}")
-    if not moving:
+    if not sliding:
         raise RefusedError("every window is one number")
-    first, last = moving[0], moving[-1] + 1
+    first, last = sliding.start, sliding.stop
     if last - first > 3:
         raise RefusedError(f"the windows slide over {last - first} axes, and rules over at most 3")
     before, size, behind = shape[:first], shape[first:last], shape[last:]

@@ -16,7 +16,14 @@ from jaxconv.contraction import plan
 from jaxconv.transform._interpreter import run
 from jaxconv.transform._measure import draw, times_ms
 from jaxconv.transform._occurrences import Occurrence, check_arrays, occurrences
-from jaxconv.transform._replacing import RefusedError, avals, conv_of, kind_of, op_for
+from jaxconv.transform._replacing import (
+    RefusedError,
+    avals,
+    conv_of,
+    kind_of,
+    op_for,
+    sliding_axes,
+)
 from jaxconv.transform._tracing import Traced, trace
 
 
@@ -41,7 +48,8 @@ class Row:
         dw: the same for the gradient for the kernel.
         jax_ms: milliseconds of computing it and its gradient once as JAX does, if measured.
         ours_ms: the same with the rule, if it is replaced.
-        share: the part of the function's time that JAX spends on it, if measured.
+        share: `times` · `jax_ms` as a part of the function's time, if measured. Each is measured by
+            itself, so the shares of all rows need not add up to 1.
     """
 
     op: str
@@ -315,24 +323,21 @@ _DEFAULTS = {
 def _settings(eqn: JaxprEqn) -> str:
     """Return the parameters that are not 1 or 0, in words."""
     said = []
-    params = _moving(eqn.params)
     for name, word in _DEFAULTS.items():
-        value = params.get(name)
+        value = _where_windows_slide(eqn, eqn.params.get(name))
         if value is None or all(v in (1, (0, 0)) for v in _items(value)):
             continue
         said.append(f"{word} {_text(value)}")
     return ", ".join(said)
 
 
-def _moving(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a pool for the axes over which its windows slide."""
-    if "window_dimensions" not in params:
-        return params
-    per_axis = [name for name in _DEFAULTS if len(_items(params.get(name, 0))) > 1]
-    axes = list(zip(*(params[name] for name in per_axis), strict=True))
-    moving = [i for i, each in enumerate(axes) if any(v not in (1, (0, 0)) for v in each)]
-    kept = slice(moving[0], moving[-1] + 1) if moving else slice(None)
-    return {name: params[name][kept] for name in per_axis}
+def _where_windows_slide(eqn: JaxprEqn, value: Any) -> Any:
+    """Return a parameter of a pool for the axes over which its windows slide."""
+    names = "window_dimensions", "window_strides", "padding"
+    if value is None or names[0] not in eqn.params:
+        return value
+    axes = sliding_axes(*(eqn.params[name] for name in names))
+    return value[axes.start : axes.stop]
 
 
 def _items(value: Any) -> Sequence[Any]:

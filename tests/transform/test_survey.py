@@ -48,6 +48,14 @@ def test_equal_ones_share_a_row():
     assert second.y is None
 
 
+def test_a_pool_of_a_line():
+    (row,) = survey(
+        lambda x: lax.reduce_window(x, 0.0, lax.add, (3,), (2,), "VALID"), X[0, 0, :, 0]
+    ).rows
+    assert row.settings == "window 3, stride 2"
+    assert row.replaced
+
+
 def test_where_it_stands_is_the_users_line():
     rows = survey(network, X, W).rows
     assert [len(row.where) for row in rows] == [1, 1]
