@@ -26,7 +26,8 @@ class Occurrence:
         eqn: the equation.
         times: how often one call of the function computes it.
         at_least: whether it may be more often, because a loop ends by a condition.
-        kept_by: what it stands in, if that is left as it is: `custom_vjp_call`, for example.
+        kept_by: the name of the operation around it that `by_hand` leaves whole, such as
+            `custom_vjp_call`; None if there is none.
     """
 
     eqn: JaxprEqn

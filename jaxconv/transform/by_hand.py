@@ -23,9 +23,9 @@ def by_hand(function: Function, *, static_argnums: int | Sequence[int] = ()) -> 
     The function is traced at every call, as by `jax.checkpoint`, so call it under `jax.jit`.
     Convolutions (`jax.lax.conv_general_dilated`) and pools (`jax.lax.reduce_window` of a maximum, a
     minimum or a sum) are replaced wherever they stand: in functions that are jitted, mapped,
-    checkpointed or sharded, and in loops and branches. Everything else is left as it is, among
-    it the rules that others wrote (`custom_jvp`, `custom_vjp`), and convolutions for which this
-    library has no rule, as those of integers. `jaxconv.survey` lists what is replaced.
+    checkpointed or sharded, and in loops and branches. Everything else stays as it is. That
+    includes rules that others wrote (`custom_jvp`, `custom_vjp`), and convolutions for which this
+    library has no rule, such as those of integers. `jaxconv.survey` lists what is replaced.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -1169,7 +1169,7 @@ def test_shard_map_over_some_of_the_axes():
 
 @thorough
 def test_constraints_inside():
-    """Shardings that a function asks for are asked for with our rules as well."""
+    """Sharding constraints inside the function are kept."""
     split = NamedSharding(DEVICES, SPLIT)
 
     @partial(jax.jit, in_shardings=(split, NamedSharding(DEVICES, SAME)), out_shardings=split)
