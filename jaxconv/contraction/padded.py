@@ -4,8 +4,8 @@
 
 XLA exchanges the image and the kernel of a convolution where the kernel is the larger of the two.
 On a CPU that is slow: there are then as many kernels as there were examples, and as many examples
-as the kernel had channels. So x̄ becomes an array of its own, behind a barrier, in which every
-window fits. Channels last.
+as the kernel had channels. (It exchanges nothing where there are groups.) So x̄ becomes an array of
+its own, behind a barrier, in which every window fits. Channels last.
 """
 
 import math
