@@ -7,6 +7,8 @@ from rules import assert_trees_close, jit, normal
 
 from jaxconv.transform import by_hand
 
+pytestmark = pytest.mark.usefixtures("mixed_promotion")
+
 
 @pytest.mark.thorough
 def test_haiku_state_and_keys():

@@ -28,11 +28,7 @@ QUICK = (
 """What runs by default."""
 
 
-@pytest.fixture(autouse=True)
-def as_in_these_libraries():
-    """They mix dtypes and ranks."""
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        yield
+pytestmark = pytest.mark.usefixtures("mixed_promotion")
 
 
 def on(*names):

@@ -9,6 +9,8 @@ from rules import assert_trees_close, normal
 
 from jaxconv.transform import by_hand
 
+pytestmark = pytest.mark.usefixtures("mixed_promotion")
+
 
 class TestNnx:
     @pytest.fixture
