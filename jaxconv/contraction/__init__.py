@@ -14,9 +14,10 @@ other two:
 So the backward pass of each contraction consists of the other two. A `ConvSpec` (the static
 geometry, _core/conv_spec.py) says which sums they are. This package alone decides how they are
 computed. We call one way to compute a contraction a form: registry.py lists the forms, one file
-each, form.py says what every form must satisfy, and planning.py chooses a form for each call. Every
-form consists of operations that JAX can differentiate in forward and reverse mode, and returns the
-sum unrounded (in float32 for 16-bit factors), so that a rule rounds once, at its end.
+each, form.py says what every form must satisfy, and planning.py chooses a form for each call. For
+JAX a contraction is one operation (contract.py), and a form is chosen and written out only when the
+program is lowered for a platform. Every form returns the sum unrounded (in float32 for 16-bit
+factors), so that a rule rounds once, at its end.
 """
 
 from jax import Array
@@ -24,9 +25,9 @@ from jax.sharding import NamedSharding
 
 from jaxconv._core.arguments import Layout, Precisions
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction.contract import contract
 from jaxconv.contraction.kernels import rot180
 from jaxconv.contraction.plan import Plan, plan
-from jaxconv.contraction.planning import contract
 
 __all__ = ["ConvSpec", "Plan", "correlate", "input_gradient", "kernel_gradient", "plan", "rot180"]
 

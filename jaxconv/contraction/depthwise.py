@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import DType, accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered_copy, shifts
@@ -61,7 +61,7 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
 
     if some >= rows:
         return part(0, w)
-    image, w, zeros = aligned(image, w, jnp.zeros(shape, total))
+    zeros = jnp.zeros(shape, total)
     turns, left = divmod(rows, some)
     firsts = spec.dilation[0] * some * np.arange(turns + 1)
     in_turn = w[: some * turns].reshape(turns, some, *w.shape[1:])

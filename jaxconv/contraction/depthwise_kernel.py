@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxconv._core.arguments import DType, accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.barriers import call_unfused
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
@@ -108,7 +108,7 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
 
     def add(number: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         n = images * number
-        seen, some = call_unfused(take_x, all_x, n, first), call_unfused(take_dy, all_dy, n)
+        seen, some = call_unfused(take_x, x, n, first), call_unfused(take_dy, dy, n)
         parts = [_parts(image, height) for image in some]
         return tuple(
             reduce(lax.add, _products(spec, seen, parts, start, stop), so_far)
@@ -116,7 +116,6 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
         )
 
     zeros = jnp.zeros((height, *spec.output[1:], *pairs), total)
-    all_x, all_dy, zeros = aligned(x, dy, zeros)
     sums = lax.fori_loop(0, x.shape[0] // images, add, (zeros,) * taps.taps)
     return jnp.sum(jnp.stack(sums), axis=tuple(range(1, spec.dims + 1))).swapaxes(-1, -2)
 

@@ -5,28 +5,24 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv._core.arguments import accumulator, aligned
+from jaxconv._core.arguments import accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction.form import Contraction, Form, Inner
 
 
 def correlate(spec: ConvSpec, x: Array, w: Array, inner: Inner) -> Array:
     """Return a y of zeros."""
-    return _zeros((x.shape[0], *spec.output, spec.channels_out), x, w)
+    return jnp.zeros((x.shape[0], *spec.output, spec.channels_out), accumulator(x.dtype))
 
 
 def input_gradient(spec: ConvSpec, w: Array, dy: Array, inner: Inner) -> Array:
     """Return a dx of zeros."""
-    return _zeros((dy.shape[0], *spec.size, spec.channels_in), w, dy)
+    return jnp.zeros((dy.shape[0], *spec.size, spec.channels_in), accumulator(w.dtype))
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """Return a dw of zeros."""
-    return _zeros(spec.kernel_shape, x, dy)
-
-
-def _zeros(shape: tuple[int, ...], left: Array, right: Array) -> Array:
-    return aligned(left, right, jnp.zeros(shape, accumulator(left.dtype)))[2]
+    return jnp.zeros(spec.kernel_shape, accumulator(x.dtype))
 
 
 def _applies(spec: ConvSpec, batch: int, dtype: object) -> bool:

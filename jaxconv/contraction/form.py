@@ -55,10 +55,9 @@ class Form:
       the sum before rounding: float32 for the 16-bit dtypes, otherwise the dtype of the factors.
     - **NaN and ∞**: a form multiplies only what the equation multiplies. It never multiplies an
       element by a zero that it has added itself, because 0 · ∞ is NaN.
-    - **Derivatives**: a form consists of operations that JAX differentiates in forward and in
-      reverse mode, and maps with `vmap`. It contains no `custom_vjp`.
-    - **Devices**: under `shard_map` a form marks its constants as varying like the factors
-      (`aligned`). In a `jit` of sharded arrays it does not gather a batch that is split over
+    - **Derivatives and vmap**: a form needs neither. JAX differentiates and maps the contraction
+      as a whole (contract.py), and gets contractions.
+    - **Devices**: in a `jit` of sharded arrays it does not gather a batch that is split over
       devices. On a mesh with Explicit axes only the plain form is used.
     - **Whole numbers** as factors give the same bits as the plain form.
 

@@ -12,92 +12,52 @@ So the forms are chosen for what is really computed. JAX's own rules would map e
 and turn one convolution into one with V groups, for which XLA's CPU backend is slow.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_batching import custom_vmap
 
 from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction.factors import FACTORS, ROLES
 from jaxconv.contraction.form import Contraction
-from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
-
-Compute = Callable[..., Array]
-
-# The left factor, the right factor and the result of each contraction.
-_FACTORS: dict[Contraction, tuple[str, str, str]] = {
-    "correlate": ("x", "w", "y"),
-    "input_gradient": ("w", "y", "x"),
-    "kernel_gradient": ("x", "y", "w"),
-}
-_ROLES: dict[str, Role] = {"x": "image", "w": "kernel", "y": "image"}
+from jaxconv.contraction.layouts import as_channels_last, from_channels_last
 
 
-def mappable(
-    compute: Compute,
-    asked: Contraction,
-    spec: ConvSpec,
-    left: Array,
-    right: Array,
-    layout: Layout = "channels_last",
-) -> Array:
-    """Return compute(asked, spec, left, right, layout=layout), under `vmap` as one contraction."""
-
-    @custom_vmap
-    def contraction(left: Array, right: Array) -> Array:
-        return compute(asked, spec, left, right, layout=layout)
-
-    @contraction.def_vmap
-    def _(size: int, mapped: list[bool], left: Array, right: Array) -> tuple[Array, bool]:
-        return _together(compute, asked, spec, size, mapped, (left, right), layout), True
-
-    # A `custom_vmap` has no derivative. This one is bilinear, so its derivative is a sum of two
-    # calls of `compute`.
-    with_derivative = jax.custom_jvp(contraction)
-
-    @with_derivative.defjvp
-    def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-        # `with_derivative` computes the value as well: JAX expects the mapped axis of value and
-        # tangent in the same place.
-        (left, right), (d_left, d_right) = primals, tangents
-        of = partial(compute, asked, spec, layout=layout)
-        return with_derivative(left, right), of(d_left, right) + of(left, d_right)
-
-    return with_derivative(left, right)
-
-
-def _together(
-    compute: Compute,
+def together(
+    contract: Callable[..., Array],
     asked: Contraction,
     spec: ConvSpec,
     size: int,
-    mapped: list[bool],
-    factors: tuple[Array, Array],
+    mapped: Sequence[bool],
+    factors: Sequence[Array],
     layout: Layout,
 ) -> Array:
-    """Return the contractions for all v, which is the first axis of each mapped factor."""
+    """Return the contractions for all v, which is the first axis of each mapped factor.
+
+    `contract(asked, spec, left, right, layout=…)` computes one contraction.
+    """
     if size == 0:
         pairs = zip(factors, mapped, strict=True)
         one = [jax.ShapeDtypeStruct(a.shape[1:] if has else a.shape, a.dtype) for a, has in pairs]
-        of_one = jax.eval_shape(partial(compute, asked, spec, layout=layout), *one)
+        of_one = jax.eval_shape(partial(contract, asked, spec, layout=layout), *one)
         return jnp.zeros((0, *of_one.shape), of_one.dtype)
-    *names, result = _FACTORS[asked]
+    *names, result = FACTORS[asked]
     having = {result} | {name for name, has in zip(names, mapped, strict=True) if has}
     folded = []
     for name, array in zip(names, factors, strict=True):
-        order = partial(as_channels_last, role=_ROLES[name], layout=layout)
+        order = partial(as_channels_last, role=ROLES[name], layout=layout)
         if name in having:
             folded.append(_fold(jax.vmap(order)(array), name, spec.groups, having))
         else:
             folded.append(order(array))
     left, right = folded
-    joined = mappable(compute, asked, _joined(spec, size, having), left, right)
+    joined = contract(asked, _joined(spec, size, having), left, right, layout="channels_last")
     each = _unfold(joined, result, size, spec.groups, having)
-    return jax.vmap(partial(from_channels_last, role=_ROLES[result], layout=layout))(each)
+    return jax.vmap(partial(from_channels_last, role=ROLES[result], layout=layout))(each)
 
 
 def _joined(spec: ConvSpec, size: int, having: set[str]) -> ConvSpec:

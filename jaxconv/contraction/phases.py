@@ -22,7 +22,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxconv._core.arguments import DType, accumulator, aligned
+from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
 from jaxconv.contraction.form import Form, Inner
@@ -76,7 +76,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, one: Correlate) -> Array:
         found.append(one(_spec(spec, phases), x, kernel) if filled else None)
     some = next((part for part in found if part is not None), None)
     if some is None:
-        return _zeros((x.shape[0], *spec.output, spec.channels_out), x, w)
+        return jnp.zeros((x.shape[0], *spec.output, spec.channels_out), accumulator(x.dtype))
     parts = [jnp.zeros_like(some) if part is None else part for part in found]
     if len(parts) == 1:
         return parts[0]
@@ -93,7 +93,7 @@ def correlate(spec: ConvSpec, x: Array, w: Array, one: Correlate) -> Array:
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     """Return dw: each phase computes those window elements that it meets; the others are 0."""
-    dw = _zeros(spec.kernel_shape, x, dy)
+    dw = jnp.zeros(spec.kernel_shape, accumulator(x.dtype))
     for phases in _phases(spec):
         if not all(phase.taps and phase.length for phase in phases):
             continue
@@ -106,11 +106,6 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
         placed = lax.pad(part, jnp.zeros((), part.dtype), (*edges, (0, 0, 0), (0, 0, 0)))
         dw = dw + placed
     return dw
-
-
-def _zeros(shape: Ints, left: Array, right: Array) -> Array:
-    """Return zeros, the result where no window meets an element."""
-    return aligned(left, right, jnp.zeros(shape, accumulator(left.dtype)))[2]
 
 
 def _step(spec: ConvSpec, axis: int) -> int:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from jax.typing import DTypeLike
 from jaxconv._core.arguments import DType
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import empty
+from jaxconv.contraction.factors import FACTORS, shape_of
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.planning import Call, choose
 from jaxconv.contraction.roles import Roles, simplest
@@ -117,7 +117,10 @@ def _planned(
     roles = simplest(asked, spec)
     form, passed_over = choose(roles.contraction, roles.spec, batch, dtype, platform)
     recorder = _Recorder(platform)
-    factors = _factors(roles.contraction, roles.spec, batch, dtype)
+    factors = (
+        jax.ShapeDtypeStruct(shape_of(factor, roles.spec, batch), dtype)
+        for factor in FACTORS[roles.contraction][:2]
+    )
     jax.eval_shape(lambda left, right: form.run(roles.spec, left, right, recorder), *factors)
     return Planned(roles, form, passed_over, tuple(recorder.planned))
 
@@ -135,18 +138,3 @@ class _Recorder(Call):
         """Record the form that would be taken."""
         self.planned.append(_planned(asked, spec, left.shape[0], left.dtype, str(self.platform)))
         return self.plain(asked, spec, left, right)
-
-
-def _factors(
-    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: DType
-) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-    """Return the shapes of the two factors, channels last."""
-    of = partial(jax.ShapeDtypeStruct, dtype=dtype)
-    x, y = (batch, *spec.size, spec.channels_in), (batch, *spec.output, spec.channels_out)
-    shapes = {
-        "correlate": (x, spec.kernel_shape),
-        "input_gradient": (spec.kernel_shape, y),
-        "kernel_gradient": (x, y),
-    }
-    left, right = shapes[contraction]
-    return of(left), of(right)

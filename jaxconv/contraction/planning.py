@@ -1,34 +1,26 @@
 """Which form a contraction takes: the one place that decides.
 
 1. Exchange the roles of x and y where that is simpler (`roles.py`).
-2. Take the first form of the registry that applies, for each platform (`choose`).
-3. Run it (`contract`): the plain form in the layout of the call, any other form with channels last.
-   Where platforms take different forms, JAX picks one when it lowers the program for a platform.
+2. Take the first form of the registry that applies on the platform (`choose`).
+3. Run it (`Call`): the plain form in the layout of the call, any other form with channels last.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-import jax
-from jax import Array, lax
+from jax import Array
 from jax.sharding import NamedSharding
 
 from jaxconv._core.arguments import DType, Layout, Precisions
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import empty, plain
+from jaxconv.contraction.factors import roles_of
 from jaxconv.contraction.form import Contraction, Form
-from jaxconv.contraction.layouts import Role, as_channels_last, from_channels_last
-from jaxconv.contraction.mapped import mappable
+from jaxconv.contraction.layouts import as_channels_last, from_channels_last
 from jaxconv.contraction.registry import FORMS, forms_of
 from jaxconv.contraction.roles import Roles, simplest
 
 PLATFORMS = tuple(sorted({platform for form in FORMS for platform in form.platforms}))
-ROLES: dict[Contraction, tuple[Role, Role, Role]] = {
-    "correlate": ("image", "kernel", "image"),
-    "input_gradient": ("kernel", "image", "image"),
-    "kernel_gradient": ("image", "image", "kernel"),
-}
 _PLAIN = {
     "correlate": plain.correlate,
     "input_gradient": plain.input_gradient,
@@ -81,7 +73,7 @@ class Call:
         form, _ = choose(roles.contraction, roles.spec, batch, left.dtype, self.platform)
         if form in plain.FORMS:
             return self._plain_without_holes(roles, spec, left, right)
-        *of_factors, of_result = ROLES[asked]
+        *of_factors, of_result = roles_of(asked)
         last = (
             as_channels_last(factor, role, self.layout)
             for factor, role in zip((left, right), of_factors, strict=True)
@@ -124,59 +116,3 @@ class Call:
     def kernel_gradient(self, spec: ConvSpec, x: Array, dy: Array) -> Array:
         """Return dw[a, c, k] = Σ_{n,i} x̂[n, s·i + d·a − low, c] · dy[n, i, k]."""
         return self.run("kernel_gradient", spec, x, dy)
-
-
-def contract(
-    asked: Contraction,
-    spec: ConvSpec,
-    left: Array,
-    right: Array,
-    *,
-    layout: Layout = "channels_last",
-    precision: Precisions = None,
-    sharding: NamedSharding | None = None,
-) -> Array:
-    """Compute one of the three contractions, on any platform the program is lowered for."""
-    return _contract(
-        left, right, asked=asked, spec=spec, layout=layout, precision=precision, sharding=sharding
-    )
-
-
-@partial(jax.jit, static_argnames=("asked", "spec", "layout", "precision", "sharding"), inline=True)
-def _contract(
-    left: Array,
-    right: Array,
-    *,
-    asked: Contraction,
-    spec: ConvSpec,
-    layout: Layout,
-    precision: Precisions,
-    sharding: NamedSharding | None,
-) -> Array:
-    """Compute `contract`. Layers that agree are traced once, because JAX remembers the trace."""
-    # Only the plain form can say how its result lies on a mesh with Explicit axes.
-    if any(jax.typeof(factor).sharding.mesh.explicit_axes for factor in (left, right)):
-        return Call(None, precision, layout, sharding).plain(asked, spec, left, right)
-    return mappable(partial(_on_any_platform, precision), asked, spec, left, right, layout)
-
-
-def _on_any_platform(
-    precision: Precisions,
-    asked: Contraction,
-    spec: ConvSpec,
-    left: Array,
-    right: Array,
-    *,
-    layout: Layout,
-) -> Array:
-    calls = {p: Call(p, precision, layout) for p in (*PLATFORMS, None)}
-    roles = simplest(asked, spec)
-    batch = (right if asked == "input_gradient" else left).shape[0]
-    forms = {p: choose(roles.contraction, roles.spec, batch, left.dtype, p)[0] for p in calls}
-    branches = {
-        p: partial(calls[p].run, asked, spec) for p in PLATFORMS if forms[p] is not forms[None]
-    }
-    default = partial(calls[None].run, asked, spec)
-    if not branches:
-        return default(left, right)
-    return lax.platform_dependent(left, right, **branches, default=default)

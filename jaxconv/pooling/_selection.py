@@ -112,18 +112,18 @@ def find(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
 
 def _by_comparing(e: Extreme, g: Windows, x: Array) -> tuple[Array, Array]:
     """Compare one offset after the other with the best so far: one pass, whatever x holds."""
-    dtype = index_dtype(g)
     worst = e.worst(x.dtype)
     # Each view is read twice. If each were padded by itself, XLA's CPU backend would store all.
     first, *others = views_of_copy(g, x, worst)
     # y and index get the sharding of x from its views; a constant of y's shape would have none.
     y = jnp.full_like(first, worst)
-    index: Any = first_inside(g).astype(dtype)
+    dtype = index_dtype(g)
+    index = lax.full_like(y, 0, dtype) + first_inside(g).astype(dtype)
     for a, view in enumerate([first, *others]):
         # Equal values do not win, so the first of them stays. A NaN beats all but an earlier NaN.
-        better = e.beats(view, y) | (jnp.isnan(view) & ~jnp.isnan(y))
-        y = jnp.where(better, view, y)
-        index = jnp.where(better, jnp.asarray(a, dtype), index)
+        better = e.beats(view, y) | ((view != view) & (y == y))
+        y = lax.select(better, view, y)
+        index = lax.select(better, lax.full_like(index, a), index)
     return y, index
 
 
@@ -158,7 +158,7 @@ def _match(e: Extreme, g: Windows, x: Array, y: Array) -> Array:
     seen = list(enumerate(views(g, x, e.worst(x.dtype))))
     index = jnp.full_like(y, len(seen) - 1, index_dtype(g))
     for a, view in reversed(seen[:-1]):
-        index = jnp.where(view == y, jnp.asarray(a, index.dtype), index)
+        index = lax.select(view == y, lax.full_like(index, a), index)
     return index
 
 

@@ -11,9 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+from jax import lax
 from jax.extend import source_info_util
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, jaxprs_in_params
+from jax.extend.core import (
+    ClosedJaxpr,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Primitive,
+    Var,
+    jaxprs_in_params,
+)
 
+from jaxconv.contraction.contract import CONTRACTION
 from jaxconv.transform._replacing import Op, RefusedError, kind_of, op_for
 
 Values = Sequence[Any]
@@ -132,9 +142,21 @@ def _checkpoint(eqn: JaxprEqn, values: Values) -> Any:
     again = jax.checkpoint(
         functools.partial(run, eqn.params["jaxpr"], ()),
         prevent_cse=eqn.params["prevent_cse"],
-        policy=eqn.params["policy"],
+        policy=_as_for_lax(eqn.params["policy"]),
     )
     return again(*values)
+
+
+def _as_for_lax(policy: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return a policy that decides on our convolutions as `policy` decides on those of lax."""
+    if policy is None:
+        return None
+
+    def decide(primitive: Primitive, *avals: Any, **params: Any) -> Any:
+        of_lax = lax.conv_general_dilated_p if primitive is CONTRACTION else primitive
+        return policy(of_lax, *avals, **params)
+
+    return decide
 
 
 def _shard_map(eqn: JaxprEqn, values: Values) -> Any:

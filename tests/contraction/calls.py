@@ -66,3 +66,8 @@ def recorded(monkeypatch):
 
     monkeypatch.setattr(planning, "choose", and_note)
     return taken
+
+
+def lowered(function, *arrays):
+    """Lower a function for every platform that has forms of its own: that is when JAX asks."""
+    return jax.jit(function).trace(*arrays).lower(lowering_platforms=planning.PLATFORMS)

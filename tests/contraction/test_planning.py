@@ -179,7 +179,7 @@ def test_equal_padding_stays_equal():
 
 def test_each_device_adds_up_its_own_examples():
     """Few images at a time: of a batch that is split over devices, none is gathered."""
-    sample = CATALOGUE["conv"].sample(LARGE + 2 * list(EVERY_FORM).index("many images"))
+    sample = CATALOGUE["conv"].sample(LARGE + 2 * list(EVERY_FORM).index("few input channels"))
     mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
     split = NamedSharding(mesh, PartitionSpec("batch"))
     x = jax.device_put(sample.arrays["x"], split)

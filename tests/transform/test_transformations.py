@@ -227,14 +227,7 @@ def test_a_hessian():
 @pytest.mark.parametrize(
     "function",
     [
-        pytest.param(
-            conv,
-            marks=pytest.mark.xfail(
-                jax.version.__version_info__ < (0, 11),
-                raises=ValueError,
-                reason="custom_vmap in a scan cannot be linearized (jaxconv/contraction/mapped.py)",
-            ),
-        ),
+        conv,
         lambda x, w: pool(x) * w.sum(),
     ],
     ids=["conv", "pool"],
