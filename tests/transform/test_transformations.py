@@ -1,6 +1,8 @@
 """`by_hand` inside of other transformations of JAX, and forward mode."""
 
 import importlib.util
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -134,6 +136,32 @@ def test_compiled_once():
     assert len(count) == 1
     compiled(X[:1], W)
     assert len(count) == 2
+
+
+@pytest.mark.thorough
+def test_the_persistent_cache_is_hit(tmp_path):
+    """A later process compiles nothing: the program has no name or number of one process."""
+    code = """
+import jax, jax.numpy as jnp
+from jax import lax
+from jaxconv import by_hand
+
+jax.config.update("jax_compilation_cache_dir", DIRECTORY)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+hits = []
+jax.monitoring.register_event_listener(lambda name, **_: hits.append(name))
+depthwise = dict(dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=32)
+layer = lambda x, w: lax.conv_general_dilated(x, w, (1, 1), "SAME", **depthwise)
+loss = by_hand(lambda x, w: jnp.sum(layer(layer(x, w), w) ** 2))
+step = jax.jit(jax.grad(loss, (0, 1))).lower(jnp.zeros((8, 32, 32, 32)), jnp.zeros((3, 3, 1, 32)))
+hits.clear()
+step.compile()
+print(hits.count("/jax/compilation_cache/cache_hits"))
+"""
+    code = code.replace("DIRECTORY", repr(str(tmp_path)))
+    run = partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, text=True)
+    assert [run(check=True).stdout for _ in range(2)] == ["0\n", "1\n"]
 
 
 def test_one_function_called_often_is_one_function():

@@ -131,6 +131,7 @@ EVERY_FORM = {
     "windows larger than the image": Large(
         _spec((3, 4), (4, 5), ((1, 2), (4, 3)), (17, 18), dilation=(1, 2)), 11
     ),
+    "many rows": Large(_spec((88, 87), (3, 2), ((1, 0), (0, 1)), (2, 9), stride=(2, 2)), 16),
 }
 
 
