@@ -9,6 +9,7 @@ import jax
 
 from jaxconv._core.arguments import as_int
 from jaxconv._core.jaxprs import equations
+from jaxconv._core.types import Function
 
 # XLA's CPU backend can hand products, reductions and convolutions to a library (YNNPACK). By
 # default it hands over some convolutions only (`contraction/apart.py`). With this value the library
@@ -76,7 +77,7 @@ def compiler_options(
     return {name: value for name, value in options.items() if is_taken(name, value)}
 
 
-def largest_array(function: Callable[..., Any], *args: Any) -> int:
+def largest_array(function: Function, *args: Any) -> int:
     """Trace function(*args) and return the bytes of the largest array that it computes.
 
     The compiled function may need a larger array, but this hardly ever happens. Arguments do not

@@ -77,7 +77,7 @@ class BatchNorm(eqx.nn.BatchNorm):
     """
 
     def __call__(
-        self, x: Array, state: Any, *, key: Any = None, inference: bool | None = None
+        self, x: Array, state: Any, *, key: Array | None = None, inference: bool | None = None
     ) -> tuple[Array, Any]:
         """Normalize one example by the statistics of the batch, or by the running ones.
 
@@ -151,7 +151,7 @@ class LayerNorm(eqx.nn.LayerNorm):
         [-1.  1.]
     """
 
-    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Any = None) -> Any:
+    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Array | None = None) -> Any:
         """Normalize all numbers of x together.
 
         Args:
@@ -183,7 +183,7 @@ class RMSNorm(eqx.nn.RMSNorm):
         [ 1. -1.]
     """
 
-    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Any = None) -> Any:
+    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Array | None = None) -> Any:
         """Divide x by the root mean square of all its numbers.
 
         Args:
@@ -214,7 +214,7 @@ class GroupNorm(eqx.nn.GroupNorm):
         [-1.  1. -1.  1.]
     """
 
-    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Any = None) -> Any:
+    def __call__(self, x: Array, state: Any = _NO_STATE, *, key: Array | None = None) -> Any:
         """Normalize one example, each group of channels by itself.
 
         Args:
@@ -253,7 +253,7 @@ def _normalized(layer: Any, g: Groups, x: Array) -> Array:
 class _MaxPool(eqx.nn.Pool):
     """Max pooling in any number of dimensions."""
 
-    def __call__(self, x: Array, *, key: Any = None) -> Array:
+    def __call__(self, x: Array, *, key: Array | None = None) -> Array:
         """Return the maximum of each window.
 
         Args:
@@ -275,7 +275,7 @@ class _MaxPool(eqx.nn.Pool):
 class _AvgPool(eqx.nn.Pool):
     """Mean pooling in any number of dimensions."""
 
-    def __call__(self, x: Array, *, key: Any = None) -> Array:
+    def __call__(self, x: Array, *, key: Array | None = None) -> Array:
         """Return the mean of each window, in which the zeros of the padding count.
 
         Args:
@@ -311,7 +311,7 @@ def _takes(pool: eqx.nn.Pool, x: Array, most: Sequence[int]) -> bool:
 class _AdaptiveAvgPool(eqx.nn.AdaptivePool):
     """Adaptive mean pooling in any number of dimensions."""
 
-    def __call__(self, x: Array, *, key: Any = None) -> Array:
+    def __call__(self, x: Array, *, key: Array | None = None) -> Array:
         """Return the mean of each of the windows that cover x.
 
         Args:
@@ -331,7 +331,7 @@ class _AdaptiveAvgPool(eqx.nn.AdaptivePool):
 class _AdaptiveMaxPool(eqx.nn.AdaptivePool):
     """Adaptive max pooling in any number of dimensions."""
 
-    def __call__(self, x: Array, *, key: Any = None) -> Array:
+    def __call__(self, x: Array, *, key: Array | None = None) -> Array:
         """Return the maximum of each of the windows that cover x.
 
         Args:

@@ -11,6 +11,7 @@ from jax import Array, lax
 
 from jaxconv._core.sharding import explicit_sharding
 from jaxconv._core.symbolic import at_least
+from jaxconv._core.types import Function
 
 try:
     from jax.experimental import xla_metadata
@@ -44,7 +45,7 @@ def _in_place(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
     return lax.cond(always, compute, lambda x, *_: x, x, *others)
 
 
-def call_unfused(compute: Callable[..., Any], *operands: Any) -> Any:
+def call_unfused(compute: Function, *operands: Any) -> Any:
     """Return compute(*operands), computed in a call that XLA is told not to inline.
 
     XLA fuses nothing into or out of a call. An XLA that does not know the attribute inlines the
@@ -60,7 +61,7 @@ def call_unfused(compute: Callable[..., Any], *operands: Any) -> Any:
         return jax.jit(call)(*operands)
 
 
-def call_unfused_on_cpu(compute: Callable[..., Any], x: Array, *others: Any) -> Any:
+def call_unfused_on_cpu(compute: Function, x: Array, *others: Any) -> Any:
     """Return compute(x, *others), on a CPU by `call_unfused`.
 
     On a mesh with Explicit axes there is no call, because it would have to name its shardings.

@@ -1,7 +1,6 @@
 """The arguments of a convolution, checked and resolved into one static value."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jax import Array
 from jax.sharding import NamedSharding
@@ -24,6 +23,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints, check_output, image_axes, resolve_padding, spatial_axes
+from jaxconv._core.types import Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class ConvCall:
         size = tuple(n + low + high for n, (low, high) in sizes)
         return replace(self.spec, size=size, padding=((0, 0),) * self.spec.dims)
 
-    def how(self, sharding: NamedSharding | None = None) -> dict[str, Any]:
+    def how(self, sharding: NamedSharding | None = None) -> Options:
         """Return the keyword arguments of a contraction, which takes a spec and factors besides.
 
         `sharding` is the sharding of its result on a mesh with Explicit axes.

@@ -1,13 +1,12 @@
 """`Rule`, which joins a forward and a backward pass into an op."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax import Array
 
-Function = Callable[..., Any]
+from jaxconv._core.types import Function
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.extend.core import InconclusiveDimensionOperation
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Values
 
 
 def at_least(size: Any, least: int) -> bool:
@@ -32,7 +33,7 @@ def as_number(size: Any, dtype: DType | type[int]) -> Any:
 
 def check_ceil_mode(
     op: str,
-    size: Sequence[Any],
+    size: Values,
     padding: Sequence[tuple[Any, Any]],
     extent: Sequence[int],
     stride: Sequence[int],

@@ -39,7 +39,7 @@ def offsets(g: Windows) -> Iterator[Ints]:
     return itertools.product(*map(range, g.window))
 
 
-def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
+def views(g: Windows, x: Array, fill: float) -> Iterator[Array]:
     """Iterate over what all windows see at each offset; padding is `fill`."""
     if math.prod(g.window) > FEW_OFFSETS or not g.known:
         return views_of_copy(g, x, fill)
@@ -47,7 +47,7 @@ def views(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
     return (view_of_x(g, a, x, nothing) for a in offsets(g))
 
 
-def views_of_copy(g: Windows, x: Array, fill: Any) -> Iterator[Array]:
+def views_of_copy(g: Windows, x: Array, fill: float) -> Iterator[Array]:
     """Iterate over what all windows see at each offset, in one padded copy of x."""
     # If a size is not known, neither is the part of the padding that no window reaches.
     around = [(low, max(high, 0)) for low, high in g.covering] if g.known else g.padding
@@ -259,7 +259,7 @@ def side_by_side(g: Windows) -> bool:
     )
 
 
-def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+def tiles(g: Windows, x: Array, fill: float) -> tuple[Array, Ints]:
     """Split x into windows side by side, (…, n_out, K, …), and return the axes of K with it."""
     widths = [(low, high, 0) for low, high in g.covering]
     x = lax.pad(x, jnp.asarray(fill, x.dtype), g.on_axes(widths, (0, 0, 0)))
@@ -269,7 +269,7 @@ def tiles(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
     return x, window_axes(g)
 
 
-def tiles_with_gaps(g: Windows, x: Array, fill: Any) -> tuple[Array, Ints]:
+def tiles_with_gaps(g: Windows, x: Array, fill: float) -> tuple[Array, Ints]:
     """Return `tiles` of windows that may have gaps between them."""
     gaps = [max(s - k, 0) for s, k in zip(g.stride, g.window, strict=True)]
     padding = [(low, high + gap) for (low, high), gap in zip(g.padding, gaps, strict=True)]

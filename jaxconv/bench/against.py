@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jaxconv
+from jaxconv._core.types import Json
 from jaxconv.bench import summary
 from jaxconv.bench.cases import Case as Op
 from jaxconv.bench.contestants import Timing, take_turns
@@ -105,7 +106,7 @@ def compare(case: Case, other: Path, rounds: int, device: str | None) -> Row:
     return Row(case.name, timings)
 
 
-def described(case: Case) -> dict[str, Any]:
+def described(case: Case) -> Json:
     """Describe the case in Python's built-in types, as `child.py` expects it."""
     subject = case.subject
     if isinstance(subject, Convolution):
@@ -147,7 +148,7 @@ class _Child:
             self._process.communicate()  # closes its stdin, which ends the process
         self._errors.close()
 
-    def ask(self, question: dict[str, Any]) -> Timing:
+    def ask(self, question: Json) -> Timing:
         """Let the process compile a case; return a timing with the costs of compilation."""
         about = self._answer(repr(question))
         if Path(about["package"]).parents[1] != self._folder:

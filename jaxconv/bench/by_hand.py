@@ -19,10 +19,14 @@ from jax import Array, lax
 
 import jaxconv
 import jaxconv.reference
+from jaxconv._core.types import Function
 from jaxconv.bench.floors import Work, contractions
+from jaxconv.bench.pytorch import Tensor
 from jaxconv.bench.subject import Program
 
 Loss = Callable[[Any, Array], Array]
+Task = tuple[Loss, Any]
+"""A loss and the parameters to begin with."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class Written:
         channels_last: whether a batch has its channels last, which are second in PyTorch.
     """
 
-    make: Callable[[], tuple[Loss, Any]]
+    make: Callable[[], Task]
     batch: tuple[int, ...]
-    torch: Callable[..., Any] | None = None
+    torch: Function | None = None
     dtype: str = "float32"
     channels_last: bool = False
 
@@ -81,10 +85,10 @@ def _normal(seed: int, shape: tuple[int, ...], dtype: str = "float32") -> Array:
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
 
 
-def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], tuple[Loss, Any]]:
+def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], Task]:
     """Return a network of flax_networks.py with a squared loss; its statistics do not move."""
 
-    def make() -> tuple[Loss, Any]:
+    def make() -> Task:
         network = getattr(importlib.import_module("jaxconv.bench.flax_networks"), name)(**sizes)
         variables = network.init(jax.random.key(0), jnp.zeros((1, *image)))
         params = variables.pop("params")
@@ -101,14 +105,14 @@ def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], tuple
 def _network(name: str, batch: tuple[int, ...], **sizes: Any) -> Written:
     """Return a network of images that is in flax_networks.py and in torch_networks.py."""
 
-    def in_torch(torch: Any, device: str, dtype: Any) -> Any:
+    def in_torch(torch: ModuleType, device: str, dtype: object) -> Any:
         module: ModuleType = importlib.import_module("jaxconv.bench.torch_networks")
         return module.loss_of(name, device, **sizes)
 
     return Written(_flax(name, batch[1:], **sizes), batch, in_torch, channels_last=True)
 
 
-def _equinox() -> tuple[Loss, Any]:
+def _equinox() -> Task:
     module: ModuleType = importlib.import_module("jaxconv.bench.equinox_network")
     params, rest = module.parts(module.Network(jax.random.key(0)))
 
@@ -118,7 +122,7 @@ def _equinox() -> tuple[Loss, Any]:
     return loss, params
 
 
-def _chain(channels: int, layers: int) -> tuple[Loss, Any]:
+def _chain(channels: int, layers: int) -> Task:
     """Return depthwise convolutions one after the other, of sequences (jax-ml/jax #13800)."""
 
     def loss(params: Any, x: Array) -> Array:
@@ -132,10 +136,12 @@ def _chain(channels: int, layers: int) -> tuple[Loss, Any]:
     return loss, [_normal(i, (1, channels, 5)) / 2 for i in range(layers)]
 
 
-def _chain_in_torch(channels: int, layers: int, torch: Any, device: str, dtype: Any) -> Any:
+def _chain_in_torch(
+    channels: int, layers: int, torch: ModuleType, device: str, dtype: object
+) -> Any:
     params = _tensors(torch, device, dtype, [(channels, 1, 5)] * layers)
 
-    def loss(params: Any, x: Any) -> Any:
+    def loss(params: list[Tensor], x: Tensor) -> Tensor:
         for w in params:
             x = torch.nn.functional.conv1d(x, w, padding=2, groups=channels)
         return x.abs().mean()
@@ -143,7 +149,7 @@ def _chain_in_torch(channels: int, layers: int, torch: Any, device: str, dtype: 
     return loss, params
 
 
-def _dilated(channels: int, window: int, dilation: int) -> tuple[Loss, Any]:
+def _dilated(channels: int, window: int, dilation: int) -> Task:
     """Return a depthwise convolution of sequences with a dilation (jax-ml/jax #26266)."""
 
     def loss(w: Array, x: Array) -> Array:
@@ -156,11 +162,11 @@ def _dilated(channels: int, window: int, dilation: int) -> tuple[Loss, Any]:
 
 
 def _dilated_in_torch(
-    channels: int, window: int, dilation: int, torch: Any, device: str, dtype: Any
+    channels: int, window: int, dilation: int, torch: ModuleType, device: str, dtype: object
 ) -> Any:
     params = _tensors(torch, device, dtype, [(channels, 1, window)])
 
-    def loss(params: Any, x: Any) -> Any:
+    def loss(params: list[Tensor], x: Tensor) -> Tensor:
         y = torch.nn.functional.conv1d(
             x, params[0], padding=dilation * (window // 2), dilation=dilation, groups=channels
         )
@@ -169,7 +175,7 @@ def _dilated_in_torch(
     return loss, params
 
 
-def _transposed(channels: int, window: int, stride: int) -> tuple[Loss, Any]:
+def _transposed(channels: int, window: int, stride: int) -> Task:
     """Return a transposed convolution of sequences (jax-ml/jax #23783)."""
 
     def loss(w: Array, x: Array) -> Array:
@@ -181,11 +187,11 @@ def _transposed(channels: int, window: int, stride: int) -> tuple[Loss, Any]:
 
 
 def _transposed_in_torch(
-    channels: int, window: int, stride: int, torch: Any, device: str, dtype: Any
+    channels: int, window: int, stride: int, torch: ModuleType, device: str, dtype: object
 ) -> Any:
     params = _tensors(torch, device, dtype, [(channels, channels, window)])
 
-    def loss(params: Any, x: Any) -> Any:
+    def loss(params: list[Tensor], x: Tensor) -> Tensor:
         y = torch.nn.functional.conv_transpose1d(
             x, params[0], stride=stride, padding=(window - stride) // 2
         )
@@ -194,7 +200,7 @@ def _transposed_in_torch(
     return loss, params
 
 
-def _transposed_3d(channels: int) -> tuple[Loss, Any]:
+def _transposed_3d(channels: int) -> Task:
     """Return a transposed convolution of volumes to one channel (jax-ml/jax #31662)."""
 
     def loss(w: Array, x: Array) -> Array:
@@ -206,10 +212,10 @@ def _transposed_3d(channels: int) -> tuple[Loss, Any]:
     return loss, _normal(1, (1, channels, 3, 3, 3), "bfloat16")
 
 
-def _transposed_3d_in_torch(channels: int, torch: Any, device: str, dtype: Any) -> Any:
+def _transposed_3d_in_torch(channels: int, torch: ModuleType, device: str, dtype: object) -> Any:
     params = _tensors(torch, device, dtype, [(channels, 1, 3, 3, 3)])
 
-    def loss(params: Any, x: Any) -> Any:
+    def loss(params: list[Tensor], x: Tensor) -> Tensor:
         y = torch.nn.functional.conv_transpose3d(
             x, params[0], stride=2, padding=1, output_padding=1
         )
@@ -218,12 +224,14 @@ def _transposed_3d_in_torch(channels: int, torch: Any, device: str, dtype: Any) 
     return loss, params
 
 
-def _tensors(torch: Any, device: str, dtype: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
+def _tensors(
+    torch: ModuleType, device: str, dtype: object, shapes: list[tuple[int, ...]]
+) -> list[Any]:
     return [torch.randn(shape, device=device).to(dtype).div(2).requires_grad_() for shape in shapes]
 
 
 def _report(
-    make: Callable[..., Any], in_torch: Callable[..., Any], batch: tuple[int, ...], *sizes: int,
+    make: Function, in_torch: Function, batch: tuple[int, ...], *sizes: int,
     dtype: str = "float32",
 ) -> Written:  # fmt: skip
     return Written(

@@ -1,7 +1,6 @@
 """`OfOneCall`: the common part of all subjects that are one call of an op."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxconv.reference
+from jaxconv._core.types import Function
 from jaxconv.bench.floors import Work, array_bytes, contractions
 from jaxconv.bench.subject import Program
 from jaxconv.check.costs import residual_bytes
@@ -34,7 +34,7 @@ class OfOneCall(ABC):
         """The number of differentiated arguments."""
 
     @abstractmethod
-    def _call(self, ops: ModuleType) -> Callable[..., Any]:
+    def _call(self, ops: ModuleType) -> Function:
         """Return the call of the op in `ops`, which is `jaxconv` or `jaxconv.reference`."""
 
     def on_jax(self, ops: ModuleType) -> dict[str, Program]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxconv._core.types import Options
 from jaxconv.bench.call import OfOneCall
 from jaxconv.bench.pytorch import as_torch
 
@@ -45,7 +46,7 @@ class Case(OfOneCall):
 
     op: str
     shapes: tuple[Shape, ...]
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     torch: Torch | None = None
     labels: int = 0
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxconv._core.types import Function
 from jaxconv.bench.call import OfOneCall
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.record import Record, Sample
@@ -63,7 +64,7 @@ class Catalogued(OfOneCall):
             *(_single(a, self.batches if _of_examples(a, count) else 1) for a in fixed.values()),
         )
 
-    def _call(self, ops: ModuleType) -> Callable[..., Any]:
+    def _call(self, ops: ModuleType) -> Function:
         op, sample = getattr(ops, self.record.name), self._sample
         names = (*sample.arrays, *sample.fixed)
 

@@ -11,6 +11,7 @@ from typing import Any
 from jaxconv._core.command import Parser, count, new_file
 from jaxconv._core.extras import MissingExtraError, needs
 from jaxconv._core.files import write_text
+from jaxconv._core.types import Json
 
 SAVED = Path("benchmarks")
 DOCS = Path("docs")
@@ -155,7 +156,7 @@ def _measure(parser: Parser, options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def _conclusion(options: argparse.Namespace, results: dict[str, Any]) -> str:
+def _conclusion(options: argparse.Namespace, results: Json) -> str:
     """Summarize the results."""
     from jaxconv.bench import growth, summary
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array, lax
 
 import jaxconv.reference
+from jaxconv._core.types import Options
 from jaxconv.bench.call import OfOneCall
 
 Ints = int | tuple[int, ...]
@@ -62,7 +63,7 @@ class Convolution(OfOneCall):
         """Return {}, since PyTorch runs only the cases of `cases.py` and `networks.py`."""
         return {}
 
-    def on_jax(self, ops: ModuleType) -> dict[str, Any]:
+    def on_jax(self, ops: ModuleType) -> Options:
         """Return the program for forward + backward of a random cotangent, for x and w."""
         return {"both": super().on_jax(ops)["both"]}
 
@@ -80,7 +81,7 @@ class Convolution(OfOneCall):
         return (self.batch, *self.size, self.c_in), (*self.window, each, self.c_out)
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> Options:
         """The keyword arguments of the call, that is all but x and w."""
         axes = _LETTERS[self.dims]
         images = f"NC{axes}" if self.channels_first else f"N{axes}C"

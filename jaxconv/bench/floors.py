@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.jaxprs import equations
+from jaxconv._core.types import Function
 
 
 class Work(NamedTuple):
@@ -91,7 +92,7 @@ def array_bytes(tree: object) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def contractions(function: Callable[..., Any], *args: Any) -> list[Work]:
+def contractions(function: Function, *args: Any) -> list[Work]:
     """Return the work of each convolution and matrix product of a function, in order.
 
     Each reads its two operands and writes its result. Windows at the border count as full, and the

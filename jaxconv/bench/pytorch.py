@@ -10,6 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
+
+Tensor = Any
+"""A tensor of PyTorch, which is no dependency."""
 
 
 def is_installed() -> bool:
@@ -35,7 +39,7 @@ def prepare(device: str) -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
 
 
-def as_torch(array: Any, device: str, *, kernel: bool = False) -> Any:
+def as_torch(array: ArrayLike, device: str, *, kernel: bool = False) -> Tensor:
     """Return a tensor with the same numbers, channels first, and outputs first for a kernel.
 
     On a CPU the tensor is contiguous. On a GPU channels are last in memory, as cuDNN is then
@@ -56,7 +60,7 @@ def as_torch(array: Any, device: str, *, kernel: bool = False) -> Any:
     return tensor.contiguous(memory_format=lies)
 
 
-def waiting_on(device: str) -> Callable[[Any], Any]:
+def waiting_on(device: str) -> Callable[[Tensor], Tensor]:
     """Return a function that waits for a result; on a CPU, PyTorch's calls wait themselves."""
     if device == "cpu":
         return lambda result: result
@@ -71,39 +75,39 @@ class TorchOps:
         self._nn: Any = importlib.import_module("torch").nn.functional
 
     def conv(
-        self, x: Any, w: Any, b: Any = None, *, stride: int = 1, padding: Any = "SAME",
-        groups: int = 1,
-    ) -> Any:  # fmt: skip
+        self, x: Tensor, w: Tensor, b: Tensor | None = None, *, stride: int = 1,
+        padding: Any = "SAME", groups: int = 1,
+    ) -> Tensor:  # fmt: skip
         """Call `conv2d`; "SAME" needs a stride of 1."""
         padding = padding.lower() if isinstance(padding, str) else padding
         return self._nn.conv2d(x, w, b, stride, padding, groups=groups)
 
-    def dense(self, x: Any, w: Any, b: Any) -> Any:
+    def dense(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         """Call `linear`."""
         return self._nn.linear(x, w, b)
 
-    def max_pool(self, x: Any, window: int, *, ties: str = "first") -> Any:
+    def max_pool(self, x: Tensor, window: int, *, ties: str = "first") -> Tensor:
         """Call `max_pool2d`, which supports only `ties="first"`."""
         if ties != "first":
             raise ValueError(f"PyTorch gives the gradient to the first of ties, not to {ties!r}")
         return self._nn.max_pool2d(x, window)
 
-    def batch_norm(self, x: Any, scale: Any, bias: Any) -> tuple[Any]:
+    def batch_norm(self, x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor]:
         """Normalize by the statistics of the batch, which are not returned."""
         return (self._nn.batch_norm(x, None, None, scale, bias, training=True),)
 
-    def global_avg_pool(self, x: Any) -> Any:
+    def global_avg_pool(self, x: Tensor) -> Tensor:
         """Return the means over height and width, of shape (N, C)."""
         return x.mean((2, 3))
 
-    def relu(self, x: Any) -> Any:
+    def relu(self, x: Tensor) -> Tensor:
         """Call `relu`."""
         return self._nn.relu(x)
 
-    def relu6(self, x: Any) -> Any:
+    def relu6(self, x: Tensor) -> Tensor:
         """Call `relu6`."""
         return self._nn.relu6(x)
 
-    def softmax_cross_entropy(self, logits: Any, labels: Any) -> Any:
+    def softmax_cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Call `cross_entropy`."""
         return self._nn.cross_entropy(logits, labels)

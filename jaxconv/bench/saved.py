@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxconv._core.files import write_text
+from jaxconv._core.types import Json
 from jaxconv.bench.contestants import Result, Timing
 from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.machine import Machine, Run
@@ -104,7 +105,7 @@ def read(path: Path) -> Saved:
         raise ValueError(f"{path} holds no measurements: {error!r}") from error
 
 
-def _measured(case: dict[str, Any]) -> Measured:
+def _measured(case: Json) -> Measured:
     timings = {
         direction: {who: Timing(**timing) for who, timing in timings.items()}
         for direction, timings in case["timings"].items()
@@ -136,12 +137,12 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run) -> Json:
     ceilings = {name: _short(value) for name, value in run.ceilings._asdict().items()}
     return run._asdict() | {"ceilings": ceilings}
 
 
-def _case(case: Measured) -> dict[str, Any]:
+def _case(case: Measured) -> Json:
     result = case.result
     return {
         "run": case.date,
@@ -154,7 +155,7 @@ def _case(case: Measured) -> dict[str, Any]:
     }
 
 
-def _timing(timing: Timing) -> dict[str, Any]:
+def _timing(timing: Timing) -> Json:
     """Return a timing as plain data, with five numbers (see `Timing.summary`) for all rounds."""
     return {
         "seconds": [_short(second) for second in timing.summary()],

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE, PYTORCH
 
+Cases = Mapping[str, Any]
+"""Cases of the benchmark by name."""
+
 
 class Section(NamedTuple):
     """A group of cases.
@@ -14,41 +17,41 @@ class Section(NamedTuple):
         contestants: the contestants that are timed on each case.
     """
 
-    load: Callable[[], Mapping[str, Any]]
+    load: Callable[[], Cases]
     contestants: tuple[str, ...]
 
 
-def _ops() -> Mapping[str, Any]:
+def _ops() -> Cases:
     from jaxconv.bench import cases
 
     return cases.CASES
 
 
-def _networks() -> Mapping[str, Any]:
+def _networks() -> Cases:
     from jaxconv.bench import networks
 
     return networks.NETWORKS
 
 
-def _functions() -> Mapping[str, Any]:
+def _functions() -> Cases:
     from jaxconv.bench import by_hand
 
     return by_hand.FUNCTIONS
 
 
-def _catalogue() -> Mapping[str, Any]:
+def _catalogue() -> Cases:
     from jaxconv.bench import catalogue
 
     return catalogue.OPS
 
 
-def _geometries() -> Mapping[str, Any]:
+def _geometries() -> Cases:
     from jaxconv.bench import geometries
 
     return geometries.GEOMETRIES
 
 
-def _growth() -> Mapping[str, Any]:
+def _growth() -> Cases:
     from jaxconv.bench import growth
 
     return growth.POINTS

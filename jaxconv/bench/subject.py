@@ -4,13 +4,14 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
+from jaxconv._core.types import Function
 from jaxconv.bench.floors import Work
 
 
 class Program(NamedTuple):
     """A function and its arrays, passed as arguments so that the compiler cannot fold them."""
 
-    function: Callable[..., Any]
+    function: Function
     args: tuple[Any, ...]
 
 

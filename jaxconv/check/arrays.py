@@ -1,15 +1,16 @@
 """Arrays in float64, as the gradient checker compares them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.types import Values
+
 Arrays = list[Any]
 
 
-def widen(arrays: Sequence[Any]) -> Arrays:
+def widen(arrays: Values) -> Arrays:
     """Return JAX arrays in float64."""
     return [jnp.asarray(a).astype(jnp.float64) for a in arrays]
 

@@ -1,8 +1,8 @@
 """`Case`: a rule to check, the arguments to call it with, and a reference implementation."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from jaxconv._core.types import Function, Options, Values
 
 TRANSFORMS = ("jit", "vmap", "scan", "checkpoint", "second_order")
 ON_REQUEST = ("shard_map",)
@@ -24,7 +24,7 @@ class Case:
     """
 
     name: str
-    rule: Callable[..., Any]
-    args: Sequence[Any]
-    reference: Callable[..., Any] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    rule: Function
+    args: Values
+    reference: Function | None = None
+    options: Options = field(default_factory=dict)

@@ -1,17 +1,18 @@
 """Costs of a rule and of its reference: residual bytes, operations and memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.types import Function, Values
 from jaxconv.check.leaves import Leaves, pullback
 from jaxconv.check.report import Costs
 
 
-def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:
+def residual_bytes(op: Function, arrays: Values) -> int:
     """Return the bytes that `jax.vjp` of the jitted op keeps; each array counts once.
 
     A kept argument counts too, although the caller may hold it anyway.
@@ -28,7 +29,7 @@ def residual_bytes(op: Callable[..., Any], arrays: Sequence[Any]) -> int:
     return sum(kept.values())
 
 
-def costs_of(function: Callable[..., Any], args: Sequence[Any]) -> Costs:
+def costs_of(function: Function, args: Values) -> Costs:
     """Return the costs of one forward and backward pass for all differentiated arguments."""
     leaves = Leaves.of(jax.tree.map(_as_jax, tuple(args)))
     bound = leaves.bind(function)
@@ -46,9 +47,7 @@ def costs_of(function: Callable[..., Any], args: Sequence[Any]) -> Costs:
     )
 
 
-def compared_costs(
-    rule: Callable[..., Any], reference: Callable[..., Any] | None, args: Sequence[Any]
-) -> dict[str, Costs]:
+def compared_costs(rule: Function, reference: Function | None, args: Values) -> dict[str, Costs]:
     """Return the costs of "rule", and of "reference" if there is one."""
     costs = {"rule": costs_of(rule, args)}
     if reference is not None:

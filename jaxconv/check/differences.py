@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import as_float64, root_mean_square
+from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 SHORT = STEPS[-1]
@@ -31,11 +31,11 @@ class Differences:
     slopes differ least; their difference estimates the error.
     """
 
-    def __init__(self, bound: Callable[..., list[Any]]):
-        def objective(arrays: list[Any], dy: list[Any]) -> Any:
+    def __init__(self, bound: Callable[..., Arrays]):
+        def objective(arrays: Arrays, dy: Arrays) -> Any:
             return sum(jnp.sum(d * y) for d, y in zip(dy, bound(*arrays), strict=True))
 
-        def along(arrays: list[Any], dy: list[Any], vs: list[Any], steps: Any) -> Any:
+        def along(arrays: Arrays, dy: Arrays, vs: Arrays, steps: Any) -> Any:
             def at(step: Any) -> Any:
                 return objective([a + step * v for a, v in zip(arrays, vs, strict=True)], dy)
 
@@ -44,7 +44,7 @@ class Differences:
         self._compiled = jax.jit(along)
 
     def _along(
-        self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, steps: np.ndarray
+        self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, steps: np.ndarray
     ) -> np.ndarray:
         """Return Σ dy·f with one argument moved along v by each of the steps."""
         vs = [jnp.zeros_like(a) for a in arrays]
@@ -53,7 +53,7 @@ class Differences:
         padded[: len(steps)] = steps
         return np.asarray(self._compiled(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
 
-    def slope(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> Slope:
+    def slope(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray) -> Slope:
         """Estimate ⟨gradient of the leaf, v⟩."""
         unit = _unit(arrays[leaf], v)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
@@ -68,7 +68,7 @@ class Differences:
                 best = Slope(narrow / (h * unit), error / (h * unit))
         return best
 
-    def gradient(self, arrays: list[Any], dy: list[Any], leaf: int) -> np.ndarray:
+    def gradient(self, arrays: Arrays, dy: Arrays, leaf: int) -> np.ndarray:
         """Estimate the gradient of one argument, one element at a time."""
         found = np.zeros(arrays[leaf].shape)
         for index in np.ndindex(*found.shape):
@@ -77,11 +77,11 @@ class Differences:
             found[index] = self.slope(arrays, dy, leaf, v).value
         return found
 
-    def bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray) -> bool:
+    def bends(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray) -> bool:
         """Whether the slopes along v on the two sides of this point differ."""
         return self._bends(arrays, dy, leaf, v, SHORT * _unit(arrays[leaf], v))
 
-    def is_kink(self, arrays: list[Any], dy: list[Any], leaf: int, index: tuple[int, ...]) -> bool:
+    def is_kink(self, arrays: Arrays, dy: Arrays, leaf: int, index: tuple[int, ...]) -> bool:
         """Whether the slopes on the two sides of this point differ along one element."""
         x = np.asarray(arrays[leaf])
         v = np.zeros_like(x)
@@ -89,7 +89,7 @@ class Differences:
         step = SHORT * (abs(float(x[index])) if np.isfinite(x[index]) and x[index] else 1.0)
         return self._bends(arrays, dy, leaf, v, step)
 
-    def _bends(self, arrays: list[Any], dy: list[Any], leaf: int, v: np.ndarray, h: float) -> bool:
+    def _bends(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, h: float) -> bool:
         f = self._along(arrays, dy, leaf, v, h * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
         left = (3 * f[2] - 4 * f[1] + f[0]) / (2 * h)
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxconv._core.types import Options, Values
 from jaxconv.check.case import Case
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.cases import case_of, telling
@@ -167,7 +168,7 @@ def _of_op(job: Job) -> Report:
 
 def _of_case(job: Job) -> Report:
     case = cases_in(job.target)[job.number]
-    options: dict[str, Any] = {"costs": job.costs}
+    options: Options = {"costs": job.costs}
     options |= {"key": job.key} if job.key else {}
     options |= {"dtypes": job.dtypes} if job.dtypes else {}
     report = run(case, **options)
@@ -181,7 +182,7 @@ def _of_case(job: Job) -> Report:
     return report
 
 
-def _first(args: Sequence[Any]) -> Any:
+def _first(args: Values) -> Any:
     import jax
 
     return jax.tree.leaves(tuple(args))[0]

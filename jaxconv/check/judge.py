@@ -1,11 +1,12 @@
 """`check_rule`: run every oracle, in an order in which each may rely on those before it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxconv._core.types import Function, Values
 from jaxconv.check.case import TRANSFORMS
 from jaxconv.check.costs import compared_costs
 from jaxconv.check.oracles.autodiff import autodiff
@@ -24,9 +25,9 @@ from jaxconv.check.usage import check_usage, seed_of
 
 
 def check_rule(
-    rule: Callable[..., Any],
-    args: Sequence[Any],
-    reference: Callable[..., Any] | None = None,
+    rule: Function,
+    args: Values,
+    reference: Function | None = None,
     *,
     cotangents: int = 3,
     key: Any = 0,
@@ -34,8 +35,8 @@ def check_rule(
     transforms: Sequence[str] = TRANSFORMS,
     finite_differences: bool = True,
     name: str | None = None,
-    others: Sequence[Sequence[Any]] = (),
-    dtypes: Sequence[Any] = (),
+    others: Sequence[Values] = (),
+    dtypes: Values = (),
     costs: bool = False,
 ) -> Report:
     """Check the gradient of `rule` at `args`.
@@ -88,10 +89,10 @@ def check_rule(
 
 
 def try_gradient(
-    rule: Callable[..., Any],
-    args: Sequence[Any],
+    rule: Function,
+    args: Values,
     precedents: Precedents,
-    others: Sequence[Sequence[Any]],
+    others: Sequence[Values],
     *,
     diagnosed: bool,
     name: str,
@@ -110,9 +111,7 @@ def try_gradient(
     return check.report
 
 
-def ask(
-    check: Check, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
-) -> None:
+def ask(check: Check, finite_differences: bool, dtypes: Values, transforms: Sequence[str]) -> None:
     """Run all oracles until one fails."""
     in_float64(check, finite_differences)
     for dtype in dict.fromkeys(map(jnp.dtype, (check.given, *dtypes))):

@@ -1,6 +1,6 @@
 """`Leaves`: an argument tree as a list of named arrays to differentiate, plus other leaves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays
 
 Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
@@ -37,7 +38,7 @@ class Leaves:
     tree: object
 
     @classmethod
-    def of(cls, args: Sequence[Any]) -> "Leaves":
+    def of(cls, args: Values) -> "Leaves":
         """Flatten the argument tuple."""
         with_path, tree = jax.tree.flatten_with_path(tuple(args))
         wanted = tuple(i for i, (_, leaf) in enumerate(with_path) if is_float(leaf))
@@ -45,11 +46,11 @@ class Leaves:
         return cls(names, wanted, tuple(leaf for _, leaf in with_path), tree)
 
     @property
-    def arrays(self) -> list[Any]:
+    def arrays(self) -> Arrays:
         """The differentiated leaves."""
         return [self.leaves[i] for i in self.wanted]
 
-    def args(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    def args(self, arrays: Values) -> tuple[Any, ...]:
         """Return the argument tuple with these arrays as its differentiated leaves."""
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
@@ -64,10 +65,10 @@ class Leaves:
             leaves[i] = jnp.asarray(array)
         return Leaves(self.names, self.wanted, tuple(leaves), self.tree)
 
-    def bind(self, function: Callable[..., Any]) -> Callable[..., list[Any]]:
+    def bind(self, function: Function) -> Callable[..., Arrays]:
         """Turn `function` into one from the differentiated leaves to its floating-point outputs."""
 
-        def bound(*arrays: Any) -> list[Any]:
+        def bound(*arrays: Any) -> Arrays:
             return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
 
         return bound

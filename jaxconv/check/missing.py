@@ -10,10 +10,11 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jaxconv
 import jaxconv.reference
+from jaxconv._core.types import Function
 from jaxconv.check.catalogue import CATALOGUE
 
 DOCS = Path(jaxconv.__file__).parent.parent / "docs"
@@ -43,7 +44,7 @@ def missing(name: str) -> list[str]:
     ]
 
 
-def signature(function: Callable[..., Any]) -> str:
+def signature(function: Function) -> str:
     """Return the line of docs/api.md for this function: its name and signature without types."""
     known = inspect.signature(function)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in known.parameters.values()]

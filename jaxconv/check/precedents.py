@@ -1,6 +1,6 @@
 """`Precedents`: a reference's answers, shared by the checks of many rules against it."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Function
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, pullback
@@ -20,7 +21,7 @@ class Precedents:
     once. The rules themselves run uncompiled, since each would compile anew.
     """
 
-    def __init__(self, reference: Callable[..., Any]):
+    def __init__(self, reference: Function):
         self.reference = reference
         self._compiled: dict[Any, Pullback] = {}
         self._differences: dict[Any, Differences] = {}

@@ -5,6 +5,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jaxconv._core.types import Json
+
 
 class GradientError(AssertionError):
     """Raised for a rule that failed a check; its message is the whole report."""
@@ -117,7 +119,7 @@ class Report:
         if not self.ok:
             raise GradientError(str(self))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the report as plain data; NaN and infinities, which JSON lacks, are strings."""
         return {"ok": self.ok} | _plain(asdict(self))
 

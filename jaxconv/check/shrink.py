@@ -1,11 +1,12 @@
 """Search for a smaller call that still fails, which is easier to look at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxconv._core.types import Options, Values
 from jaxconv.check.case import Case
 from jaxconv.check.catalogue import Record
 from jaxconv.check.catalogue.cases import arguments, case_of
@@ -31,7 +32,7 @@ def smallest_sample(record: Record, number: int, report: Report) -> int:
     return number
 
 
-def smallest_batch(case: Case, report: Report) -> Sequence[Any]:
+def smallest_batch(case: Case, report: Report) -> Values:
     """Halve the batch axis for as long as the case still fails like this; return the arguments."""
     args = tuple(case.args)
     while True:
@@ -41,7 +42,7 @@ def smallest_batch(case: Case, report: Report) -> Sequence[Any]:
         args = half
 
 
-def _halved(args: Sequence[Any]) -> tuple[Any, ...] | None:
+def _halved(args: Values) -> tuple[Any, ...] | None:
     """Keep the first half of all arrays with the first one's batch size; None if that is 1."""
     leaves = [leaf for leaf in jax.tree.leaves(tuple(args)) if is_float(leaf)]
     if not leaves[0].ndim or leaves[0].shape[0] < 2:
@@ -55,14 +56,14 @@ def _halved(args: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple(jax.tree.map(halve, tuple(args)))
 
 
-def _with(case: Case, args: Sequence[Any]) -> Case:
+def _with(case: Case, args: Values) -> Case:
     return Case(case.name, case.rule, args, case.reference, case.options)
 
 
 def _fails(case: Case, like: Report) -> bool:
     """Whether the case fails at the same argument and for the same oracle as `like`."""
     first = like.failures[0]
-    options: dict[str, Any] = {k: v for k, v in case.options.items() if k != "costs"}
+    options: Options = {k: v for k, v in case.options.items() if k != "costs"}
     options["transforms"] = (first.transform,) if first.transform else ()
     options["dtypes"] = (first.dtype,)
     try:

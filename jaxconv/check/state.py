@@ -1,12 +1,13 @@
 """`Check`: the state of one check, namely the rule, the settings and the report so far."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Function, Values
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.diagnosis import Evidence, diagnose
 from jaxconv.check.leaves import Leaves, Pullback
@@ -39,14 +40,14 @@ class Check:
         exact: the trial in float64, or in `given` if the rule does not take float64.
     """
 
-    rule: Callable[..., Any]
-    reference: Callable[..., Any] | None
+    rule: Function
+    reference: Function | None
     args: tuple[Any, ...]
     report: Report
     cotangents: int = 3
     seed: int = 0
     tolerance: float | None = None
-    others: Sequence[Sequence[Any]] = ()
+    others: Sequence[Values] = ()
     precedents: Precedents | None = None
     every_oracle: bool = False
     diagnosed: bool = True

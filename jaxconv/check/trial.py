@@ -1,6 +1,6 @@
 """`Trial`: one call of a rule in one dtype, the right answer, and the errors allowed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
@@ -40,9 +41,9 @@ class Trial:
 
     def __init__(
         self,
-        rule: Callable[..., Any],
-        reference: Callable[..., Any] | None,
-        args: Sequence[Any],
+        rule: Function,
+        reference: Function | None,
+        args: Values,
         dtype: DType,
         cotangents: int,
         seed: int,
@@ -190,7 +191,7 @@ class Trial:
         return relative * (np.abs(finite) + root_mean_square(want))
 
 
-def _gaps(got: Sequence[Any], want: Sequence[Any]) -> Arrays:
+def _gaps(got: Values, want: Values) -> Arrays:
     """Return the absolute differences; 0 where they are not finite."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
         gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]

@@ -17,7 +17,7 @@ with needs("flax"):
 
 
 def max_pool(
-    inputs: Any,
+    inputs: Array,
     window_shape: Sequence[int],
     strides: Sequence[int] | None = None,
     padding: str | Sequence[tuple[int, int]] = "VALID",
@@ -47,7 +47,7 @@ def max_pool(
 
 
 def min_pool(
-    inputs: Any,
+    inputs: Array,
     window_shape: Sequence[int],
     strides: Sequence[int] | None = None,
     padding: str | Sequence[tuple[int, int]] = "VALID",
@@ -76,7 +76,7 @@ def min_pool(
 
 
 def avg_pool(
-    inputs: Any,
+    inputs: Array,
     window_shape: Sequence[int],
     strides: Sequence[int] | None = None,
     padding: str | Sequence[tuple[int, int]] = "VALID",
@@ -114,7 +114,7 @@ def avg_pool(
 
 
 def _takes(
-    inputs: Any, window_shape: Sequence[int], strides: Any, padding: Any, most: Sequence[int]
+    inputs: Array, window_shape: Sequence[int], strides: Any, padding: Any, most: Sequence[int]
 ) -> bool:
     """Return whether the ops pool as Flax does; `most` is the largest padding of each dimension."""
     dims = len(window_shape)
@@ -134,7 +134,7 @@ def _takes(
 
 def _pooled(
     op: Callable[..., Array],
-    inputs: Any,
+    inputs: Array,
     window_shape: Sequence[int],
     strides: Any,
     padding: Any,

@@ -64,7 +64,11 @@ class BatchNorm(linen.BatchNorm):
 
     @linen.compact
     def __call__(
-        self, x: Any, use_running_average: bool | None = None, *, mask: Any = None
+        self,
+        x: Array,
+        use_running_average: bool | None = None,
+        *,
+        mask: Array | None = None,
     ) -> Array:
         """Normalize x, by the running statistics or by its own, which then update the running ones.
 
@@ -119,7 +123,7 @@ class LayerNorm(linen.LayerNorm):
     """
 
     @linen.compact
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize x along the reduction axes.
 
         Args:
@@ -155,7 +159,7 @@ class RMSNorm(linen.RMSNorm):
     """
 
     @linen.compact
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Divide x by its root mean square along the reduction axes.
 
         Args:
@@ -191,7 +195,7 @@ class GroupNorm(linen.GroupNorm):
     """
 
     @linen.compact
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize x along the reduction axes, each group of channels by itself.
 
         Args:
@@ -233,7 +237,7 @@ class InstanceNorm(linen.InstanceNorm):
     """
 
     @linen.compact
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize each channel of each example.
 
         Args:
@@ -250,7 +254,7 @@ class InstanceNorm(linen.InstanceNorm):
         return _normalized(self, Groups(reduction, feature, float(self.epsilon)), x)
 
 
-def _covers(layer: Any, x: Any, mask: Any) -> bool:
+def _covers(layer: Any, x: Array, mask: Array | None) -> bool:
     return layer.force_float32_reductions and takes_options(layer, x, mask)
 
 
@@ -263,7 +267,7 @@ def _of_flax(method: Any, *args: Any, **kwargs: Any) -> Array:
     return inspect.unwrap(method.__func__)(method.__self__, *args, **kwargs)
 
 
-def _parameters(layer: Any, x: Any, axes: tuple[int, ...]) -> tuple[Array | None, Array | None]:
+def _parameters(layer: Any, x: Array, axes: tuple[int, ...]) -> tuple[Array | None, Array | None]:
     """Return scale and bias in the shape of x along these axes, each None if there is none."""
     shape = tuple(x.shape[axis] for axis in axes)
     scale = bias = None
@@ -284,6 +288,6 @@ def _group_count(layer: linen.GroupNorm, channels: int) -> int:
     return 0
 
 
-def _normalized(layer: Any, g: Groups, x: Any) -> Array:
+def _normalized(layer: Any, g: Groups, x: Array) -> Array:
     scale, bias = _parameters(layer, x, g.affine)
     return normalize_mixed(g, x, scale, bias, dtype_of(layer, x, scale, bias))

@@ -60,7 +60,11 @@ class BatchNorm(nnx.BatchNorm):
     """
 
     def __call__(
-        self, x: Any, use_running_average: bool | None = None, *, mask: Any = None
+        self,
+        x: Array,
+        use_running_average: bool | None = None,
+        *,
+        mask: Array | None = None,
     ) -> Array:
         """Normalize x, by the running statistics or by its own, which then update the running ones.
 
@@ -106,7 +110,7 @@ class LayerNorm(nnx.LayerNorm):
         [-1.  1.]
     """
 
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize x along the reduction axes.
 
         Args:
@@ -142,7 +146,7 @@ class RMSNorm(nnx.RMSNorm):
         [ 1. -1.]
     """
 
-    def __call__(self, x: Any, mask: Any = None) -> Array:
+    def __call__(self, x: Array, mask: Array | None = None) -> Array:
         """Divide x by its root mean square along the reduction axes.
 
         Args:
@@ -180,7 +184,7 @@ class GroupNorm(nnx.GroupNorm):
         [[-1.  1. -1.  1.]]
     """
 
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize each example, each group of channels by itself.
 
         Args:
@@ -221,7 +225,7 @@ class InstanceNorm(nnx.InstanceNorm):
         [-1.  1.]
     """
 
-    def __call__(self, x: Any, *, mask: Any = None) -> Array:
+    def __call__(self, x: Array, *, mask: Array | None = None) -> Array:
         """Normalize each channel of each example.
 
         Args:
@@ -240,13 +244,13 @@ class InstanceNorm(nnx.InstanceNorm):
         return _normalized(self, g, *arrays)
 
 
-def _promoted(layer: Any, x: Any, *variables: Any) -> tuple[Any, ...]:
+def _promoted(layer: Any, x: Array, *variables: Any) -> tuple[Any, ...]:
     """Return x and the values of the variables (or None), promoted as the layer is told to."""
     values = (None if variable is None else variable[...] for variable in variables)
     return tuple(layer.promote_dtype((x, *values), dtype=layer.dtype))
 
 
-def _covers(layer: Any, mask: Any, arrays: tuple[Any, ...]) -> bool:
+def _covers(layer: Any, mask: Array | None, arrays: tuple[Any, ...]) -> bool:
     dtypes = (None if array is None else array.dtype for array in arrays)
     return are_floating(*dtypes) and takes_options(layer, arrays[0], mask)
 

@@ -16,6 +16,7 @@ from jaxconv._core.arguments import DType
 from jaxconv._core.barriers import call_unfused_on_cpu
 from jaxconv._core.geometry import Ints, Windows
 from jaxconv._core.symbolic import as_number, at_least
+from jaxconv._core.types import Values
 from jaxconv._core.windows import add_back, first_and_count, landing, offsets_of_tiles, window_axes
 
 LEAST_MATCHED = 2**16
@@ -40,7 +41,7 @@ class Extreme(NamedTuple):
     mildest: Callable[..., Array]
     padding: int
 
-    def worst(self, dtype: DType) -> Any:
+    def worst(self, dtype: DType) -> float:
         """Return the value that fills the padding."""
         if jnp.issubdtype(dtype, jnp.floating):
             return self.padding * math.inf
@@ -51,12 +52,12 @@ LARGEST = Extreme(lax.gt, lax.max, jnp.max, jnp.min, -1)
 SMALLEST = Extreme(lax.lt, lax.min, jnp.min, jnp.max, 1)
 
 
-def index_dtype(g: Windows) -> Any:
+def index_dtype(g: Windows) -> DType:
     """Return the smallest unsigned integer dtype that holds every offset of the window."""
     return _unsigned(math.prod(g.window) - 1)
 
 
-def _unsigned(largest: Any) -> Any:
+def _unsigned(largest: object) -> DType:
     return np.min_scalar_type(largest) if isinstance(largest, int) else np.dtype(np.uint32)
 
 
@@ -142,7 +143,7 @@ def first_inside(g: Windows) -> Any:
     return outer(g, flat, operator.add)
 
 
-def outer(g: Windows, vectors: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
+def outer(g: Windows, vectors: Values, combine: Callable[[Any, Any], Any]) -> Any:
     """Combine one vector per dimension into one value per window, to broadcast against y."""
     shapes = ([-1 if axis == own else 1 for axis in range(g.dims + 2)] for own in g.spatial_axes)
     return reduce(combine, (v.reshape(shape) for v, shape in zip(vectors, shapes, strict=True)))

@@ -1,12 +1,12 @@
 """One batch on several devices: each has all parameters and a share of the images."""
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxconv._core.types import Function
 from jaxconv.train.config import Config
 
 AXIS = "devices"
@@ -28,9 +28,7 @@ def check(config: Config) -> None:
         )
 
 
-def on_each(
-    config: Config, function: Callable[..., Any], *specs: PartitionSpec
-) -> Callable[..., Any]:
+def on_each(config: Config, function: Function, *specs: PartitionSpec) -> Function:
     """Return the function as run on each device, with arguments that are SHARED or EACH by `specs`.
 
     Its result must be the same on all devices.

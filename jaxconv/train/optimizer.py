@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from jaxconv._core.extras import needs
+from jaxconv._core.types import Function
 from jaxconv.models import Params
 from jaxconv.train.config import Config
 
@@ -23,7 +24,7 @@ RULES: dict[str, Rule] = {
     "adam": optax.adam,
 }
 # These shrink a kernel directly and not through its gradient.
-DECAYING: dict[str, Callable[..., Any]] = {"adamw": optax.adamw, "lion": optax.lion}
+DECAYING: dict[str, Function] = {"adamw": optax.adamw, "lion": optax.lion}
 
 
 def make_optimizer(config: Config, steps: int) -> Any:

@@ -7,7 +7,7 @@ rewritten first; functions without convolutions and pools stay the objects that 
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -23,10 +23,9 @@ from jax.extend.core import (
     jaxprs_in_params,
 )
 
+from jaxconv._core.types import Function, Values
 from jaxconv.contraction.contract import CONTRACTION
 from jaxconv.transform._replacing import Op, RefusedError, kind_of, op_for
-
-Values = Sequence[Any]
 
 
 def run(jaxpr: Jaxpr, consts: Values, *args: Any) -> list[Any]:
@@ -147,7 +146,7 @@ def _checkpoint(eqn: JaxprEqn, values: Values) -> Any:
     return again(*values)
 
 
-def _as_for_lax(policy: Callable[..., Any] | None) -> Callable[..., Any] | None:
+def _as_for_lax(policy: Function | None) -> Function | None:
     """Return a policy that decides on our convolutions as `policy` decides on those of lax."""
     if policy is None:
         return None

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import FLOATS
+from jaxconv._core.types import Values
 
-Function = Callable[..., Sequence[Any]]
+Layer = Callable[..., Values]
 
 ROUNDS = 5
 """The least number of timed calls of each; more are made until ENOUGH_S seconds are spent."""
@@ -19,7 +20,7 @@ ROUNDS = 5
 ENOUGH_S = 0.3
 
 
-def times_ms(functions: Sequence[Function], arrays: Sequence[Any]) -> list[float]:
+def times_ms(functions: Sequence[Layer], arrays: Values) -> list[float]:
     """Return the median milliseconds of each function with its gradient, compiled, at `arrays`.
 
     The functions return the same list of arrays. The gradient is taken for all floating-point
@@ -36,17 +37,17 @@ def times_ms(functions: Sequence[Function], arrays: Sequence[Any]) -> list[float
     return [1000 * statistics.median(each) for each in seconds]
 
 
-def _with_gradient(function: Function, arrays: Sequence[Any]) -> Callable[[], Any]:
+def _with_gradient(function: Layer, arrays: Values) -> Callable[[], Any]:
     """Return a compiled call of the function with its gradient, which has run once."""
     wanted = [i for i, array in enumerate(arrays) if array.dtype in FLOATS]
 
-    def of_wanted(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    def of_wanted(some: Values, others: Values) -> list[Any]:
         filled = list(others)
         for i, array in zip(wanted, some, strict=True):
             filled[i] = array
         return [y for y in function(*filled) if y.dtype in FLOATS]
 
-    def both(some: Sequence[Any], others: Sequence[Any], dy: Sequence[Any]) -> Any:
+    def both(some: Values, others: Values, dy: Values) -> Any:
         y, pull = jax.vjp(lambda some: of_wanted(some, others), some)
         return y, pull(list(dy))
 
@@ -58,7 +59,7 @@ def _with_gradient(function: Function, arrays: Sequence[Any]) -> Callable[[], An
     return lambda: compiled(*args)
 
 
-def draw(shapes: Sequence[Any]) -> list[Any]:
+def draw(shapes: Values) -> list[Any]:
     """Return arrays of standard normal numbers."""
     rng = np.random.default_rng(0)
     return [jnp.asarray(rng.standard_normal(s.shape), s.dtype) for s in shapes]

@@ -5,13 +5,15 @@ therefore one more result, which is written back into the objects of the caller.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from jaxconv._core.types import Values
 
-def among(arguments: Sequence[Any]) -> Callable[[Any], bool]:
+
+def among(arguments: Values) -> Callable[[Any], bool]:
     """Return a function that says whether a part of the arguments is an object of `flax.nnx`.
 
     Modules, optimizers and the like are objects wherever they stand. A variable is one if it is an
@@ -24,7 +26,7 @@ def among(arguments: Sequence[Any]) -> Callable[[Any], bool]:
     return lambda leaf: isinstance(leaf, nnx.Pytree) or id(leaf) in variables
 
 
-def split(objects: Sequence[Any]) -> tuple[Any, Any]:
+def split(objects: Values) -> tuple[Any, Any]:
     """Return what the objects are made of, and the arrays in them."""
     nnx = sys.modules["flax.nnx"]
     return nnx.split(list(objects))
@@ -53,6 +55,6 @@ def changed(before: dict[Any, list[Any]], after: Any) -> Any:
     return nnx.from_flat_state(new)
 
 
-def update(objects: Sequence[Any], state: Any) -> None:
+def update(objects: Values, state: Any) -> None:
     """Write arrays into the objects."""
     sys.modules["flax.nnx"].update(list(objects), state)

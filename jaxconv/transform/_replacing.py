@@ -13,13 +13,13 @@ from jax.extend.core import JaxprEqn, Literal, primitives
 from jaxconv._core.arguments import FLOATS, Layout
 from jaxconv._core.conv_call import ConvCall
 from jaxconv._core.geometry import Windows
+from jaxconv._core.types import Options, Values
 from jaxconv.conv.conv_general_dilated import conv_general_dilated, read_call
 from jaxconv.pooling._extremes import LARGEST, SMALLEST, Extreme
 from jaxconv.pooling.avg_pool import mean_rule
 from jaxconv.pooling.max_pool import extreme
 
 Op = Callable[..., Array]
-Params = dict[str, Any]
 
 
 class RefusedError(Exception):
@@ -55,7 +55,7 @@ def _kind_of_general(eqn: JaxprEqn) -> str | None:
     return {"max": "max", "min": "min", "add": "sum"}.get(inner.primitive.name)
 
 
-def avals(operands: Sequence[Any]) -> list[Any]:
+def avals(operands: Values) -> list[Any]:
     """Return what is known of operands when they are traced: shapes, dtypes, shardings."""
     return [operand.aval for operand in operands]
 
@@ -104,7 +104,7 @@ def conv_of(eqn: JaxprEqn) -> tuple[ConvCall, Any]:
     return read[0]
 
 
-def _hashable(params: Params) -> tuple[tuple[str, Any], ...]:
+def _hashable(params: Options) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((k, v) for k, v in params.items() if k not in ("jaxpr", "consts")))
 
 

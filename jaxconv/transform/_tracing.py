@@ -11,9 +11,8 @@ import numpy as np
 from jax import Array
 from jax.extend.core import ClosedJaxpr
 
+from jaxconv._core.types import Function, Options, Values
 from jaxconv.transform import _objects
-
-Function = Callable[..., Any]
 
 _EMPTY = object()
 """The place of an array in a result that has yet to be computed."""
@@ -38,8 +37,8 @@ class Traced:
 
 def trace(
     function: Function,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
+    args: Values,
+    kwargs: Options,
     static_argnums: Sequence[int] = (),
 ) -> Traced:
     """Trace one call. Arrays are traced; everything else in the arguments keeps its value.

@@ -2,14 +2,13 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from jaxconv._core.types import Function
 from jaxconv.transform._interpreter import run
 from jaxconv.transform._occurrences import check_arrays, occurrences
 from jaxconv.transform._tracing import Traced, trace
-
-Function = Callable[..., Any]
 
 
 def by_hand(function: Function, *, static_argnums: int | Sequence[int] = ()) -> Function:

@@ -4,7 +4,7 @@ import functools
 import html
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax
 from jax.extend.core import JaxprEqn, jaxpr_as_fun
 
 from jaxconv._core.arguments import FLOATS
+from jaxconv._core.types import Function, Values
 from jaxconv.contraction import plan
 from jaxconv.transform._interpreter import run
 from jaxconv.transform._measure import draw, times_ms
@@ -217,9 +218,7 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def survey(
-    function: Callable[..., Any], *args: Any, measure: bool = False, **kwargs: Any
-) -> Survey:
+def survey(function: Function, *args: Any, measure: bool = False, **kwargs: Any) -> Survey:
     """List the convolutions and pools of a function, and what `by_hand` does with each.
 
     Example:
@@ -340,7 +339,7 @@ def _where_windows_slide(eqn: JaxprEqn, value: Any) -> Any:
     return value[axes.start : axes.stop]
 
 
-def _items(value: Any) -> Sequence[Any]:
+def _items(value: Any) -> Values:
     return value if isinstance(value, (tuple, list)) else (value,)
 
 

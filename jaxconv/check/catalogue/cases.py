@@ -1,12 +1,13 @@
 """Turn a record's samples into cases for the gradient checker."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxconv._core.types import Function, Values
 from jaxconv.check.case import Case
 from jaxconv.check.catalogue.record import Record, Sample
 
@@ -21,12 +22,12 @@ class Call:
     one serves the other.
     """
 
-    op: Callable[..., Any]
+    op: Function
     names: tuple[str, ...]
     options: tuple[tuple[str, Any], ...]
 
     @classmethod
-    def of(cls, op: Callable[..., Any], sample: Sample) -> "Call":
+    def of(cls, op: Function, sample: Sample) -> "Call":
         """Return the call of `op` with a sample's options."""
         return cls(op, (*sample.arrays, *sample.fixed), tuple(sample.options.items()))
 
@@ -121,7 +122,7 @@ def _shorter(a: Any) -> Any:
     return np.asarray(a)[:-1]
 
 
-def _accepts(call: Call, args: Sequence[Any]) -> bool:
+def _accepts(call: Call, args: Values) -> bool:
     try:
         jax.eval_shape(call, *args)
     except (TypeError, ValueError):

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxconv._core.types import Options
+
 PRIMES = {1: (11, 13, 17), 2: (5, 7, 11, 13), 3: (3, 5, 7)}
 WINDOWS = {1: (1, 2, 3, 5), 2: (1, 2, 3, 4), 3: (1, 2, 3)}
 
@@ -14,7 +16,7 @@ class ConvCase(NamedTuple):
     x: tuple[int, ...]
     w: tuple[int, ...]
     b: tuple[int, ...] | None
-    keywords: dict[str, Any]
+    keywords: Options
 
 
 class PoolCase(NamedTuple):
@@ -22,7 +24,7 @@ class PoolCase(NamedTuple):
 
     x: tuple[int, ...]
     window: tuple[int, ...]
-    keywords: dict[str, Any]
+    keywords: Options
 
 
 def conv_case(seed: int) -> ConvCase:
@@ -62,7 +64,7 @@ class GeneralCase(NamedTuple):
 
     lhs: tuple[int, ...]
     rhs: tuple[int, ...]
-    arguments: dict[str, Any]
+    arguments: Options
 
 
 def general_case(seed: int) -> GeneralCase:

@@ -1,9 +1,8 @@
 """The record of pad."""
 
-from typing import Any
-
 import numpy as np
 
+from jaxconv._core.types import Options
 from jaxconv.check.catalogue.record import Record, Sample, type_error, value_error
 from jaxconv.check.catalogue.sampling import normal
 
@@ -18,7 +17,7 @@ def _sample(seed: int) -> Sample:
     for n in shape:
         low, high = (int(v) for v in rng.integers(-2, 2 * n + 3, 2)) if n else (0, 0)
         widths.append((max(low, -(n // 2)), max(high, -(n // 3))))
-    options: dict[str, Any] = {"widths": tuple(widths), "mode": MODES[seed % 4]}
+    options: Options = {"widths": tuple(widths), "mode": MODES[seed % 4]}
     if options["mode"] == "constant":
         options["value"] = -1.5
     return Sample({"x": normal(seed, shape)}, options=options)

@@ -10,6 +10,7 @@ from typing import Any
 
 import jaxconv
 import jaxconv.reference
+from jaxconv._core.types import Function
 from jaxconv.check.catalogue.large import EVERY_FORM, LARGE
 
 Arrays = Mapping[str, Any]
@@ -29,10 +30,10 @@ class Sample:
 
     arrays: Arrays
     fixed: Arrays = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Arrays = field(default_factory=dict)
     smooth: bool = True
 
-    def bind(self, op: Callable[..., Any]) -> Callable[..., Any]:
+    def bind(self, op: Function) -> Function:
         """Return `op` as a function of the differentiated arrays, by position."""
 
         def bound(*arrays: Any) -> Any:
@@ -72,7 +73,7 @@ class Refusal:
     error: type[Exception]
     message: str
     arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any]
+    keywords: Arrays
 
     @property
     def op(self) -> str:
@@ -139,11 +140,11 @@ class Record:
         return tuple(LARGE + number * self.ways + number % self.ways for number in count)
 
     @property
-    def op(self) -> Callable[..., Any]:
+    def op(self) -> Function:
         """The op whose rule is derived by hand."""
         return getattr(jaxconv, self.name)
 
     @property
-    def reference(self) -> Callable[..., Any]:
+    def reference(self) -> Function:
         """The reference implementation of the op, differentiated by JAX."""
         return getattr(jaxconv.reference, self.name)

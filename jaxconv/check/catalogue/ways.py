@@ -4,11 +4,11 @@ All of them run the same contractions: a transposed convolution is called with y
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.types import Options
 from jaxconv.check.catalogue.large import Large, large
 from jaxconv.check.catalogue.record import Sample
 from jaxconv.check.catalogue.sampling import normal
@@ -60,7 +60,7 @@ def general_sample(number: int, *, flax: bool, transposed: bool) -> Sample:
     spec = spec.transposed if transposed else spec
     layout = "channels_last" if flax else "channels_first"
     spatial = "DHW"[-spec.dims :]
-    arguments: dict[str, Any] = {"window_strides": spec.stride, "padding": spec.padding}
+    arguments: Options = {"window_strides": spec.stride, "padding": spec.padding}
     if flax or max(spec.input_dilation) > 1:
         arguments["lhs_dilation"] = spec.input_dilation
     if flax or max(spec.dilation) > 1:

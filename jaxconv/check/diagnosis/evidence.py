@@ -1,11 +1,11 @@
 """Evidence for a diagnosis: the wrong gradient and the right one, for several calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from jaxconv._core.types import Values
 from jaxconv.check.arrays import Arrays, as_float64
 from jaxconv.check.trial import Trial
 
@@ -64,7 +64,7 @@ class Observation:
         )
 
     def gradient(
-        self, leaf: int, *, arrays: Sequence[Any] | None = None, dy: Sequence[Any] | None = None
+        self, leaf: int, *, arrays: Values | None = None, dy: Values | None = None
     ) -> np.ndarray | None:
         """Return the right gradient of one argument for other arguments or cotangents."""
         if self.truth is None:

@@ -1,15 +1,16 @@
 """Smaller arguments for a call, on which a diagnosis must hold too."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxconv._core.types import Values
 from jaxconv.check.leaves import is_float
 
 
-def smaller(args: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+def smaller(args: Values) -> Iterator[tuple[Any, ...]]:
     """Yield arguments cut by one: along all axes of the same size at once, then along single axes.
 
     The rule may refuse some of them.

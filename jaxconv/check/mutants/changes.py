@@ -1,7 +1,7 @@
 """Mistakes made by changing the right gradient, each with the diagnosis it should get."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import DType
+from jaxconv.check.arrays import Arrays
 from jaxconv.check.mutants.scene import Change, Scene, Seen
 from jaxconv.check.mutants.terms import Changed, of_some
 
@@ -52,7 +53,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     x = scene.args[leaf]
 
     def only(change: Any) -> Change:
-        def changed(seen: Seen) -> list[Any]:
+        def changed(seen: Seen) -> Arrays:
             gradients = list(seen.gradients)
             gradients[leaf] = change(gradients[leaf])
             return gradients
@@ -70,7 +71,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     if leaf and batch > 1 and (not x.ndim or x.shape[0] != batch):
         names = ("wrong_reduction", "constant_factor")
 
-        def mean(seen: Seen) -> list[Any]:
+        def mean(seen: Seen) -> Arrays:
             gradients = list(seen.gradients)
             gradients[leaf] = gradients[leaf] / seen.arrays[0].shape[0]
             return gradients
@@ -177,7 +178,7 @@ def spatial_axes(scene: Scene, leaf: int) -> tuple[int, ...]:
 
 
 def _taken_from(leaf: int, other: int) -> Change:
-    def changed(seen: Seen) -> list[Any]:
+    def changed(seen: Seen) -> Arrays:
         gradients = list(seen.gradients)
         gradients[leaf] = gradients[other]
         return gradients
@@ -185,37 +186,37 @@ def _taken_from(leaf: int, other: int) -> Change:
     return changed
 
 
-def _rounded(dtype: DType) -> Any:
+def _rounded(dtype: DType) -> Callable[[np.ndarray], np.ndarray]:
     return lambda g: g.astype(dtype).astype(g.dtype)
 
 
-def _one_element(g: Any) -> Any:
+def _one_element(g: np.ndarray) -> np.ndarray:
     changed = g.flatten()
     changed[np.argmax(np.abs(changed))] *= 1.001
     return changed.reshape(g.shape)
 
 
-def _only(d: Any, kept: Any) -> Any:
+def _only(d: np.ndarray, kept: Any) -> np.ndarray:
     """Return the cotangent with zeros everywhere except at `kept`."""
     part = np.zeros_like(d)
     part[kept] = d[kept]
     return part
 
 
-def _flipped(axes: Sequence[int]) -> Any:
+def _flipped(axes: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
     return lambda g: np.flip(g, tuple(axes))
 
 
-def _shifted(axis: int) -> Any:
+def _shifted(axis: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda g: np.roll(g, 1, axis)
 
 
-def _swapped(a: int, b: int) -> Any:
+def _swapped(a: int, b: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda g: np.swapaxes(g, a, b).reshape(g.shape)
 
 
-def _without_border(axes: Sequence[int]) -> Any:
-    def zeroed(g: Any) -> Any:
+def _without_border(axes: Sequence[int]) -> Callable[[np.ndarray], np.ndarray]:
+    def zeroed(g: np.ndarray) -> np.ndarray:
         for axis in axes:
             size = g.shape[axis]
             if size > 2:
@@ -228,7 +229,7 @@ def _without_border(axes: Sequence[int]) -> Any:
 
 
 def _last_window(spatial: Sequence[int]) -> Change:
-    def last(d: Any) -> Any:
+    def last(d: np.ndarray) -> np.ndarray:
         marks = np.zeros(d.shape)
         marks[tuple(slice(-1, None) if i in spatial else slice(None) for i in range(d.ndim))] = 1
         return d * marks
@@ -239,7 +240,7 @@ def _last_window(spatial: Sequence[int]) -> Change:
 def _assigned(spatial: Sequence[int]) -> Change:
     """Assign the contributions of one window after the other instead of adding them."""
 
-    def change(seen: Seen) -> list[Any]:
+    def change(seen: Seen) -> Arrays:
         dy, dx = seen.dys[0], np.zeros_like(seen.gradients[0])
         for place in np.ndindex(*[dy.shape[axis] for axis in spatial]):
             here: list[Any] = [slice(None)] * dy.ndim
@@ -252,7 +253,7 @@ def _assigned(spatial: Sequence[int]) -> Change:
     return change
 
 
-def _diagonal(seen: Seen) -> list[Any]:
+def _diagonal(seen: Seen) -> Arrays:
     """Return dx_i = dy_i · ∂y_i/∂x_i, as if each output depended on its own input only."""
     dy = seen.dys[0]
     basis = np.eye(dy.size).reshape(dy.size, *dy.shape)

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 import jaxconv
 from jaxconv._core.rule import Rule
+from jaxconv._core.types import Function
 from jaxconv.check.mutants.sites import STALE, sites
 
 WATCH = "_jaxconv_watch"
@@ -63,7 +64,7 @@ class Steps:
     modules: tuple[str, ...]
 
 
-def steps_of(op: Callable[..., Any], differentiate: Callable[[Callable[..., Any]], Any]) -> Steps:
+def steps_of(op: Function, differentiate: Callable[[Function], Any]) -> Steps:
     """Find the functions of a rule by watching a fresh, uncompiled op being differentiated."""
     modules = tuple(modules_of(inspect.unwrap(op).__module__))
     rules: list[Rule] = []
@@ -190,7 +191,7 @@ def first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(d.lineno for d in node.decorator_list)])
 
 
-def edited(op: Callable[..., Any], steps: Steps, edit: Edit | None) -> Callable[..., Any]:
+def edited(op: Function, steps: Steps, edit: Edit | None) -> Function:
     """Return the op with this edit, or unchanged if it is None; either way without `jax.jit`."""
     return getattr(rerun(steps.modules, edit)[op.__module__], op.__name__)
 

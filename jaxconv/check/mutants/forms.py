@@ -21,6 +21,7 @@ import jax
 import numpy as np
 
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.types import Json
 from jaxconv.check.catalogue.large import EVERY_FORM, Large, large
 from jaxconv.check.mutants.edits import Edit, edits_in, first_line, modules_of, rerun
 from jaxconv.check.trial import quickly_compiled
@@ -58,7 +59,7 @@ class FormTrial:
         )
         return "\n".join([text, *(f"  survived: {what}" for what in self.survived)])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the result as plain data."""
         return asdict(self)
 

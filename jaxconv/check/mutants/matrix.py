@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from jaxconv._core.types import Json
 from jaxconv.check.console import show_table
 from jaxconv.check.mutants.trial import OpTrial, Verdict
 
@@ -99,7 +100,7 @@ class Matrix:
             found.setdefault(name, []).append(verdict)
         return found
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the matrix as plain data."""
         return {
             "ok": self.ok,

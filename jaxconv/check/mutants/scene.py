@@ -1,6 +1,6 @@
 """`Scene`: one call of an op with its right gradient, and rules that return a changed one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.catalogue import Record, Sample
 from jaxconv.check.catalogue.cases import Call, arguments, further
 from jaxconv.check.leaves import Leaves, is_float
 from jaxconv.check.precedents import Precedents
 
-Pull = Callable[[Sequence[Any], Sequence[Any]], Arrays]
+Pull = Callable[[Values, Values], Arrays]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Seen:
     pull: Pull
 
 
-Change = Callable[[Seen], Sequence[Any]]
+Change = Callable[[Seen], Values]
 
 
 class Scene:
@@ -64,18 +65,18 @@ class Scene:
         rng = np.random.default_rng((self.number, 1))  # these differ from the arguments
         return self.at(self.args, [np.asarray(rng.standard_normal(a.shape)) for a in y])
 
-    def at(self, args: Sequence[Any], dys: Arrays) -> Seen:
+    def at(self, args: Values, dys: Arrays) -> Seen:
         """Return what a backward pass gets at these arguments, for these cotangents."""
         truth = self.precedents.truth(Leaves.of(args))
 
-        def pull(arrays: Sequence[Any], dys: Sequence[Any]) -> Arrays:
+        def pull(arrays: Values, dys: Values) -> Arrays:
             return list(truth(list(arrays), list(dys))[1])
 
         arrays = list(map(np.asarray, args[: self.count]))
         y, gradients = truth(arrays, dys)
         return Seen(arrays, dys, list(y), list(gradients), pull)
 
-    def changed(self, change: Change, stale: bool = False) -> Callable[..., Any]:
+    def changed(self, change: Change, stale: bool = False) -> Function:
         """Return the op with a rule that applies `change` to the right gradient.
 
         With `stale`, the rule keeps its arguments in a list shared by all calls, so the backward
@@ -109,7 +110,7 @@ class Scene:
         return not all_close(change(seen), seen.gradients)
 
 
-def all_close(got: Sequence[Any], want: Sequence[Any], relative: float = 1e-10) -> bool:
+def all_close(got: Values, want: Values, relative: float = 1e-10) -> bool:
     """Whether these gradients are equal up to rounding."""
     for g, w in zip(got, want, strict=True):
         g, w = np.asarray(g), np.asarray(w)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxconv.check.arrays import Arrays
 from jaxconv.check.mutants.scene import Change, Scene, Seen
 
 Changed = tuple[str, tuple[str, ...], Change]
@@ -40,7 +41,7 @@ def _of_normalizations(scene: Scene) -> Iterator[Changed]:
     for what, (expected, mean, variance) in PATHS.items():
         if centred or expected == "variance_term_missing":
 
-            def change(seen: Seen, mean: bool = mean, variance: bool = variance) -> list[Any]:
+            def change(seen: Seen, mean: bool = mean, variance: bool = variance) -> Arrays:
                 return [_normalized(scene, seen, mean, variance), *seen.gradients[1:]]
 
             yield what, (expected,), change
@@ -133,7 +134,7 @@ def _slices(scene: Scene, leaf: int) -> Iterator[Changed]:
     spatial = 2 if first else 1
 
     def of_first(axis: int) -> Change:
-        def change(seen: Seen) -> list[Any]:
+        def change(seen: Seen) -> Arrays:
             gradients, part = list(seen.gradients), np.zeros_like(seen.dys[0])
             here = (slice(None),) * axis + (slice(1),)
             part[here] = seen.dys[0][here]

@@ -2,13 +2,15 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
 
+from jaxconv._core.types import Function, Json
+from jaxconv.check.arrays import Arrays
 from jaxconv.check.catalogue import CATALOGUE, Record
 from jaxconv.check.catalogue.cases import telling
 from jaxconv.check.judge import try_gradient
@@ -77,7 +79,7 @@ class OpTrial:
     left_out: int
     seconds: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return the result as plain data."""
         return asdict(self)
 
@@ -110,7 +112,7 @@ def _changed(scene: Scene) -> Iterator[Verdict | None]:
 def _edited(record: Record, scenes: list[Scene]) -> tuple[list[Verdict | None], int]:
     """Return the verdicts on the edits that were checked, and how many more edits there are."""
 
-    def differentiate(op: Callable[..., Any]) -> None:
+    def differentiate(op: Function) -> None:
         for scene in scenes:
             _gradients(scene, op)
 
@@ -131,7 +133,7 @@ def _one_edit(
     scenes: list[Scene],
     wanted: list[list[Any]],
     edit: Edit,
-    op: Callable[..., Any],
+    op: Function,
 ) -> Verdict | None:
     try:
         with _limit(PATIENCE):
@@ -160,9 +162,7 @@ def _limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _telling_scene(
-    scenes: list[Scene], wanted: list[list[Any]], op: Callable[..., Any]
-) -> Scene | None:
+def _telling_scene(scenes: list[Scene], wanted: list[list[Any]], op: Function) -> Scene | None:
     """Return the first scene in which the edit changes a gradient or crashes, or None."""
     for scene, want in zip(scenes, wanted, strict=True):
         try:
@@ -176,23 +176,23 @@ def _telling_scene(
     return None
 
 
-def _gradients(scene: Scene, op: Callable[..., Any]) -> list[Any]:
+def _gradients(scene: Scene, op: Function) -> Arrays:
     """Return the gradients of `op` called in place of the scene's op, for the same cotangents."""
     fixed = scene.args[scene.count :]
     bound = _rebound(scene, op)
 
-    def floats(*arrays: Any) -> list[Any]:
+    def floats(*arrays: Any) -> Arrays:
         return scene.only_floats(bound(*arrays, *fixed))
 
     _, pull = jax.vjp(floats, *scene.args[: scene.count])
     return list(pull(scene.seen.dys))
 
 
-def _rebound(scene: Scene, op: Callable[..., Any]) -> Callable[..., Any]:
+def _rebound(scene: Scene, op: Function) -> Function:
     return type(scene.call)(op, scene.call.names, scene.call.options)
 
 
-def _court(scene: Scene, rule: Callable[..., Any], *, diagnosed: bool) -> Report:
+def _court(scene: Scene, rule: Function, *, diagnosed: bool) -> Report:
     return try_gradient(
         rule,
         scene.args,

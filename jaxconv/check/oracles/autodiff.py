@@ -1,10 +1,8 @@
 """The autodiff oracle: compare with the reference's gradients, and collect evidence if wrong."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
+from jaxconv._core.types import Values
 from jaxconv.check.arrays import Arrays, as_float64, widen
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation, smaller
@@ -54,7 +52,7 @@ def _evidence(check: Check, leaf: int, gradients: list[Arrays]) -> Evidence:
     return Evidence(leaf, trial.leaves.names, observations, exact)
 
 
-def _observed(check: Check, args: Sequence[Any]) -> Observation | None:
+def _observed(check: Check, args: Values) -> Observation | None:
     """Observe rule and truth at other arguments; None where they fail or their values differ."""
     try:
         other = Trial(

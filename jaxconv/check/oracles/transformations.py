@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from jaxconv._core.types import Function
 from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
 from jaxconv.check.compare import compare
 from jaxconv.check.leaves import pullback
@@ -110,7 +111,7 @@ def _second_order(trial: Trial) -> Iterator[Outcome]:
     rng = np.random.default_rng(1)
     weights = [jnp.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in arrays]
 
-    def twice(bound: Callable[..., Any]) -> Callable[..., Any]:
+    def twice(bound: Function) -> Function:
         def gradients(arrays: Arrays, dy: Arrays) -> Arrays:
             return pullback(bound)(arrays, dy)[1]
 

@@ -1,9 +1,8 @@
 """Records of the losses over classes."""
 
-from typing import Any
-
 import numpy as np
 
+from jaxconv._core.types import Options
 from jaxconv.check.catalogue.loss.pairs import REDUCED
 from jaxconv.check.catalogue.record import Pinned, Record, Sample, type_error, value_error
 from jaxconv.check.catalogue.sampling import distinct, normal, positive
@@ -90,7 +89,7 @@ def _likelihood(seed: int) -> Sample:
     examples, classes = EXAMPLES[seed % 5], 7
     z = normal(seed, (*examples, classes))
     arrays, fixed = {"log_probs": z - np.log(np.sum(np.exp(z), -1, keepdims=True))}, {}
-    options: dict[str, Any] = {"reduction": REDUCTIONS[seed % 5 % 3]}
+    options: Options = {"reduction": REDUCTIONS[seed % 5 % 3]}
     if seed % 10 < 5:
         fixed["labels"] = rng.integers(0, classes, examples)
         options["ignore_index"] = 3 if seed % 2 else None
