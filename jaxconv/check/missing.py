@@ -17,7 +17,8 @@ import jaxconv.reference
 from jaxconv._core.types import Function
 from jaxconv.check.catalogue import CATALOGUE
 
-DOCS = Path(jaxconv.__file__).parent.parent / "docs"
+CHECKOUT = Path(jaxconv.__file__).parent.parent
+DOCS = CHECKOUT / "docs"
 """The pages of the checkout. An installed package has none beside it."""
 
 
@@ -65,7 +66,12 @@ def _is_documented(name: str) -> bool:
 def _is_derived(name: str) -> bool:
     text = inspect.getdoc(getattr(jaxconv, name, None)) or ""
     named = re.search(r"docs/(derivations/\w+\.md)", text)
-    return named is not None and re.search(rf"\b{name}\b", _page(named[1])) is not None
+    return named is not None and re.search(rf"`{name}[`(]", _page(named[1])) is not None
+
+
+def _is_compared(name: str) -> bool:
+    tables = (CHECKOUT / "tests" / "torch_ops").glob("*.py")
+    return any(f'"{name}"' in table.read_text(encoding="utf-8") for table in tables)
 
 
 def _has_signature(name: str) -> bool:
@@ -104,5 +110,10 @@ PLACES = (
         "docs/residuals.md",
         "have a row for {name}: python -m jaxconv.check.residuals prints the table",
         lambda name: f"| `{name}` |" in _page("residuals.md"),
+    ),
+    Place(
+        "tests/torch_ops/",
+        "have {name} in a `TORCH` or, with the reason, in a `WITHOUT`",
+        _is_compared,
     ),
 )

@@ -98,7 +98,7 @@ def _mean_forward(
 ) -> tuple[Array, None]:
     wide = x.astype(accumulator(x.dtype))
     total = window_sum(g, wide)
-    mean = total / _count(g, count_include_pad, divisor, total.dtype)
+    mean = total / _divisor(g, count_include_pad, divisor, total.dtype)
     return mean.astype(x.dtype), None
 
 
@@ -106,18 +106,25 @@ def _mean_backward(
     g: Windows, count_include_pad: bool, divisor: float | None, residuals: None, dy: Array
 ) -> tuple[Array]:
     wide = dy.astype(accumulator(dy.dtype))
-    share = wide / _count(g, count_include_pad, divisor, wide.dtype)
+    share = wide / _divisor(g, count_include_pad, divisor, wide.dtype)
     return (sum_back(g, share).astype(dy.dtype),)
 
 
 mean_rule = Rule(_mean_forward, _mean_backward, static=3, name="avg_pool")
 
 
-def _count(g: Windows, include_pad: bool, divisor: float | None, dtype: DType) -> Any:
+def _divisor(g: Windows, include_pad: bool, divisor: float | None, dtype: DType) -> Any:
     """Return the divisor of each window's sum, shaped to broadcast against y."""
     if divisor is not None:
         return np.asarray(divisor, dtype)
+    return window_counts(g, include_pad, dtype)
+
+
+def window_counts(g: Windows, include_pad: bool, dtype: DType) -> Any:
+    """Return the number of positions of each window, padding counted or not; at least 1.
+
+    The sum of a window without counted positions is 0 anyway, and a count of 1 avoids 0/0.
+    """
     border = g.padding if include_pad else ((0, 0),) * g.dims
-    # The sum of a window without counted positions is 0 anyway; a divisor of 1 avoids 0/0.
     counts = [count.clip(1) for _, count in first_and_count(g, border)]
     return outer(g, counts, operator.mul).astype(dtype)
