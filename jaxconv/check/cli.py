@@ -72,7 +72,8 @@ def _parser() -> Parser:
         "--mutants",
         action="store_true",
         help="break every rule in many ways, and count how many breaks are caught and named; with"
-        " the target `forms`, break every fast form of a convolution instead",
+        " the target `forms`, break every fast form of a convolution instead (`forms NAME`: the"
+        " one of this name)",
     )
     instead.add_argument(
         "--random",
@@ -207,7 +208,7 @@ def _mutants(options: argparse.Namespace) -> int:
     from jaxconv.check.mutants import Matrix, try_op
     from jaxconv.check.mutants.matrix import line
 
-    if options.targets == ["forms"]:
+    if options.targets[:1] == ["forms"]:
         return _mutants_of_forms(options)
     try:
         names = ops_among(options.targets)
@@ -229,7 +230,12 @@ def _mutants_of_forms(options: argparse.Namespace) -> int:
     from jaxconv.check.console import Progress
     from jaxconv.check.mutants.forms import fast_forms, try_form
 
-    numbers = range(len(fast_forms()))
+    names = options.targets[1:]
+    known = [form.name for form in fast_forms()]
+    for name in names:
+        if name not in known:
+            _stop(f"no form has the name {name!r}, but: {', '.join(dict.fromkeys(known))}")
+    numbers = [number for number, name in enumerate(known) if not names or name in names]
     trials = []
     with Progress(len(numbers)) as progress:
         for trial in spread(try_form, numbers, options.jobs):

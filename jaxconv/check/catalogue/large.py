@@ -87,7 +87,7 @@ EVERY_FORM = {
     ),
     "one window": Large(_spec((8, 6), (7, 1), ((1, 0), (0, 0)), (24, 36), stride=(3, 8)), 36),
     "one window of all": Large(_spec((6, 4), (7, 5), ((1, 0), (0, 1)), (12, 9)), 36),
-    "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 8),
+    "one element": Large(_spec((12, 13), (1, 1), ((1, 0), (0, 2)), (20, 30), stride=(2, 1)), 12),
     "three dimensions": Large(
         _spec((4, 5, 6), (2, 3, 2), ((1, 0), (1, 1), (0, 1)), (10, 11), dilation=(2, 1, 1)), 3
     ),
