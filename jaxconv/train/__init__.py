@@ -10,10 +10,12 @@ record.py      the output folder
 checkpoint.py  the checkpoint from which an interrupted run continues
 pictures.py    figures of a run's curves and of its layers
 loop.py        a whole training run, which uses all of these
+trained.py     a trained network: what it says of pictures
 cli.py         the command `python -m jaxconv.train`
 """
 
 from jaxconv.train.config import Config
 from jaxconv.train.record import load_params
+from jaxconv.train.trained import load_run
 
-__all__ = ["Config", "load_params"]
+__all__ = ["Config", "load_params", "load_run"]

@@ -1,7 +1,11 @@
 """The command line of training: parse, run, and report an error in one line."""
 
 import argparse
+import io
+import itertools
+import signal
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     The process exits with 0 if the run is complete, 1 if gradients disagree or the loss diverges,
     2 for bad usage, and 130 if it was interrupted.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with needs("train"):
             import tyro
@@ -25,9 +30,16 @@ def main(arguments: list[str] | None = None) -> None:
     except MissingExtraError as error:
         _stop(2, error)
     try:
-        config = tyro.cli(
-            Config, args=arguments, description=Config.__doc__, default=_begun(arguments)
-        )
+        said = io.StringIO()
+        try:
+            with redirect_stderr(said):
+                config = tyro.cli(
+                    Config, args=arguments, description=Config.__doc__, default=_begun(arguments)
+                )
+        except SystemExit as stop:
+            if stop.code:
+                _stop(2, _first_words(said.getvalue()))
+            raise
         if config.devices > 1:
             devices.make_cpus(config.devices)
         result = run(config)
@@ -41,14 +53,32 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Do on SIGTERM what Ctrl-C does: save what there is."""
+    raise KeyboardInterrupt
+
+
 def _begun(arguments: list[str] | None) -> Config:
     """Return the defaults of the flags: the configuration of the run to resume, if any."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", type=Path, nargs="?")
     folder = parser.parse_known_args(arguments)[0].resume
-    return Config() if folder is None else record.load_config(folder)
+    return Config() if folder is None else record.begun(folder)
 
 
-def _stop(code: int, error: Exception) -> NoReturn:
+def _first_words(box: str) -> str:
+    """Return what tyro says of an error in a box, without the box and the help below it."""
+    _, *lines = [line.strip("│ ") for line in box.splitlines() if line.strip()]  # after its title
+    inside = itertools.dropwhile(_is_rule, lines)
+    said = itertools.takewhile(lambda line: not _is_rule(line), inside)
+    text = " ".join(said).replace("Error parsing ", "").removeprefix("Config: ")
+    return f"{text} (--help lists all flags)"
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= set("─-╰╯")
+
+
+def _stop(code: int, error: object) -> NoReturn:
     print(f"train: {error}", file=sys.stderr)
     sys.exit(code)

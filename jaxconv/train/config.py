@@ -4,7 +4,10 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
+
+MOST_SIDE = 4096
+"""The largest height and width that pictures are scaled to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +18,18 @@ class Config:
     """digits: 1,797 images of 8×8, bundled with scikit-learn, of which a fixed fifth is held out.
     mnist, fashion-mnist: 70,000 images of 28×28; cifar10: 60,000 colour images of 32×32.
     FILE.npz: arrays train_images, train_labels, test_images, test_labels (or x_train, y_train,
-    …), or images and labels, of which a fifth is held out.
-    FOLDER: pictures in train/CLASS/… and test/CLASS/…, or in CLASS/…, of which a fifth is held
-    out; or four files that are named and formatted like those of mnist."""
+    …), or images and labels, of which a fifth of each class is held out.
+    FOLDER: pictures in train/CLASS/… and val/CLASS/… or test/CLASS/…, or in CLASS/…, of which a
+    fifth of each class is held out; with val, test is for the end. Or four files that are named
+    and formatted like those of mnist."""
     data_dir: Path | None = None
     """Folder with the files of mnist, fashion-mnist or cifar10. Without it they are downloaded
     once, into the user's cache."""
+    image_size: int | None = None
+    """Scale and cut the pictures of a FOLDER to this height and width. Without it, pictures of one
+    size keep it up to 128 × 128, and others become 64 × 64."""
+    skip_bad: bool = False
+    """Leave out the pictures of a FOLDER that cannot be read, and train on the others."""
     model: Literal["convnet", "lenet", "demystified"] = "convnet"
     """A network of jaxconv.models."""
     epochs: int = 40
@@ -70,6 +79,14 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise ValueError for invalid numbers."""
+        for name, annotation in get_type_hints(Config).items():
+            choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+            if choices and getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
+                )
+        if self.image_size is not None and not 4 <= self.image_size <= MOST_SIDE:
+            raise ValueError(f"--image-size must be from 4 to {MOST_SIDE}, not {self.image_size}")
         least = {"epochs": 1, "batch_size": 1, "shift": 0, "devices": 1, "seed": 0}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:

@@ -1,5 +1,6 @@
 """A training run, from loading the data to the summary."""
 
+import dataclasses
 import importlib
 import math
 import time
@@ -19,7 +20,15 @@ from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.optimizer import make_optimizer
 from jaxconv.train.record import Epoch
-from jaxconv.train.step import NO_IMAGE, Counts, compiled, make_evaluation, make_step, take
+from jaxconv.train.step import (
+    NO_IMAGE,
+    Counts,
+    as_floats,
+    compiled,
+    make_evaluation,
+    make_step,
+    take,
+)
 
 with needs("train"):
     from rich.console import Console
@@ -34,6 +43,10 @@ with needs("train"):
     from rich.table import Table
 
     importlib.import_module("safetensors")  # used at the end: too late to miss it
+
+
+RESULTS = ("params.safetensors", "curves.png", "layers.png")
+"""What a run writes in the end."""
 
 
 class DivergedError(Exception):
@@ -71,7 +84,18 @@ def run(config: Config, console: Console | None = None) -> Result:
     if config.resume is not None:
         record.check_goes_on(config)
     dataset = data.load(config)
+    if config.resume is not None:
+        record.check_same_data(config, dataset)
+    _fitting(config, dataset)
     folder = config.resume or record.make_folder(config)
+    with record.locked(folder):
+        record.save_config(folder / "config.json", config)
+        return _run(config, console, dataset, folder)
+
+
+def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) -> Result:
+    """Train, and fill the output folder, which no other process writes to."""
+    config = _fitting(config, dataset)
     model = MODELS[config.model]
     shape = dataset.train_images.shape[1:]
     params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
@@ -81,7 +105,9 @@ def run(config: Config, console: Console | None = None) -> Result:
     epochs: list[Epoch] = []
     if config.resume is not None:
         epochs, after = _so_far(config, checkpoints, after)
-    record.save_config(folder / "config.json", config)
+    record.save_data(folder / record.DATA, config, dataset)
+    for note in dataset.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     console.print(_headline(config, dataset, params))
     if epochs:
         console.print(f"{len(epochs)} of {config.epochs} epochs are done")
@@ -116,12 +142,13 @@ def run(config: Config, console: Console | None = None) -> Result:
     if epochs:
         checkpoints.save(len(epochs), after, now=True)
         record.save_params(folder / "params.safetensors", after.params)
-        image = jnp.asarray(dataset.test_images[0])
+        image = as_floats(jnp.asarray(dataset.test_images[0]))
         with replacing(folder / "curves.png") as path:
             pictures.draw_curves(path, epochs, config)
         with replacing(folder / "layers.png") as path:
             pictures.draw_layers(path, model, after.params, image)
         console.print(_summary(config, dataset, epochs, folder))
+        console.print(_next_commands(folder), soft_wrap=True)
     return Result(folder, after.params, epochs, interrupted)
 
 
@@ -130,14 +157,34 @@ def _so_far(config: Config, checkpoints: Checkpoints, start: After) -> tuple[lis
     done = checkpoints.epoch
     if done == 0:
         return [], start
-    if done >= config.epochs:
+    assert config.resume is not None
+    if done > config.epochs or (done == config.epochs and _is_whole(config.resume)):
         raise ValueError(
             f"--resume {config.resume}: its {done} epochs are done; to continue, --epochs must be"
             f" more than {done}"
         )
-    assert config.resume is not None
     epochs = record.load_metrics(config.resume / "metrics.csv", done)
     return epochs, checkpoints.restore(start)
+
+
+def _fitting(config: Config, dataset: data.Dataset) -> Config:
+    """Return the configuration with batches that are no larger than the data set.
+
+    Raises:
+        ValueError: images are moved by more than their size.
+    """
+    count, height, width, _ = dataset.train_images.shape
+    if config.shift >= min(height, width):
+        raise ValueError(
+            f"--shift {config.shift} must be smaller than the images, {height} × {width}"
+        )
+    most = -(-count // config.devices) * config.devices
+    return dataclasses.replace(config, batch_size=min(config.batch_size, most))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether a run has written all that it writes in the end."""
+    return all((folder / name).exists() for name in RESULTS)
 
 
 def _steps(config: Config, dataset: data.Dataset) -> int:
@@ -275,6 +322,14 @@ def _line(epoch: Epoch, config: Config) -> str:
     )
 
 
+def _next_commands(folder: Path) -> str:
+    """Say what can be done with the trained network."""
+    return (
+        f"\nask it about a picture:  python -m jaxconv.predict {folder} PICTURE"
+        f"\naccuracy by class:       python -m jaxconv.evaluate {folder}"
+    )
+
+
 def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder: Path) -> Table:
     """Say what the run achieved, and where its files are."""
     last = epochs[-1]
@@ -286,12 +341,14 @@ def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder:
         "test accuracy",
         f"{last.test_accuracy:.2%} ({correct:,} of {len(dataset.test_images):,} held-out images)",
     )
+    if dataset.last is not None:
+        table.add_row("for the end", f"{len(dataset.last[1]):,} images: python -m jaxconv.evaluate")
     table.add_row("training loss", f"{last.loss:.4f}")
     table.add_row(
         "training time", f"{seconds:.1f} s, {len(epochs) * images / seconds:,.0f} images/s"
     )
     table.add_row("gradients", config.gradients)
     table.add_row(
-        "written to", f"{folder}/  ({', '.join(sorted(p.name for p in folder.iterdir()))})"
+        "written to", f"{folder}/  ({', '.join(sorted(p.name for p in folder.glob('[!.]*')))})"
     )
     return table

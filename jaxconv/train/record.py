@@ -5,7 +5,8 @@ import dataclasses
 import itertools
 import json
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,17 @@ import numpy as np
 import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing, write_json
+from jaxconv._core.types import Json
 from jaxconv.models import Params
 from jaxconv.train.config import Config, flag
+from jaxconv.train.data.dataset import Dataset
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
 
 
 class Epoch(NamedTuple):
@@ -58,8 +68,32 @@ def _new_folder(config: Config) -> Path:
     return folder
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing to a run's output folder, until this one has ended.
+
+    Raises:
+        ValueError: another process writes to it.
+    """
+    if fcntl is None:  # there is no such lock on Windows
+        yield
+        return
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{folder} is in use: another process trains there") from None
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+
+
 # The fields that may change when a run is resumed.
-FREE = ("epochs", "data_dir", "devices", "verify_gradients", "resume")
+FREE = ("epochs", "dataset", "data_dir", "devices", "verify_gradients", "resume")
+
+DATA = "data.json"
+"""The file that says what the network has seen: the classes, the size of the images, …"""
 
 
 def check_goes_on(config: Config) -> None:
@@ -74,6 +108,68 @@ def check_goes_on(config: Config) -> None:
                 f"--resume {config.resume}: {flag(field.name)} is {was} there and cannot become"
                 f" {now}"
             )
+
+
+def save_data(path: Path, config: Config, dataset: Dataset) -> None:
+    """Save what `predict` needs to know of the data, and what shows whether it has changed."""
+    height, width, channels = dataset.train_images.shape[1:]
+    write_json(
+        path,
+        {
+            "dataset": str(Path(config.dataset).resolve()) if _is_path(config) else config.dataset,
+            "classes": dataset.class_names,
+            "image_shape": [height, width, channels],
+            "bytes": dataset.train_images.dtype == np.uint8,
+            "train_images": len(dataset.train_images),
+            "test_images": len(dataset.test_images),
+            "fingerprint": dataset.fingerprint,
+        },
+    )
+
+
+def load_data(folder: Path) -> Json:
+    """Return what `save_data` has saved in the output folder of a run.
+
+    Raises:
+        ValueError: the file is missing or is something else.
+    """
+    path = folder / DATA
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not {"dataset", "classes", "image_shape", "fingerprint"} <= values.keys():
+            raise ValueError("it is no description of images and classes")
+    except OSError as error:
+        raise ValueError(
+            f"{folder} is no output folder of a run: {path.name}: {error.strerror}"
+        ) from None
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    return dict(values)
+
+
+def check_same_data(config: Config, dataset: Dataset) -> None:
+    """Raise ValueError if the run to resume began with other images or labels."""
+    assert config.resume is not None
+    if not (config.resume / DATA).exists():
+        return  # it ended before it had begun
+    known = load_data(config.resume)
+    if known["fingerprint"] == dataset.fingerprint:
+        return
+    was, now = (
+        f"{parts[0]} images to train on and {parts[1]} held out"
+        for parts in (
+            (known["train_images"], known["test_images"]),
+            (len(dataset.train_images), len(dataset.test_images)),
+        )
+    )
+    changed = f"{was} have become {now}" if was != now else "images or labels are others"
+    raise ValueError(
+        f"--resume {config.resume}: the data set {config.dataset} has changed: {changed}"
+    )
+
+
+def _is_path(config: Config) -> bool:
+    return Path(config.dataset).exists()
 
 
 def _decided(config: Config) -> Config:
@@ -95,6 +191,18 @@ def save_config(path: Path, config: Config) -> None:
         "device": jax.devices()[0].device_kind,
     }
     write_json(path, values)
+
+
+def begun(folder: Path) -> Config:
+    """Return the configuration of the run to resume, with the place where its data are now.
+
+    Raises:
+        ValueError: the folder is none of a run.
+    """
+    config = load_config(folder)
+    if (folder / DATA).exists() and not _is_path(config):
+        return dataclasses.replace(config, dataset=load_data(folder)["dataset"])
+    return config
 
 
 def load_config(folder: Path) -> Config:

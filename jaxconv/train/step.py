@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.stages import Compiled, Wrapped
 
@@ -59,8 +60,16 @@ def loss_and_counts(
 
 
 def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
-    """Return the batch at these indices."""
-    return images[indices], jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
+    """Return the batch at these indices, in floats."""
+    batch_labels = jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
+    return as_floats(images[indices]), batch_labels
+
+
+def as_floats(images: Array) -> Array:
+    """Return bytes as floats in [0, 1], and floats as they are."""
+    if images.dtype != jnp.uint8:
+        return images
+    return images.astype(jnp.float32) / np.float32(255)
 
 
 def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:

@@ -1,12 +1,17 @@
 import dataclasses
+import os
 import runpy
+import signal
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxconv._core.extras import MissingExtraError
 from jaxconv.train import Config, cli, loop, record
+from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.verify import GradientMismatchError
 
 ROOT = Path(__file__).parents[2]
@@ -202,3 +207,34 @@ def test_interrupted(command, monkeypatch):
     result = loop.Result(Path("runs"), {}, [], interrupted=True)
     monkeypatch.setattr(loop, "run", lambda config: result)
     assert command() == (130, "", "")
+
+
+def test_a_signal_to_end_is_an_interrupt(command, monkeypatch):
+    """As schedulers send it: what there is is saved, and the status is that of Ctrl-C."""
+    ended = []
+
+    def run(config):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            ended.append(config)
+        return loop.Result(Path("runs"), {}, [], interrupted=True)
+
+    monkeypatch.setattr(loop, "run", run)
+    assert command() == (130, "", "")
+    assert ended == [Config()]
+
+
+def test_a_run_goes_on_from_another_folder(tmp_path, command, configs, monkeypatch):
+    """Its data set was named from the folder where it began."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = Config(dataset="data")
+    (tmp_path / "out").mkdir()
+    record.save_config(tmp_path / "out" / "config.json", config)
+    few = np.zeros((1, 4, 4, 1), np.uint8), np.zeros(1, np.int32)
+    record.save_data(tmp_path / "out" / record.DATA, config, Dataset(*few, *few, classes=1))
+    monkeypatch.chdir("/")
+    assert command("--resume", tmp_path / "out")[0] == 0
+    assert configs[0].dataset == str(tmp_path / "data")

@@ -21,7 +21,7 @@ from jaxconv.train.loop import run
 from jaxconv.train.step import NO_IMAGE, Counts
 from jaxconv.train.verify import GradientMismatchError
 
-FILES = ["checkpoints", "config.json", "curves.png", "layers.png"]
+FILES = ["checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
 FILES += ["metrics.csv", "params.safetensors"]
 EPOCHS = 3
 
@@ -206,7 +206,7 @@ def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_pa
     monkeypatch.setattr(loop, "make_step", None)
     with pytest.raises(GradientMismatchError, match=r"conv1.w is off by 5.0e-01"):
         train(**small, verify_gradients=True, out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json"]
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json"]
 
 
 # ---- precision and devices ---------------------------------------------------------------
@@ -275,6 +275,7 @@ def test_every_image_is_seen_once_an_epoch(seen, tmp_path, batch_size):
     assert [taken for _, taken, _ in steps] == list(range(len(steps)))
     assert len({str(key) for *_, key in steps}) == 1
     batches = [indices for indices, *_ in steps]
+    batch_size = min(batch_size, 100)  # no batch is larger than the data set
     per_epoch = -(-100 // batch_size)
     orders = []
     for epoch in (batches[:per_epoch], batches[per_epoch:]):
@@ -360,7 +361,7 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     assert result.epochs == []
     assert f"interrupted after 0 of 2 epochs; to continue: --resume {tmp_path}\n" in text
     assert "test accuracy" not in text
-    assert os.listdir(tmp_path) == ["config.json"]
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json"]
 
 
 # ---- going on ----------------------------------------------------------------------------
@@ -461,14 +462,14 @@ def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
     monkeypatch.setattr(record, "make_folder", lambda config: tmp_path)
     with pytest.raises(OSError, match="disk full"):
         seen(tmp_path)
-    left = ["checkpoints", "config.json", "metrics.csv", "params.safetensors"]
+    left = ["checkpoints", "config.json", "data.json", "metrics.csv", "params.safetensors"]
     assert sorted(os.listdir(tmp_path)) == left
 
 
 def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
     with pytest.raises(loop.DivergedError, match=r"the loss is nan after epoch 1; a smaller"):
         train(**small, learning_rate=1e30, out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "metrics.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json", "metrics.csv"]
     assert (tmp_path / "metrics.csv").read_text().splitlines()[1].startswith("1,nan,")
 
 
@@ -477,3 +478,67 @@ def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, c
     out = tmp_path / "[bold]:smile:"
     run(Config(**small, out=out))
     assert f"{out}/  (checkpoints, config.json, " in capsys.readouterr().out
+
+
+def test_what_was_not_written_in_the_end_is_written(cut_off, monkeypatch):
+    """Killed after the last checkpoint, before the parameters were saved."""
+    whole, at = cut_off
+    config = at(100)
+    (config.resume / "params.safetensors").unlink()
+    result, text = train(**vars(config))
+    assert "4 of 4 epochs are done" in text
+    assert_same_run(result, whole)
+
+
+def test_a_data_set_that_has_changed_does_not_go_on(cut_off, monkeypatch):
+    _, at = cut_off
+    config = at(6)
+    known = data.load(config)
+    others = [
+        (known._replace(train_labels=known.train_labels[::-1]), "images or labels are others"),
+        (
+            known._replace(test_images=known.test_images[:20], test_labels=known.test_labels[:20]),
+            "100 images to train on and 30 held out have become 100 images to train on and 20 held"
+            " out",
+        ),
+    ]
+    for other, what in others:
+        monkeypatch.setattr(data, "load", lambda config, other=other: other)
+        message = f"--resume {config.resume}: the data set digits has changed: {what}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            train(**vars(config))
+
+
+def test_two_runs_cannot_share_a_folder(small, tmp_path):
+    def again():
+        with record.locked(tmp_path):
+            pass
+
+    with record.locked(tmp_path):
+        with pytest.raises(ValueError, match=r" is in use: another process trains there$"):
+            again()
+        assert os.listdir(tmp_path) == [record.LOCK]
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("shift", [8, 10**12])
+def test_a_shift_beyond_the_image_is_refused(small, tmp_path, shift):
+    with pytest.raises(
+        ValueError, match=rf"^--shift {shift} must be smaller than the images, 8 × 8$"
+    ):
+        train(**(small | {"shift": shift}), out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_batch_larger_than_the_data_set_is_the_data_set(small, no_pictures, tmp_path):
+    huge, _ = train(**(small | {"batch_size": 10**12}), out=tmp_path / "huge")
+    whole, _ = train(**(small | {"batch_size": 100}), out=tmp_path / "whole")
+    assert without_speed(huge.epochs) == without_speed(whole.epochs)
+
+
+def test_notes_on_the_data_are_said(small, no_pictures, monkeypatch, tmp_path):
+    noted = data.load(Config())._replace(notes=("left out a file",))
+    monkeypatch.setattr(data, "load", lambda config: noted)
+    _, text = train(**small, out=tmp_path)
+    assert text.startswith("note: left out a file\n")
+    assert f"python -m jaxconv.predict {tmp_path} PICTURE" in text

@@ -73,6 +73,8 @@ def test_config_says_what_ran_on_what(tmp_path):
     assert values == {
         "dataset": "mnist",
         "data_dir": "a/b",
+        "image_size": None,
+        "skip_bad": False,
         "model": "convnet",
         "epochs": 3,
         "batch_size": 32,

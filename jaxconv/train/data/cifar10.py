@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, as_images, check_labels, together
+from jaxconv.train.data.arrays import as_images, check_labels
+from jaxconv.train.data.dataset import Dataset, Part, together
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 INSIDE = "cifar-10-batches-bin"
@@ -80,4 +81,4 @@ def _records(path: Path, content: bytes) -> Part:
     labels = records[:, 0].astype(np.int32)
     check_labels(str(path), labels, CLASSES)
     images = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
-    return as_images(str(path), images), labels
+    return as_images(str(path), images, []), labels

@@ -1,16 +1,29 @@
-"""The type of a data set, and the checks of images and labels from any source."""
+"""The type of a data set, and the parts it is made of."""
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
 Part = tuple[np.ndarray, np.ndarray]
+"""Images and labels."""
+
+FIFTH = 5
+"""One image in this many is held out, if nobody has chosen which."""
 
 
 class Dataset(NamedTuple):
-    """Images (N, H, W, C) as float32, labels (N,) in [0, classes) as int32.
+    """Images (N, H, W, C), bytes or float32, and labels (N,) in [0, classes) as int32.
 
-    Images that were bytes are in [0, 1].
+    Attributes:
+        train_images: the images to train on.
+        train_labels: their labels.
+        test_images: the images that are held out.
+        test_labels: their labels.
+        classes: the number of classes.
+        names: the names of the classes; () if they are numbers.
+        notes: what a person should know about how the files were read, in sentences.
+        last: images and labels that are looked at only once, after the training.
     """
 
     train_images: np.ndarray
@@ -18,52 +31,23 @@ class Dataset(NamedTuple):
     test_images: np.ndarray
     test_labels: np.ndarray
     classes: int
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    last: Part | None = None
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; their numbers if they have no names."""
+        return self.names or tuple(map(str, range(self.classes)))
 
-def as_images(where: str, array: np.ndarray) -> np.ndarray:
-    """Return bytes divided by 255, and floats unchanged; (N, H, W) gets an axis of one channel.
-
-    Raises:
-        ValueError: the array holds no images; the message begins with `where` it is from.
-    """
-    if array.ndim not in (3, 4) or 0 in array.shape:
-        raise ValueError(
-            f"{where} should hold images (N, H, W) or (N, H, W, C), but holds {array.shape}"
-        )
-    images = array.reshape(*array.shape[:3], -1)
-    if images.dtype == np.uint8:
-        return images / np.float32(255)
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"{where} should hold bytes or floats, but holds {images.dtype}")
-    images = images.astype(np.float32)
-    if not np.isfinite(images).all():
-        raise ValueError(f"{where} should hold finite numbers, but NaN or infinity is among them")
-    return images
-
-
-def as_labels(where: str, array: np.ndarray, count: int) -> np.ndarray:
-    """Return labels, integers from 0 on, one for each of `count` images; (N, 1) becomes (N,).
-
-    Raises:
-        ValueError: the array holds no such labels; the message begins with `where` it is from.
-    """
-    if array.shape not in ((count,), (count, 1)):
-        raise ValueError(
-            f"{where} should hold {count} labels, one per image, but holds {array.shape}"
-        )
-    if not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{where} should hold whole numbers, but holds {array.dtype}")
-    if array.min() < 0:
-        raise ValueError(f"{where}: labels begin at 0, but one is {array.min()}")
-    if array.max() >= 2**31:
-        raise ValueError(f"{where}: labels are below 2**31, but one is {array.max()}")
-    return array.reshape(count).astype(np.int32)
-
-
-def check_labels(where: str, labels: np.ndarray, classes: int) -> None:
-    """Raise ValueError if a label is not below `classes`; the message begins with `where`."""
-    if labels.max() >= classes:
-        raise ValueError(f"{where}: labels are 0 to {classes - 1}, but one is {labels.max()}")
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that training and its results depend on."""
+        known = hashlib.sha256(repr((self.classes, self.names)).encode())
+        for array in (*self[:4], *(self.last or ())):
+            known.update(f"{array.dtype} {array.shape}".encode())
+            known.update(np.ascontiguousarray(array).data)
+        return known.hexdigest()
 
 
 def together(where: str, train: Part, test: Part, classes: int | None = None) -> Dataset:
@@ -95,15 +79,29 @@ def together(where: str, train: Part, test: Part, classes: int | None = None) ->
 
 
 def held_out(where: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
-    """Shuffle all images in a fixed order, and hold a fifth of them out for testing.
+    """Shuffle all images in a fixed order, and hold a fifth of them out for testing."""
+    order = np.random.default_rng(0).permutation(len(images))  # for any seed of the run
+    test, train = np.split(order, [len(order) // FIFTH])
+    return together(where, (images[train], labels[train]), (images[test], labels[test]))
+
+
+def stratified(where: str, images: np.ndarray, labels: np.ndarray, seed: int) -> Dataset:
+    """Hold a fifth of each class out for testing, at least one image of every class that has two.
 
     Raises:
-        ValueError: there are fewer than five images; the message begins with `where` they are from.
+        ValueError: no class has two images; the message begins with `where` they are from.
     """
-    if len(images) < 5:
+    random = np.random.default_rng((seed, FIFTH))
+    chosen = []
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        count = max(1, round(len(members) / FIFTH)) if len(members) > 1 else 0
+        chosen.append(members[:count])
+    test = np.sort(np.concatenate(chosen))
+    if not len(test):
         raise ValueError(
-            f"{where} should hold at least 5 images, to hold out a fifth, but holds {len(images)}"
+            f"{where} should hold two images or more of a class, to hold out one, but holds one"
+            " of each"
         )
-    order = np.random.default_rng(0).permutation(len(images))  # for any seed of the run
-    test, train = np.split(order, [len(order) // 5])
+    train = np.setdiff1d(np.arange(len(labels)), test)
     return together(where, (images[train], labels[train]), (images[test], labels[test]))

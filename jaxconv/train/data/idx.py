@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, as_images, check_labels, together
+from jaxconv.train.data.arrays import as_images, check_labels
+from jaxconv.train.data.dataset import Dataset, Part, together
 
 PARTS = ("train", "t10k")
 
@@ -41,7 +42,7 @@ def _part(folder: Path, part: str, classes: int | None) -> Part:
         )
     if classes is not None:
         check_labels(str(label_file), labels, classes)
-    return as_images(str(image_file), images), labels.astype(np.int32)
+    return as_images(str(image_file), images, []), labels.astype(np.int32)
 
 
 def read_idx(path: Path) -> np.ndarray:

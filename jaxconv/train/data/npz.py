@@ -3,12 +3,14 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, as_images, as_labels, held_out, together
+from jaxconv.train.data.arrays import as_images, as_labels, numbered, scale_of
+from jaxconv.train.data.dataset import Dataset, Part, stratified, together
 
-# The names that the arrays may have. If there are only two, a fifth of the images is held out.
+# The names that the arrays may have. If there are only two, a fifth of each class is held out.
 NAMES = (
     ("train_images", "train_labels", "test_images", "test_labels"),
     ("x_train", "y_train", "x_test", "y_test"),
@@ -17,21 +19,30 @@ NAMES = (
 )
 
 
-def of_file(path: Path) -> Dataset:
+def of_file(path: Path, seed: int = 0) -> Dataset:
     """Read images and labels for training and testing, or all in one, with a fifth held out.
+
+    Args:
+        path: the file.
+        seed: of the choice of the images that are held out.
 
     Raises:
         ValueError: the file is missing or malformed, or has an array of Python objects, which can
             run code when it is read.
     """
-    arrays = _arrays(path)
+    arrays, notes = _arrays(path), list[str]()
+    pairs = list(zip(list(arrays)[::2], list(arrays)[1::2], strict=True))
+    first = pairs[0][0]
+    scale = scale_of(f"{path}: {first}", arrays[first], notes)
 
     def part(images: str, labels: str) -> Part:
-        pictures = as_images(f"{path}: {images}", arrays[images])
-        return pictures, as_labels(f"{path}: {labels}", arrays[labels], len(pictures))
+        pictures = as_images(f"{path}: {images}", arrays[images], notes, scale)
+        return pictures, as_labels(f"{path}: {labels}", arrays[labels], len(pictures), notes)
 
-    train, *test = (part(*pair) for pair in zip(list(arrays)[::2], list(arrays)[1::2], strict=True))
-    return together(str(path), train, test[0]) if test else held_out(str(path), *train)
+    parts, names = numbered(str(path), [part(*pair) for pair in pairs], notes)
+    train, *test = parts
+    made = together(str(path), train, test[0]) if test else stratified(str(path), *train, seed)
+    return made._replace(names=names, notes=tuple(notes))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -44,9 +55,16 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             for names in NAMES:
                 if set(names) <= set(file.files):
-                    return {name: file[name] for name in names}
+                    return {name: _array(file, name) for name in names}
             listing = ", ".join(sorted(file.files)) or "nothing"
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     expected = "; or ".join(", ".join(names) for names in NAMES)
     raise ValueError(f"{path} should hold {expected}, but holds {listing}")
+
+
+def _array(file: Any, name: str) -> np.ndarray:
+    array = file[name]
+    if not isinstance(array, np.ndarray):  # numpy returns the bytes of what is no array
+        raise ValueError(f"{name} is no array")
+    return array

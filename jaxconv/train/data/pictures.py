@@ -1,101 +1,142 @@
 """Your own folders of pictures."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from jaxconv._core.extras import needs
-from jaxconv.train.data.dataset import Dataset, Part, as_images, held_out, together
+from jaxconv.train.data.dataset import Dataset, Part, stratified, together
+from jaxconv.train.data.folder import tree_of
+from jaxconv.train.data.picture import NoPictureError, read, size_of
 
-with needs("train"):
-    from PIL import Image
+KEPT = 128
+"""Pictures of one size keep it up to this height and width, if no size is asked for."""
 
-TESTS = ("test", "val")  # the first one that exists is used
-GREY = ("1", "L", "LA")
-COLOURED = ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+SIDE = 64
+"""The height and width that other pictures get, if no size is asked for."""
+
+MOST_NAMED = 10
+"""As many bad files are named in a message."""
+
+Size = tuple[int, int]
+T = TypeVar("T")
 
 
-def of_folder(folder: Path) -> Dataset:
-    """Read pictures from a folder for each class, in `train` and in `test` or `val`.
+def of_folder(
+    folder: Path, *, side: int | None = None, skip_bad: bool = False, seed: int = 0
+) -> Dataset:
+    """Read pictures from a folder for each class, in `train` and in `val` or `test`.
 
-    Without `train`, the folders of the classes are in `folder` itself, and a fifth of the pictures
-    is held out. Classes are numbered in the order of their names. Pictures have one size, and one
-    channel only if all are grey.
+    Without `train`, the folders of the classes are in `folder` itself. Without `val` and `test`, a
+    fifth of each class is held out. With both, `val` is held out, and `test` is for the end.
+    Classes are numbered in the order of their names. If all pictures are grey, they have one
+    channel.
+
+    Args:
+        folder: the folder, as `tree_of` takes it.
+        side: the height and width that all pictures get. Without it, pictures of one size keep it
+            up to KEPT, and others get SIDE.
+        skip_bad: whether to leave out pictures that cannot be read.
+        seed: of the choice of the pictures that are held out.
 
     Raises:
-        ValueError: there are no such folders, or a file in them is malformed.
+        ValueError: there are no such folders, or files cannot be read; the message names them.
     """
-    if not (folder / "train").is_dir():
-        return held_out(str(folder), *_arrays(folder, _read(folder, _classes(folder))))
-    tests = [folder / name for name in TESTS if (folder / name).is_dir()]
-    if not tests:
-        raise ValueError(f"{folder} has a folder train, but no folder {' or '.join(TESTS)}")
-    classes = _classes(folder / "train")
-    train, test = (_read(part, classes) for part in (folder / "train", tests[0]))
-    images, labels = _arrays(folder, train + test)
-    apart = len(train)
-    return together(str(folder), (images[:apart], labels[:apart]), (images[apart:], labels[apart:]))
+    tree = tree_of(folder)
+    names = tuple(next(iter(tree.parts.values())))
+    files = {
+        part: [(path, names.index(name)) for name in classes for path in classes[name]]
+        for part, classes in tree.parts.items()
+    }
+    everything = [path for of_part in files.values() for path, _ in of_part]
+    bad: dict[Path, str] = {}
+    size, notes = ((side, side), ()) if side else _size(everything, bad)
+    good = [path for path in everything if path not in bad]
+    pictures = dict(zip(good, _each(partial(_picture, size, bad), good), strict=True))
+    if bad and not skip_bad:
+        raise ValueError(_complaint(bad))
+    if bad:
+        notes = (*notes, f"left out {len(bad)} pictures that cannot be read")
+    channels = 1 if all(p is None or p.ndim == 2 for p in pictures.values()) else 3
+    for part, of_part in files.items():
+        if all(path in bad for path, _ in of_part):
+            raise ValueError(f"{tree.root}: no picture of {part} can be read")
+    parts = {part: _part(of_part, pictures, channels) for part, of_part in files.items()}
+    made = _joined(str(tree.root), parts, seed)
+    return made._replace(
+        classes=len(names), names=names, notes=(*tree.notes, *notes), last=parts.get("last")
+    )
 
 
-Labelled = list[tuple[Path, int, np.ndarray]]
+def _joined(where: str, parts: dict[str, Part], seed: int) -> Dataset:
+    """Return the data set of these parts; "last" gets the test that is for the end."""
+    if "all" in parts:
+        return stratified(where, *parts["all"], seed)
+    if "val" in parts and "test" in parts:
+        parts["last"] = parts.pop("test")
+    held_out = parts.get("val") or parts.get("test")
+    if held_out is None:
+        return stratified(where, *parts["train"], seed)
+    return together(where, parts["train"], held_out)
 
 
-def _classes(folder: Path) -> list[str]:
-    classes = [path.name for path in _visible(folder) if path.is_dir()]
-    if len(classes) < 2:
-        raise ValueError(
-            f"{folder} should have a folder for each class, but has {', '.join(classes) or 'none'}"
-        )
-    return classes
+def _size(paths: Sequence[Path], bad: dict[Path, str]) -> tuple[Size | None, tuple[str, ...]]:
+    """Return the size that all pictures get, None if they keep theirs, and what to say of it."""
+    sizes = Counter(size for size in _each(partial(_size_or_none, bad), paths) if size)
+    if len(sizes) == 1 and max(next(iter(sizes))) <= KEPT:
+        return None, ()
+    if not sizes:
+        return None, ()
+    small, large = (" × ".join(map(str, which(sizes))) for which in (min, max))
+    seen = f"are {small}" if len(sizes) == 1 else f"have {len(sizes)} sizes, {small} to {large}"
+    note = f"pictures {seen}; all are scaled and cut to {SIDE} × {SIDE} (--image-size)"
+    return (SIDE, SIDE), (note,)
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+def _each(function: Callable[[Path], T], paths: Sequence[Path]) -> list[T]:
+    """Return function(path) for each path, on all processor cores."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(function, paths))
 
 
-def _read(folder: Path, classes: list[str]) -> Labelled:
-    """Return all pictures with their class numbers, as bytes: (H, W) if grey, or (H, W, 3)."""
-    for path in _visible(folder):
-        if path.is_dir() and path.name not in classes:
-            raise ValueError(f"{path} is no class of the training data: {', '.join(classes)}")
-    read = [
-        (path, label, _picture(path))
-        for label, name in enumerate(classes)
-        if (folder / name).is_dir()
-        for path in _visible(folder / name)
-    ]
-    if not read:
-        raise ValueError(f"{folder} holds no pictures")
-    return read
-
-
-def _picture(path: Path) -> np.ndarray:
+def _size_or_none(bad: dict[Path, str], path: Path) -> Size | None:
     try:
-        with Image.open(path) as image:
-            if image.mode not in GREY + COLOURED:
-                raise ValueError(f"{path} has colour mode {image.mode}, not 8 bits per colour")
-            return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is no picture that can be read: {error}") from None
+        return size_of(path)
+    except NoPictureError as error:
+        bad[path] = str(error)
+        return None
 
 
-def _arrays(folder: Path, pictures: Labelled) -> Part:
-    """Return the images and labels of all pictures, which must have one size."""
-    first, _, picture = pictures[0]
-    size = picture.shape[:2]
-    for path, _, picture in pictures:
-        if picture.shape[:2] != size:
-            raise ValueError(
-                f"{path} is {_times(picture)}, but {first} is {_times(pictures[0][2])}"
-            )
-    if any(picture.ndim == 3 for *_, picture in pictures):
-        pictures = [
-            (path, label, np.broadcast_to(picture.reshape(*size, -1), (*size, 3)))
-            for path, label, picture in pictures
-        ]
-    images = as_images(str(folder), np.stack([picture for *_, picture in pictures]))
-    return images, np.array([label for _, label, _ in pictures], np.int32)
+def _picture(size: Size | None, bad: dict[Path, str], path: Path) -> np.ndarray | None:
+    try:
+        return read(path, size)
+    except NoPictureError as error:
+        bad[path] = str(error)
+        return None
 
 
-def _times(picture: np.ndarray) -> str:
-    return " × ".join(map(str, picture.shape[:2]))
+def _complaint(bad: dict[Path, str]) -> str:
+    named = [f"{path} {why}" for path, why in sorted(bad.items())]
+    if len(named) == 1:
+        return f"{named[0]}; --skip-bad goes on without it"
+    more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+    listing = "; ".join(named[:MOST_NAMED] + more)
+    return f"{len(named)} pictures cannot be read (--skip-bad goes on without them): {listing}"
+
+
+def _part(
+    files: Sequence[tuple[Path, int]], pictures: dict[Path, np.ndarray | None], channels: int
+) -> Part:
+    """Return the images (N, H, W, channels) and labels of the files that could be read."""
+    read = [
+        (picture, label) for path, label in files if (picture := pictures.get(path)) is not None
+    ]
+    images = [
+        np.broadcast_to(picture.reshape(*picture.shape[:2], -1), (*picture.shape[:2], channels))
+        for picture, _ in read
+    ]
+    return np.stack(images), np.array([label for _, label in read], np.int32)

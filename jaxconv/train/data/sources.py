@@ -25,8 +25,8 @@ def load(config: Config) -> Dataset:
             cifar10.of_folder(folder) if name == "cifar10" else idx.of_folder(folder, MNIST_CLASSES)
         )
     path = Path(name)
-    if path.suffix == ".npz":
-        return npz.of_file(path)
+    if path.suffix.lower() == ".npz":
+        return npz.of_file(path, config.seed)
     if not name or not path.is_dir():
         raise ValueError(
             f"--dataset must be {', '.join(('digits', *PUBLISHED))}, an .npz file or a folder,"
@@ -36,4 +36,6 @@ def load(config: Config) -> Dataset:
         return idx.of_folder(path)
     from jaxconv.train.data import pictures  # only this source needs Pillow
 
-    return pictures.of_folder(path)
+    return pictures.of_folder(
+        path, side=config.image_size, skip_bad=config.skip_bad, seed=config.seed
+    )

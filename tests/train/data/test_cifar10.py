@@ -58,9 +58,9 @@ def test_wherever_the_files_are(published, tmp_path, layout):
         (cifar10.TRAIN, *dataset[:2]),
         (cifar10.TEST, *dataset[2:4]),
     ):
-        assert (images.dtype, labels.dtype) == (np.float32, np.int32)
+        assert (images.dtype, labels.dtype) == (np.uint8, np.int32)
         want = np.concatenate([published[name][0] for name in names])
-        np.testing.assert_allclose(images, want / 255, rtol=1e-7)
+        np.testing.assert_allclose(images, want, rtol=1e-7)
         np.testing.assert_array_equal(labels, np.concatenate([published[n][1] for n in names]))
 
 

@@ -54,9 +54,9 @@ def test_idx_files(folder, dataset):
         np.testing.assert_array_equal(labels, LABELS[part])
         assert labels.dtype == np.int32
         assert images.shape == (*IMAGES[part].shape, 1)
-        assert images.dtype == np.float32
-        np.testing.assert_allclose(images[..., 0], IMAGES[part] / 255, rtol=1e-7)
-    assert loaded.train_images.max() <= 1.0
+        assert images.dtype == np.uint8
+        np.testing.assert_allclose(images[..., 0], IMAGES[part], rtol=1e-7)
+    assert loaded.train_images.max() <= 255.0
     assert loaded.classes == 10
 
 
@@ -161,7 +161,7 @@ def test_another_mnist(folder):
     loaded = load(Config(dataset=str(folder)))
     assert loaded.classes == 5
     np.testing.assert_array_equal(loaded.train_labels, labels)
-    np.testing.assert_allclose(loaded.test_images[..., 0], IMAGES["t10k"] / 255, rtol=1e-7)
+    np.testing.assert_allclose(loaded.test_images[..., 0], IMAGES["t10k"], rtol=1e-7)
 
     (folder / TEST_LABELS).write_bytes(zipped(idx(np.uint8([0, 5, 1]))))
     message = f"{folder}: labels to train on go up to 4, but one to test on is 5"

@@ -1,4 +1,5 @@
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from jaxconv.train.data import load
 from jaxconv.train.data.npz import NAMES
 
 RANDOM = np.random.default_rng(0)
-TRAIN = RANDOM.integers(0, 256, (6, 5, 4, 3), np.uint8), np.array([0, 2, 1, 1, 2, 0])
-TEST = RANDOM.integers(0, 256, (2, 5, 4, 3), np.uint8), np.array([[2], [0]])
+TRAIN = RANDOM.integers(0, 256, (6, 5, 7, 3), np.uint8), np.array([0, 2, 1, 1, 2, 0])
+TEST = RANDOM.integers(0, 256, (2, 5, 7, 3), np.uint8), np.array([[2], [0]])
 FOUR = (*TRAIN, *TEST)
 
 
@@ -27,8 +28,8 @@ def read(tmp_path):
 @pytest.mark.parametrize("names", [names for names in NAMES if len(names) == 4])
 def test_two_parts(read, names):
     dataset = read(**dict(zip(names, FOUR, strict=True)), more=np.zeros(3))
-    np.testing.assert_allclose(dataset.train_images, TRAIN[0] / 255, rtol=1e-7)
-    np.testing.assert_allclose(dataset.test_images, TEST[0] / 255, rtol=1e-7)
+    np.testing.assert_array_equal(dataset.train_images, TRAIN[0])
+    np.testing.assert_array_equal(dataset.test_images, TEST[0])
     assert dataset.train_labels.tolist() == TRAIN[1].tolist()
     assert dataset.test_labels.tolist() == [2, 0]
     assert dataset.classes == 3
@@ -37,9 +38,9 @@ def test_two_parts(read, names):
 @pytest.mark.parametrize("names", [names for names in NAMES if len(names) == 2])
 def test_one_part_of_which_a_fifth_is_held_out(read, names):
     dataset = read(**dict(zip(names, TRAIN, strict=True)))
-    assert len(dataset.train_images), len(dataset.test_images) == (5, 1)
+    assert (len(dataset.train_images), len(dataset.test_images)) == (3, 3)  # one of each class
     together = np.concatenate([dataset.train_images, dataset.test_images])
-    assert sorted(map(bytes, together)) == sorted(map(bytes, TRAIN[0] / np.float32(255)))
+    assert sorted(map(bytes, together)) == sorted(map(bytes, TRAIN[0]))
 
 
 class Harmful:
@@ -68,7 +69,7 @@ def test_python_objects_are_refused_unread(read, tmp_path):
         ({"x": TRAIN[0], "y": TRAIN[1][:4]}, ": y should hold 6 labels, one per image, but holds"),
         (
             {"x_train": TRAIN[0], "y_train": TRAIN[1], "x_test": TEST[0], "y_test": TEST[1] + 1},
-            ": labels to train on go up to 2, but one to test on is 3$",
+            ": no image to train on has the label 3 of one to test$",
         ),
     ],
 )
@@ -98,3 +99,25 @@ def test_files_that_are_something_else(read, tmp_path):
     path.unlink()
     path.mkdir()
     assert message() == " is no .npz file"
+
+
+def test_an_archive_of_something_else(tmp_path):
+    with zipfile.ZipFile(tmp_path / "mine.NPZ", "w") as archive:
+        for name in ("images", "labels"):
+            archive.writestr(f"{name}", b"text")
+    with pytest.raises(ValueError, match=r"mine.NPZ cannot be read: images is no array$"):
+        load(Config(dataset=str(tmp_path / "mine.NPZ")))
+
+
+def test_what_was_changed_is_said(read):
+    floats = TRAIN[0].astype(np.float64).transpose(0, 3, 1, 2)
+    dataset = read(x_train=floats, y_train=TRAIN[1] + 1, x_test=floats[:2] / 2, y_test=[3, 1])
+    np.testing.assert_allclose(dataset.train_images, TRAIN[0] / 255, rtol=1e-6)
+    np.testing.assert_allclose(dataset.test_images, TRAIN[0][:2] / 510, rtol=1e-6)
+    assert dataset.names == ("1", "2", "3")
+    assert dataset.test_labels.tolist() == [2, 0]
+    ends = [note.rpartition(": ")[2] for note in dataset.notes]
+    assert ends == [
+        "it was divided by 255", "they were moved last", "they were moved last",
+        "the labels are 1, 2, 3, which became 0 to 2",
+    ]  # fmt: skip

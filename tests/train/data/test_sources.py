@@ -38,5 +38,7 @@ def test_a_folder_may_be_named_like_a_data_set(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("digits").mkdir()
     assert load(Config(dataset="digits")).classes == 10
-    with pytest.raises(ValueError, match=r"^digits should have a folder for each class"):
+    with pytest.raises(
+        ValueError, match=r"^digits should have a folder of pictures for each class"
+    ):
         load(Config(dataset="./digits"))

@@ -1,0 +1,104 @@
+"""Try a trained network on a data set.
+
+python -m jaxconv.evaluate RUN [--dataset D]
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxconv._core.command import Parser
+from jaxconv._core.extras import MissingExtraError, needs
+
+MOST_SHOWN = 20
+"""With more classes the confusion matrix is too wide to print; the worst pairs are printed."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print accuracy, accuracy by class, and the confusion matrix."""
+    parser = Parser(prog="jaxconv.evaluate", description="Try a trained network on a data set.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the output folder of a training run")
+    parser.add_argument(
+        "--dataset",
+        metavar="D",
+        help="as in training, where the held-out images are used; by default the data set of the"
+        " run, with its `test` if it was kept for the end",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        with needs("train"):
+            from rich.console import Console
+
+            from jaxconv.train import data, record
+            from jaxconv.train.trained import load_run
+        network = load_run(options.run)
+        place = options.dataset or record.load_data(options.run)["dataset"]
+        config = dataclasses.replace(
+            network.config, dataset=place, resume=None, image_size=_side(network.image_shape)
+        )
+        dataset = data.load(config)
+        _check_same_classes(place, dataset.class_names, network.classes)
+    except (ValueError, OSError, MissingExtraError) as error:
+        parser.error(str(error))
+    images, labels = dataset.last or dataset[2:4]
+    if images.shape[1:] != network.image_shape:
+        parser.error(
+            f"{place}: images are {images.shape[1:]}, but those of the run were"
+            f" {network.image_shape}"
+        )
+    matrix = confusion(network.probabilities(images), labels, len(network.classes))
+    console = Console(highlight=False, markup=False, emoji=False)
+    for line in report(matrix, network.classes):
+        console.print(line)
+
+
+def _side(shape: tuple[int, int, int]) -> int | None:
+    """Return the size for a folder of pictures; None where the images were not square."""
+    height, width, _ = shape
+    return height if height == width else None
+
+
+def _check_same_classes(place: str, there: Sequence[str], known: Sequence[str]) -> None:
+    for name in there:
+        if name not in known:
+            raise ValueError(f"{place}: the network does not know the class {name}")
+    if tuple(there) != tuple(known):
+        raise ValueError(
+            f"{place} has the classes {', '.join(there)}, but the run had {', '.join(known)}"
+        )
+
+
+def confusion(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many images of class i the network takes for class j, at [i, j]."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, np.argmax(probabilities, axis=1)), 1)
+    return matrix
+
+
+def report(matrix: np.ndarray, classes: Sequence[str]) -> list[object]:
+    """Return the lines and tables to print."""
+    with needs("train"):
+        from rich.table import Table
+    right, total = int(np.trace(matrix)), int(matrix.sum())
+    lines: list[object] = [f"accuracy {right / total:.2%} ({right:,} of {total:,} images)"]
+    by_class = Table("class", "images", "right", "accuracy", "most often taken for")
+    for i, name in enumerate(classes):
+        count, own = int(matrix[i].sum()), int(matrix[i, i])
+        others = np.where(np.arange(len(classes)) == i, 0, matrix[i])
+        worst = int(np.argmax(others))
+        taken = f"{classes[worst]} ({others[worst]})" if others[worst] else ""
+        share = f"{own / count:.2%}" if count else "none"
+        by_class.add_row(name, f"{count:,}", f"{own:,}", share, taken)
+    lines.append(by_class)
+    if len(classes) <= MOST_SHOWN:
+        grid = Table("is, taken for →", *classes, title="confusion matrix", title_justify="left")
+        for name, row in zip(classes, matrix, strict=True):
+            grid.add_row(name, *(f"{n:,}" if n else "·" for n in row))
+        lines.append(grid)
+    return lines
+
+
+if __name__ == "__main__":
+    main()

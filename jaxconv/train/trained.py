@@ -1,0 +1,169 @@
+"""A trained network, loaded from the output folder of its run, and what it says of pictures."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.models import MODELS, Params
+from jaxconv.train import record
+from jaxconv.train.config import Config
+from jaxconv.train.step import OPS, as_floats
+
+BATCH = 256
+"""Images that are computed at once; the last batch is filled up, so that one program does."""
+
+
+class Prediction(NamedTuple):
+    """What a network says of one picture: its classes, the most probable one first."""
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    def first(self, count: int | None) -> "Prediction":
+        """Return the `count` most probable classes; None means all."""
+        return Prediction(self.classes[:count], self.probabilities[:count])
+
+    def __str__(self) -> str:
+        """Return the classes with their probabilities, as text."""
+        pairs = zip(self.classes, self.probabilities, strict=True)
+        return ", ".join(f"{name} {probability:.1%}" for name, probability in pairs)
+
+
+class TrainedNetwork:
+    """A trained network, with the classes that it knows.
+
+    Attributes:
+        config: the settings of the run.
+        params: the parameters of the network.
+        classes: the names of the classes.
+        image_shape: height, width and channels of the images it was trained on.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        params: Params,
+        classes: Sequence[str],
+        image_shape: tuple[int, int, int],
+    ) -> None:
+        self.config = config
+        self.params = params
+        self.classes = tuple(classes)
+        self.image_shape = image_shape
+
+    def predict(
+        self, pictures: Iterable[str | Path | np.ndarray], top: int | None = None
+    ) -> list[Prediction]:
+        """Return for each picture its classes and their probabilities, the most probable one first.
+
+        Args:
+            pictures: paths of pictures, which are turned upright, scaled and cut as those of the
+                training; or arrays (H, W, C) of the size that the network was trained on, of bytes
+                or of floats in [0, 1].
+            top: as many classes are returned; None means all.
+
+        Raises:
+            ValueError: a file is no picture, or an array has another shape.
+        """
+        images = [self.image(picture) for picture in pictures]
+        if not images:
+            return []
+        rows = self.probabilities(np.stack([np.asarray(as_floats(jnp.asarray(i))) for i in images]))
+        orders = np.argsort(-rows, axis=1, kind="stable")
+        return [
+            Prediction(tuple(self.classes[i] for i in order), tuple(row[order].tolist())).first(top)
+            for row, order in zip(rows, orders, strict=True)
+        ]
+
+    def image(self, picture: str | Path | np.ndarray) -> np.ndarray:
+        """Return a picture as the network sees it: (H, W, C), bytes or floats.
+
+        Raises:
+            ValueError: the file is no picture, or the array has another shape.
+        """
+        height, width, channels = self.image_shape
+        if isinstance(picture, (str, Path)):
+            return _from_file(Path(picture), (height, width), channels)
+        array = np.asarray(picture)
+        if array.shape == (height, width) and channels == 1:
+            array = array[..., None]
+        if array.shape != self.image_shape:
+            raise ValueError(
+                f"predict: pictures must have the shape {self.image_shape}, but got {array.shape}"
+            )
+        return array
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the probability of each class, (N, classes), for images (N, H, W, C)."""
+        rows = []
+        for start in range(0, len(images), BATCH):
+            some = images[start : start + BATCH]
+            empty = ((0, BATCH - len(some)), *((0, 0),) * (some.ndim - 1))
+            rows.append(np.asarray(self._compiled(self.params, np.pad(some, empty)))[: len(some)])
+        return np.concatenate(rows) if rows else np.zeros((0, len(self.classes)), np.float32)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        model, precision = MODELS[self.config.model], self.config.precision
+        ops = OPS[self.config.gradients]
+
+        def probabilities(params: Params, images: jax.Array) -> jax.Array:
+            images = as_floats(images)
+            if precision == "bfloat16":
+                params, images = jax.tree.map(
+                    lambda leaf: leaf.astype(jnp.bfloat16), (params, images)
+                )
+            logits = model.apply(params, images, ops=ops).astype(jnp.float32)
+            return ops.softmax(logits)
+
+        return jax.jit(probabilities)
+
+
+def load_run(folder: str | Path) -> TrainedNetwork:
+    """Return the network that a run has trained.
+
+    Example:
+        network = load_run("runs/flowers")
+        print(network.predict(["tulip.jpg"], top=3)[0])
+
+    Args:
+        folder: the output folder of the run.
+
+    Raises:
+        ValueError: the folder is none of a run, or its run has saved no parameters yet.
+    """
+    folder = Path(folder)
+    config, known = record.load_config(folder), record.load_data(folder)
+    path = folder / "params.safetensors"
+    if not path.exists():
+        raise ValueError(
+            f"{folder} has no {path.name}: the run has not ended; --resume {folder} finishes it"
+        )
+    height, width, channels = known["image_shape"]
+    return TrainedNetwork(
+        config, record.load_params(path), known["classes"], (height, width, channels)
+    )
+
+
+def _from_file(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
+    """Return the bytes of a picture in this size, with this many channels."""
+    from jaxconv.train.data.picture import NoPictureError, read
+
+    try:
+        picture = read(path, size)
+    except NoPictureError as error:
+        raise ValueError(f"{path} {error}") from None
+    if picture.ndim == 3 and channels == 1:
+        return grey(picture)[..., None]
+    return np.array(np.broadcast_to(picture.reshape(*size, -1), (*size, channels)))
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """Return the brightness of a coloured picture, rounded, with the weights of ITU-R 601."""
+    red, green, blue = (picture[..., i].astype(np.int64) for i in range(3))
+    return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
