@@ -15,6 +15,8 @@ from jaxconv.check import check_rule
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LONG = ("by_hand", "checking")
+"""Pages with many examples, each of which takes some seconds."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 
 
@@ -32,7 +34,9 @@ def page_examples():
         for (language, code), following in itertools.pairwise([*blocks, ("", "")]):
             if language == "python" and code.startswith("import"):
                 said = following[1] if following[0] == "text" else ""
-                yield pytest.param(code, said, id=f"{page.stem}-{code.count(chr(10))}-lines")
+                name = f"{page.stem}-{code.count(chr(10))}-lines"
+                marks = pytest.mark.thorough if page.stem in LONG else ()
+                yield pytest.param(code, said, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("code", "said"), list(page_examples()))

@@ -49,6 +49,7 @@ def test_axes_that_are_dropped_together():
     assert 0 < np.mean(path == 0) < 1
 
 
+@pytest.mark.thorough
 @each_op
 def test_typed_and_raw_keys(op):
     """The same key, under every transformation that meets it."""
@@ -70,6 +71,7 @@ def test_typed_and_raw_keys(op):
         assert_close(twice, np.where(kept, -4 * np.sin(2 * X), 0))
 
 
+@pytest.mark.thorough
 @each_op
 def test_one_key_for_each_of_a_batch_or_step(op):
     keys = jax.random.split(jax.random.key(0), 3)

@@ -18,7 +18,7 @@ each_record = pytest.mark.parametrize(
 @pytest.mark.parametrize("ops", [jaxconv, jaxconv.reference], ids=lambda ops: ops.__name__)
 def test_no_rank_is_promoted(record, ops):
     op = getattr(ops, record.name)
-    for sample in [record.large(), *map(record.sample, (*range(16), *record.each_form))]:
+    for sample in [record.large(), *map(record.sample, range(8))]:
 
         def program(*arrays, sample=sample):
             y, pull = jax.vjp(lambda *a: float_leaves(sample.bind(op)(*a)), *arrays)

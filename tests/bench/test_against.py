@@ -21,6 +21,7 @@ TINY = Case("geometries", "tiny", Convolution(1, (4, 4), (3, 3), 2, 2))
 PACKAGE = Path(jaxconv.__file__).parent
 
 
+@pytest.mark.thorough
 def test_both_checkouts_are_timed(monkeypatch):
     monkeypatch.setattr(contestants, "MORE", 1)
     row = compare(TINY, PACKAGE.parent, 1, "cpu")

@@ -117,6 +117,7 @@ def test_a_mistake_in_one_narrow_dtype():
     assert quick(jnp.sin, (x,), jnp.sin, dtypes=("float32", "bfloat16")).ok
 
 
+@pytest.mark.thorough
 def test_a_mistake_in_a_narrow_dtype_where_gradients_jump():
     """The maximum of a window is another one after a rounding error, which excuses no factor."""
     pool = partial(jaxconv.max_pool, window=3, stride=2)
@@ -173,6 +174,7 @@ def test_a_kink_hides_no_error():
     assert report.failures[0].index in ((1,), (3,))
 
 
+@pytest.mark.thorough
 def test_arguments_are_any_trees():
     """Integers, booleans, keys, Python's numbers, strings of options and None are let be."""
 

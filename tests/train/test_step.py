@@ -103,6 +103,7 @@ def test_a_place_left_empty_gives_no_gradient_and_does_not_count():
 # ---- the two modes -----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_both_gradients_give_the_same_loss_curve():
     """An epoch of the default run in float64, where 4e-16 of the loss was measured.
 

@@ -20,6 +20,7 @@ LABELS = np.int32([0, 2, 1, 1, 0])
 
 
 # The default model is verified in test_loop.py.
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - {Config().model}))
 def test_all_models_pass_on_real_images(name):
     digits = load(Config())

@@ -145,6 +145,7 @@ def test_measured():
     assert all(row.jax_ms is None for row in survey(network, X, W).rows)
 
 
+@pytest.mark.thorough
 def test_measured_with_keys_and_integers_among_the_arguments():
     def function(x, w, key, labels):
         keep = jax.random.bernoulli(key, 0.5, x.shape)
