@@ -101,8 +101,11 @@ def conv_call(
     groups = as_int(op, "groups", groups, 1)
     channels = x.shape[channel_axis]
     if channels != c_in * groups:
+        first = layout == "channels_last" and x.shape[1] == c_in * groups
+        hint = "; if the channels of x come first, say layout='channels_first'" if first else ""
         raise ValueError(
             f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
+            f"{hint}"
         )
     if c_out < 1:
         raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")

@@ -15,10 +15,10 @@ import numpy as np
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
 from jaxconv.models import MODELS, Model, Params
-from jaxconv.train import data, devices, pictures, record, verify
+from jaxconv.train import data, devices, pictures, record, report, verify
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
-from jaxconv.train.optimizer import make_optimizer
+from jaxconv.train.optimizer import make_optimizer, schedule_of
 from jaxconv.train.record import Epoch
 from jaxconv.train.step import (
     NO_IMAGE,
@@ -45,7 +45,7 @@ with needs("train"):
     importlib.import_module("safetensors")  # used at the end: too late to miss it
 
 
-RESULTS = ("params.safetensors", "curves.png", "layers.png")
+RESULTS = ("params.safetensors", "curves.png", "layers.png", "report.html")
 """What a run writes in the end."""
 
 
@@ -147,6 +147,9 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
             pictures.draw_curves(path, epochs, config)
         with replacing(folder / "layers.png") as path:
             pictures.draw_layers(path, model, after.params, image)
+        with replacing(folder / "report.html") as path:
+            page = report.make_report(config, dataset, after.params, epochs, folder)
+            path.write_text(page, encoding="utf-8")
         console.print(_summary(config, dataset, epochs, folder))
         console.print(_next_commands(folder), soft_wrap=True)
     return Result(folder, after.params, epochs, interrupted)
@@ -207,6 +210,7 @@ def _train(
     train_images, train_labels, test_images, test_labels = arrays
     steps = _steps(config, dataset)
     params, state = after
+    rate = schedule_of(config, config.epochs * steps)
     key = devices.on_all(config, jax.random.key(config.seed + 1))
     indices = np.zeros(config.batch_size, np.int32)
     # Compile before the time is measured.
@@ -242,6 +246,8 @@ def _train(
                 train_accuracy=train.correct / train.images,
                 test_accuracy=test.correct / test.images,
                 images_per_second=train.images / seconds,
+                test_loss=test.loss / test.images,
+                learning_rate=float(rate((number - 1) * steps)),
             ),
             After(params, state),
         )

@@ -27,11 +27,17 @@ RULES: dict[str, Rule] = {
 DECAYING: dict[str, Function] = {"adamw": optax.adamw, "lion": optax.lion}
 
 
+def schedule_of(config: Config, steps: int) -> Function:
+    """Return the learning rate as a function of the number of the step, from 0 to steps − 1."""
+    if config.schedule == "cosine":
+        return optax.cosine_decay_schedule(config.learning_rate, steps)
+    return optax.constant_schedule(config.learning_rate)
+
+
 def make_optimizer(config: Config, steps: int) -> Any:
     """Return the optimiser that the configuration names, for a run of this many steps."""
-    rate: object = config.learning_rate
-    if config.schedule == "cosine":
-        rate = optax.cosine_decay_schedule(rate, steps)
+    constant = config.schedule == "constant"
+    rate = config.learning_rate if constant else schedule_of(config, steps)
     if config.optimizer in DECAYING:
         return DECAYING[config.optimizer](rate, weight_decay=config.decay, mask=_kernels)
     decay = optax.add_decayed_weights(config.decay, mask=_kernels)

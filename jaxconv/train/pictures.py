@@ -26,9 +26,14 @@ def draw_curves(path: Path, epochs: list[Epoch], config: Config) -> None:
     numbers = [e.epoch for e in epochs]
     marker = "o" if len(epochs) == 1 else None
 
-    left.plot(numbers, [e.loss for e in epochs], color=TRAIN, marker=marker)
+    for name, color, values in (
+        ("train", TRAIN, [e.loss for e in epochs]),
+        ("test", TEST, [e.test_loss for e in epochs]),
+    ):
+        left.plot(numbers, values, color=color, marker=marker, label=f"{name} {values[-1]:.4f}")
     left.set_yscale("log")
-    left.set_title("training loss (cross-entropy)", loc="left")
+    left.set_title("loss (cross-entropy)", loc="left")
+    left.legend(frameon=False)
     for name, color, values in (
         ("train", TRAIN, [e.train_accuracy for e in epochs]),
         ("test", TEST, [e.test_accuracy for e in epochs]),

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import itertools
 import json
+import math
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,10 @@ class Epoch(NamedTuple):
     """Accuracy on the held-out images, after the epoch."""
     images_per_second: float
     """Training images per second, not counting evaluation and compilation."""
+    test_loss: float = math.nan
+    """Mean cross-entropy of the held-out images, after the epoch."""
+    learning_rate: float = math.nan
+    """Learning rate of the first step of the epoch."""
 
 
 def make_folder(config: Config) -> Path:
@@ -108,6 +113,16 @@ def check_goes_on(config: Config) -> None:
                 f"--resume {config.resume}: {flag(field.name)} is {was} there and cannot become"
                 f" {now}"
             )
+
+
+def environment() -> dict[str, str]:
+    """Return the versions and the device of this process."""
+    return {
+        "jaxconv": jaxconv.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "device": jax.devices()[0].device_kind,
+    }
 
 
 def save_data(path: Path, config: Config, dataset: Dataset) -> None:
@@ -184,12 +199,7 @@ def save_config(path: Path, config: Config) -> None:
         for key, value in dataclasses.asdict(_decided(config)).items()
     }
     del values["resume"]  # a resumed run writes what an uninterrupted one writes
-    values["environment"] = {
-        "jaxconv": jaxconv.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-    }
+    values["environment"] = environment()
     write_json(path, values)
 
 

@@ -22,7 +22,7 @@ from jaxconv.train.step import NO_IMAGE, Counts
 from jaxconv.train.verify import GradientMismatchError
 
 FILES = ["checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
-FILES += ["metrics.csv", "params.safetensors"]
+FILES += ["metrics.csv", "params.safetensors", "report.html"]
 EPOCHS = 3
 
 
@@ -69,7 +69,10 @@ def test_metrics(default):
     result, _ = default
     with (result.folder / "metrics.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["epoch", "loss", "train_accuracy", "test_accuracy", "images_per_second"]
+    assert header == [
+        "epoch", "loss", "train_accuracy", "test_accuracy", "images_per_second", "test_loss",
+        "learning_rate",
+    ]  # fmt: skip
     assert [int(row[0]) for row in rows] == list(range(1, EPOCHS + 1))
     for row, epoch in zip(rows, result.epochs, strict=True):
         assert [float(value) for value in row] == list(epoch)
@@ -239,6 +242,7 @@ def no_pictures(monkeypatch):
     """Drawing takes longer than a small run."""
     for name in ("draw_curves", "draw_layers"):
         monkeypatch.setattr(loop.pictures, name, lambda path, *args: path.touch())
+    monkeypatch.setattr(loop.report, "make_report", lambda *args: "")
 
 
 @pytest.fixture

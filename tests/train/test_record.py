@@ -50,7 +50,7 @@ def test_metrics_come_back_to_the_last_digit(tmp_path):
     record.save_metrics(path, EPOCHS)
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["epoch", "loss", "train_accuracy", "test_accuracy", "images_per_second"]
+    assert header == list(Epoch._fields)
     back = [Epoch(int(row[0]), *map(float, row[1:])) for row in rows]
     assert repr(back) == repr(EPOCHS)
     for count in (2, 1, 0):

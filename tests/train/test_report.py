@@ -1,0 +1,119 @@
+import base64
+import io
+import re
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxconv.models import MODELS
+from jaxconv.train import Config, report
+from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.record import Epoch
+
+RANDOM = np.random.default_rng(0)
+NAMES = ("ants & bees", "<b>cats</b>", "dogs")
+EPOCHS = [
+    Epoch(1, 1.1, 0.4, 0.5, 100.0, 1.2, 0.002),
+    Epoch(2, 0.9, 0.5, 0.75, 100.0, 1.0, 0.001),
+    Epoch(3, 0.8, 0.6, 0.5, 100.0, 1.1, 0.0001),
+]
+
+
+def part(count, channels):
+    images = RANDOM.integers(0, 256, (count, 12, 12, channels), np.uint8)
+    return images, np.arange(count, dtype=np.int32) % 3
+
+
+def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, **fields):
+    config = Config(dataset="some/[folder]", batch_size=8, model="lenet", **fields)
+    dataset = Dataset(
+        *part(20, channels), *part(9, channels), classes=3, names=NAMES,
+        notes=("left out 1 file",), last=part(6, channels) if last else None,
+    )  # fmt: skip
+    params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, channels), classes=3)
+    return report.make_report(config, dataset, params, epochs, tmp_path), dataset
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_everything_is_on_one_page(tmp_path, channels):
+    Image.new("RGB", (3, 3)).save(tmp_path / "layers.png")
+    page, _ = page_of(tmp_path, channels=channels)
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert page.endswith("</body></html>\n")
+    assert "Note: left out 1 file." in page
+    assert "50.00% of 9 held-out images after epoch 3; the best was 75.00% after epoch 2" in page
+    headings = re.findall("<h2>(.*?)</h2>", page)
+    assert headings == [
+        "Curves", "Classes", "The surest mistakes", "A batch as the network saw it",
+        "What the layers compute", "Gradients by layer", "How to repeat it",
+    ]  # fmt: skip
+    # Names are shown and never read as HTML.
+    assert "ants &amp; bees" in page
+    assert "<b>" not in page
+    # Each class has a row of the counts of its images.
+    for name, row in zip(
+        NAMES, re.findall(r"<tr><td>(?:ants|&lt;b|dogs).*?</tr>", page), strict=True
+    ):
+        cells = re.findall(">([^<>]*)</td>", row)
+        assert cells[0].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">") == name
+        assert cells[1] == "3"
+        assert sum(int(cell) for cell in cells[3:] if cell != "·") == 3
+
+
+def test_nothing_is_fetched(tmp_path):
+    page, _ = page_of(tmp_path)
+    outside = re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)([^"']*)""", page)
+    assert outside == []
+    assert "<script" not in page
+    assert "url(http" not in page
+
+
+def test_pictures_are_those_of_the_batch(tmp_path):
+    page, dataset = page_of(tmp_path, shift=0)
+    batch = page[page.index("A batch as") : page.index("What the layers")]
+    shown = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(code))))
+        for code in re.findall(r"base64,([^\"]*)\"", batch)
+    ]
+    assert len(shown) == 8
+    order = np.random.default_rng((0, 1)).permutation(20)[:8]
+    for got, index in zip(shown, order, strict=True):
+        np.testing.assert_array_equal(got, dataset.train_images[index])
+
+
+def test_the_part_for_the_end_is_the_one_that_is_judged(tmp_path):
+    page, _ = page_of(tmp_path, last=True)
+    assert "Of the 6 images that were kept for the end" in page
+    row = re.search(r"<tr><td>dogs.*?</tr>", page)[0]
+    assert re.findall(">([^<>]*)</td>", row)[1] == "2"
+
+
+def test_one_epoch_and_no_drawing(tmp_path):
+    page, _ = page_of(tmp_path, epochs=EPOCHS[:1])
+    assert "What the layers compute" in page
+    assert "filters and feature maps" not in page
+
+
+def test_no_mistake(tmp_path):
+    images, labels = part(4, 3)
+    held = report._Held(images, labels, np.eye(3)[labels])
+    assert report._mistakes(held, NAMES) == "<p>There is none.</p>"
+
+
+def test_the_surest_mistake_is_the_first():
+    images, _ = part(3, 3)
+    held = report._Held(
+        images, np.int32([0, 1, 2]), np.array([[0.1, 0.6, 0.3], [0.2, 0.7, 0.1], [0.9, 0.05, 0.05]])
+    )
+    captions = re.findall("<figcaption>(.*?)</figcaption>", report._mistakes(held, "abc"))
+    assert captions == ["c, taken for a (90%)", "a, taken for b (60%)"]
+
+
+def test_the_command_repeats_the_run():
+    config = Config(dataset="my pictures", epochs=3, skip_bad=True, learning_rate=0.5)
+    assert report.command(config) == (
+        "python -m jaxconv.train --dataset 'my pictures' --skip-bad --epochs 3 --learning-rate 0.5"
+    )
+    assert report.command(Config()) == "python -m jaxconv.train"
