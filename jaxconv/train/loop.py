@@ -2,11 +2,12 @@
 
 import dataclasses
 import importlib
+import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -49,8 +50,21 @@ RESULTS = ("params.safetensors", "curves.png", "layers.png", "report.html")
 """What a run writes in the end."""
 
 
+LATER = 8
+"""The loss of a step is looked at this many steps later, so that no step waits for another."""
+
+
 class DivergedError(Exception):
-    """The loss is NaN or infinite."""
+    """The loss became NaN or infinite in a step.
+
+    Attributes:
+        batch: the images and labels of the step.
+        before: the parameters and the state of the optimiser before it.
+    """
+
+    def __init__(self, message: str, batch: Any = None, before: Any = None) -> None:
+        super().__init__(message)
+        self.batch, self.before = batch, before
 
 
 class Result(NamedTuple):
@@ -69,6 +83,15 @@ class After(NamedTuple):
     state: object
 
 
+class _Step(NamedTuple):
+    """A step: its batch, the state of training before and after it, and what it counted."""
+
+    indices: np.ndarray
+    before: After
+    after: After
+    counts: Counts
+
+
 def run(config: Config, console: Console | None = None) -> Result:
     """Train as `config` says, print a line for each epoch, and fill the output folder.
 
@@ -76,7 +99,7 @@ def run(config: Config, console: Console | None = None) -> Result:
 
     Raises:
         ValueError: the data set, the devices or the output folder are not as expected.
-        DivergedError: the loss became NaN or infinite; metrics.csv says when.
+        DivergedError: the loss became NaN or infinite in a step, whose batch is saved.
         GradientMismatchError: with `verify_gradients`, hand-written and JAX's gradients differ.
     """
     console = console or Console(highlight=False, markup=False, emoji=False)
@@ -125,12 +148,13 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
                 after = then
                 record.save_metrics(folder / "metrics.csv", epochs)
                 progress.console.print(_line(epoch, config))
-                if not math.isfinite(epoch.loss):
-                    raise DivergedError(
-                        f"the loss is {epoch.loss} after epoch {epoch.epoch};"
-                        " a smaller --learning-rate may help"
-                    )
                 checkpoints.save(len(epochs), after)
+    except DivergedError as error:
+        record.save_diverged(folder / record.DIVERGED, error.batch, error.before)
+        raise DivergedError(
+            f"{error}; {folder / record.DIVERGED} has its batch and what was learnt before it;"
+            " a smaller --learning-rate may help"
+        ) from None
     except KeyboardInterrupt:
         interrupted = True
         console.print(
@@ -209,34 +233,54 @@ def _train(
     arrays = devices.on_all(config, tuple(map(jnp.asarray, dataset[:4])))
     train_images, train_labels, test_images, test_labels = arrays
     steps = _steps(config, dataset)
-    params, state = after
     rate = schedule_of(config, config.epochs * steps)
     key = devices.on_all(config, jax.random.key(config.seed + 1))
     indices = np.zeros(config.batch_size, np.int32)
     # Compile before the time is measured.
     step = make_step(config, model, optimizer)
-    run_step = compiled(step, params, state, train_images, train_labels, indices, key, 0)
+    run_step = compiled(step, *after, train_images, train_labels, indices, key, 0)
     evaluate = make_evaluation(config, model)
-    run_evaluation = compiled(evaluate, params, test_images, test_labels, indices)
+    run_evaluation = compiled(evaluate, after.params, test_images, test_labels, indices)
     progress.reset(
         task, total=config.epochs * steps, completed=done * steps, description="training"
     )
 
+    def taking(number: int, after: After) -> Iterator[_Step]:
+        """Take the steps of an epoch, one after the other."""
+        order = _shuffled(config, number, len(train_images))
+        for place, indices in enumerate(_batches(order, config)):
+            before, taken = after, (number - 1) * steps + place
+            *new, count = run_step(*before, train_images, train_labels, indices, key, taken)
+            after = After(*new)
+            yield _Step(indices, before, after, count)
+
+    def stop_at(bad: int, number: int, start: After) -> NoReturn:
+        """Take the steps before a bad one again, and raise with what it began from."""
+        step = next(itertools.islice(taking(number, start), bad, None))
+        batch = take(train_images, train_labels, jnp.asarray(step.indices))
+        raise DivergedError(
+            f"the loss is {float(step.counts.loss)} in step {bad + 1} of epoch {number}",
+            batch,
+            step.before,
+        )
+
     for number in range(done + 1, config.epochs + 1):
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), after
         counts: list[Counts] = []
-        for indices in _batches(_shuffled(config, number, len(train_images)), config):
-            taken = (number - 1) * steps + len(counts)
-            params, state, count = run_step(
-                params, state, train_images, train_labels, indices, key, taken
-            )
-            counts.append(count)
+        for step_taken in taking(number, begun):
+            counts.append(step_taken.counts)
+            after = step_taken.after
             progress.advance(task)
+            if len(counts) > LATER and not _is_finite(counts[-1 - LATER]):
+                break
+        for bad, count in enumerate(counts):
+            if not _is_finite(count):
+                stop_at(bad, number, begun)
         train = _sum(counts)
         seconds = time.perf_counter() - start
         in_order = np.arange(len(test_images), dtype=np.int32)
         test = _sum(
-            run_evaluation(params, test_images, test_labels, indices)
+            run_evaluation(after.params, test_images, test_labels, indices)
             for indices in _batches(in_order, config)
         )
         yield (
@@ -249,8 +293,12 @@ def _train(
                 test_loss=test.loss / test.images,
                 learning_rate=float(rate((number - 1) * steps)),
             ),
-            After(params, state),
+            after,
         )
+
+
+def _is_finite(count: Counts) -> bool:
+    return math.isfinite(float(count.loss))
 
 
 def _shuffled(config: Config, epoch: int, count: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import jaxconv
 from jaxconv._core.extras import needs
@@ -30,6 +31,9 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
+
+DIVERGED = "diverged.npz"
+"""The file with the step in which the loss became NaN or infinite."""
 
 
 class Epoch(NamedTuple):
@@ -260,6 +264,17 @@ def load_metrics(path: Path, count: int) -> list[Epoch]:
     if [epoch.epoch for epoch in epochs] != list(range(1, count + 1)):
         raise ValueError(f"{path} should have {count} epochs, but has {len(epochs)}")
     return epochs
+
+
+def save_diverged(path: Path, batch: tuple[Array, Array], before: object) -> None:
+    """Save the images and labels of a step, and each array of the state of training before it."""
+    images, labels = batch
+    state = {
+        jax.tree_util.keystr(place, simple=True, separator="."): leaf
+        for place, leaf in jax.tree.leaves_with_path(before)
+    }
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(file, images=images, labels=labels, **state)
 
 
 def save_params(path: Path, params: Params) -> None:

@@ -14,11 +14,12 @@ import pytest
 from networks import TINY
 from rich.console import Console
 
+import jaxconv
 from jaxconv.models import MODELS
 from jaxconv.train import Config, checkpoint, data, load_params, loop, record
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
-from jaxconv.train.step import NO_IMAGE, Counts
+from jaxconv.train.step import NO_IMAGE, Counts, loss_and_counts
 from jaxconv.train.verify import GradientMismatchError
 
 FILES = ["checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
@@ -471,10 +472,40 @@ def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
 
 
 def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
-    with pytest.raises(loop.DivergedError, match=r"the loss is nan after epoch 1; a smaller"):
-        train(**small, learning_rate=1e30, out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json", "metrics.csv"]
-    assert (tmp_path / "metrics.csv").read_text().splitlines()[1].startswith("1,nan,")
+    message = (
+        rf"^the loss is (nan|inf) in step \d of epoch 1; {re.escape(str(tmp_path))}/diverged.npz"
+        " has its batch and what was learnt before it; a smaller --learning-rate may help$"
+    )
+    with pytest.raises(loop.DivergedError, match=message) as error:
+        train(**small, learning_rate=1e30, optimizer="sgd", out=tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json", "diverged.npz"]
+    with np.load(tmp_path / "diverged.npz") as saved:
+        assert saved["images"].shape == (32, 8, 8, 1)
+        params: dict = {}
+        for name in saved.files:
+            if name.startswith("params."):
+                _, layer, leaf = name.split(".")
+                params.setdefault(layer, {})[leaf] = saved[name]
+        # It was this step: with what was learnt before it, this batch gives this loss.
+        batch = jnp.asarray(saved["images"]), jnp.asarray(saved["labels"])
+    loss, _ = loss_and_counts(TINY, jaxconv, params, *batch)
+    assert f"the loss is {float(loss)} in step" in str(error.value)
+
+
+@pytest.mark.parametrize("bad", [0, 3, 11, 14])
+def test_a_bad_step_is_the_one_that_is_saved(small, no_pictures, monkeypatch, tmp_path, bad):
+    """Whatever its place, and before the epoch has ended."""
+    digits = data.load(Config())
+    order = np.random.default_rng((0, 1)).permutation(100)
+    images = np.array(digits.train_images)
+    images[order[6 * bad]] = np.nan
+    monkeypatch.setattr(data, "load", lambda config: digits._replace(train_images=images))
+    with pytest.raises(loop.DivergedError, match=rf"the loss is nan in step {bad + 1} of epoch 1;"):
+        train(**(small | {"batch_size": 6}), out=tmp_path)
+    with np.load(tmp_path / "diverged.npz") as saved:
+        assert np.isnan(saved["images"][0]).all()
+        np.testing.assert_array_equal(saved["labels"], digits.train_labels[order[6 * bad :][:6]])
+        assert all(np.isfinite(saved[name]).all() for name in saved.files if name != "images")
 
 
 def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, capsys):
