@@ -4,6 +4,7 @@ config.py      the settings of a run: one frozen dataclass, which is also the co
 data/          images and labels: bundled, published, or your own
 optimizer.py   the optimisers by name
 devices.py     one batch on several devices
+batch.py       what training and prediction share
 step.py        the jit-compiled functions: one training step, one evaluation
 verify.py      hand-written gradients compared with autodiff's on a real batch
 record.py      the output folder

@@ -17,19 +17,12 @@ from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
 from jaxconv.models import MODELS, Model, Params
 from jaxconv.train import data, devices, pictures, record, report, verify
+from jaxconv.train.batch import NO_IMAGE, as_floats, take
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.optimizer import make_optimizer, schedule_of
 from jaxconv.train.record import Epoch
-from jaxconv.train.step import (
-    NO_IMAGE,
-    Counts,
-    as_floats,
-    compiled,
-    make_evaluation,
-    make_step,
-    take,
-)
+from jaxconv.train.step import Counts, compiled, make_evaluation, make_step
 
 with needs("train"):
     from rich.console import Console

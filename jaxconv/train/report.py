@@ -15,10 +15,11 @@ import numpy as np
 import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv.models import MODELS, Params
+from jaxconv.train.batch import as_floats
 from jaxconv.train.config import Config, flag
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch
-from jaxconv.train.step import as_floats, draw_moves, loss_and_counts, moved
+from jaxconv.train.step import draw_moves, loss_and_counts, moved
 from jaxconv.train.trained import TrainedNetwork
 
 with needs("train"):

@@ -5,24 +5,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.stages import Compiled, Wrapped
 
 import jaxconv
-import jaxconv.reference
 from jaxconv._core.extras import needs
 from jaxconv.compiler import largest_array
 from jaxconv.models import Model, Params
+from jaxconv.train.batch import NO_IMAGE, OPS, take
 from jaxconv.train.config import Config
 from jaxconv.train.devices import AXIS, EACH, SHARED, on_each
 
 with needs("train"):
     import optax
-
-OPS = {"hand": jaxconv, "autodiff": jaxconv.reference}
-
-NO_IMAGE = -1  # among a batch's indices: an empty place
 
 
 class Counts(NamedTuple):
@@ -57,19 +52,6 @@ def loss_and_counts(
     correct = jnp.sum((jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & present)
     count = jnp.sum(present)
     return loss, Counts(count, loss * count.astype(loss.dtype), correct)
-
-
-def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
-    """Return the batch at these indices, in floats."""
-    batch_labels = jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
-    return as_floats(images[indices]), batch_labels
-
-
-def as_floats(images: Array) -> Array:
-    """Return bytes as floats in [0, 1], and floats as they are."""
-    if images.dtype != jnp.uint8:
-        return images
-    return images.astype(jnp.float32) / np.float32(255)
 
 
 def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:

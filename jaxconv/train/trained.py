@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxconv.models import MODELS, Params
 from jaxconv.train import record
+from jaxconv.train.batch import OPS, as_floats
 from jaxconv.train.config import Config
-from jaxconv.train.step import OPS, as_floats
 
 BATCH = 256
 """Images that are computed at once; the last batch is filled up, so that one program does."""

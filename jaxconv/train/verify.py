@@ -8,7 +8,8 @@ import numpy as np
 from jax import Array
 
 from jaxconv.models import Model, Params
-from jaxconv.train.step import OPS, loss_and_counts
+from jaxconv.train.batch import OPS
+from jaxconv.train.step import loss_and_counts
 
 
 class Comparison(NamedTuple):

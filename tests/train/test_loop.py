@@ -17,9 +17,10 @@ from rich.console import Console
 import jaxconv
 from jaxconv.models import MODELS
 from jaxconv.train import Config, checkpoint, data, load_params, loop, record
+from jaxconv.train.batch import NO_IMAGE
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
-from jaxconv.train.step import NO_IMAGE, Counts, loss_and_counts
+from jaxconv.train.step import Counts, loss_and_counts
 from jaxconv.train.verify import GradientMismatchError
 
 FILES = ["checkpoints", "config.json", "curves.png", "data.json", "layers.png"]

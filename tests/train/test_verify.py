@@ -10,8 +10,8 @@ from networks import parameters
 import jaxconv
 from jaxconv.models import MODELS, plain
 from jaxconv.train import Config, verify
+from jaxconv.train.batch import OPS
 from jaxconv.train.data import load
-from jaxconv.train.step import OPS
 from jaxconv.train.verify import Comparison, GradientMismatchError, check, compare_gradients
 
 DENSE = plain((), (4,))  # compiles in no time

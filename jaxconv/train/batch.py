@@ -1,0 +1,25 @@
+"""A batch of images, and the ops that compute it: what training and prediction share."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import jaxconv
+import jaxconv.reference
+
+OPS = {"hand": jaxconv, "autodiff": jaxconv.reference}
+
+NO_IMAGE = -1  # among a batch's indices: an empty place
+
+
+def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
+    """Return the batch at these indices, in floats."""
+    batch_labels = jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
+    return as_floats(images[indices]), batch_labels
+
+
+def as_floats(images: Array) -> Array:
+    """Return bytes as floats in [0, 1], and floats as they are."""
+    if images.dtype != jnp.uint8:
+        return images
+    return images.astype(jnp.float32) / np.float32(255)
