@@ -42,6 +42,14 @@ class Config:
     """Learning rate of the first step."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate changes: it falls to 0 along half a cosine, or stays constant."""
+    warmup: float = 0.0
+    """Epochs in which the learning rate rises from 0 to --learning-rate, before the schedule."""
+    clip: float | None = None
+    """Scale the gradient of a step down to this norm, over all parameters, if it is larger."""
+    label_smoothing: float = 0.0
+    """This share of each label is spread over all classes."""
+    patience: int | None = None
+    """Stop when the accuracy on the held-out images has not risen for this many epochs."""
     weight_decay: float | None = None
     """Adds this times w to the gradient of every kernel, but not of biases; with adamw and lion it
     shrinks w itself. The default is 0.05 with adamw and 0 with the others."""
@@ -99,7 +107,17 @@ class Config:
             raise ValueError(f"--learning-rate must be above 0, not {self.learning_rate}")
         if self.weight_decay is not None and not self.weight_decay >= 0:
             raise ValueError(f"--weight-decay must not be negative, not {self.weight_decay}")
-        for name in ("learning_rate", "weight_decay"):
+        if not 0 <= self.warmup < self.epochs:
+            raise ValueError(f"--warmup must be from 0 to --epochs, not {self.warmup}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"--clip must be above 0, not {self.clip}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"--label-smoothing must be at least 0 and below 1, not {self.label_smoothing}"
+            )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"--patience must be at least 1, not {self.patience}")
+        for name in ("learning_rate", "weight_decay", "clip"):
             if getattr(self, name) == math.inf:
                 raise ValueError(f"{flag(name)} must be finite, not inf")
         if self.batch_size % self.devices:

@@ -5,7 +5,7 @@ import importlib
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -42,6 +42,9 @@ with needs("train"):
 RESULTS = ("params.safetensors", "curves.png", "layers.png", "report.html")
 """What a run writes in the end."""
 
+
+MOST_NAMED = 20
+"""As many classes are named at the beginning."""
 
 LATER = 8
 """The loss of a step is looked at this many steps later, so that no step waits for another."""
@@ -111,7 +114,7 @@ def run(config: Config, console: Console | None = None) -> Result:
 
 def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) -> Result:
     """Train, and fill the output folder, which no other process writes to."""
-    config = _fitting(config, dataset)
+    asked, config = config, _fitting(config, dataset)
     model = MODELS[config.model]
     shape = dataset.train_images.shape[1:]
     params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
@@ -125,23 +128,30 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
     for note in dataset.notes:
         console.print(f"note: {note}", soft_wrap=True)
     console.print(_headline(config, dataset, params))
+    if dataset.names:
+        console.print(_named_classes(dataset), soft_wrap=True)
     if epochs:
         console.print(f"{len(epochs)} of {config.epochs} epochs are done")
     if config.verify_gradients:
         _verify(config, console, model, params, dataset)
 
     interrupted = False
+    done = config.epochs if _has_stalled(config, epochs) else len(epochs)
     try:
         with _progress(console) as progress:
             task = progress.add_task("compiling", total=None)
             for epoch, then in _train(
-                config, model, optimizer, after, dataset, len(epochs), progress, task
+                config, model, optimizer, after, dataset, done, progress, task
             ):
                 epochs.append(epoch)
                 after = then
+                if record.best_of(epochs) is epoch:
+                    record.save_params(folder / record.BEST, after.params)
                 record.save_metrics(folder / "metrics.csv", epochs)
                 progress.console.print(_line(epoch, config))
                 checkpoints.save(len(epochs), after)
+                if _has_stalled(config, epochs):
+                    break
     except DivergedError as error:
         record.save_diverged(folder / record.DIVERGED, error.batch, error.before)
         raise DivergedError(
@@ -156,6 +166,12 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
             soft_wrap=True,  # so that the path can be copied
         )
 
+    if _has_stalled(config, epochs):
+        console.print(
+            f"stopped: the accuracy on the held-out images has not risen for {config.patience}"
+            f" epochs; the best was {record.best_of(epochs).test_accuracy:.2%} after epoch"
+            f" {record.best_of(epochs).epoch}"
+        )
     if epochs:
         checkpoints.save(len(epochs), after, now=True)
         record.save_params(folder / "params.safetensors", after.params)
@@ -165,7 +181,7 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
         with replacing(folder / "layers.png") as path:
             pictures.draw_layers(path, model, after.params, image)
         with replacing(folder / "report.html") as path:
-            page = report.make_report(config, dataset, after.params, epochs, folder)
+            page = report.make_report(asked, dataset, after.params, epochs, folder)
             path.write_text(page, encoding="utf-8")
         console.print(_summary(config, dataset, epochs, folder))
         console.print(_next_commands(folder), soft_wrap=True)
@@ -185,6 +201,14 @@ def _so_far(config: Config, checkpoints: Checkpoints, start: After) -> tuple[lis
         )
     epochs = record.load_metrics(config.resume / "metrics.csv", done)
     return epochs, checkpoints.restore(start)
+
+
+def _has_stalled(config: Config, epochs: Sequence[Epoch]) -> bool:
+    """Return whether the accuracy has not risen for as many epochs as `patience` allows."""
+    if config.patience is None or not epochs:
+        return False
+    best = max(epochs, key=lambda epoch: epoch.test_accuracy)
+    return epochs[-1].epoch - best.epoch >= config.patience
 
 
 def _fitting(config: Config, dataset: data.Dataset) -> Config:
@@ -359,6 +383,14 @@ def _headline(config: Config, dataset: data.Dataset, params: Params) -> str:
     )
 
 
+def _named_classes(dataset: data.Dataset) -> str:
+    """Return the classes that have names, with the numbers of their images to train on."""
+    counts = np.bincount(dataset.train_labels, minlength=dataset.classes)
+    named = [f"{name} ({n:,})" for name, n in zip(dataset.names, counts, strict=True)]
+    more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+    return f"classes: {', '.join(named[:MOST_NAMED] + more)}"
+
+
 def _line(epoch: Epoch, config: Config) -> str:
     return (
         f"epoch {epoch.epoch:{len(str(config.epochs))}}/{config.epochs}"
@@ -392,7 +424,8 @@ def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder:
         table.add_row("for the end", f"{len(dataset.last[1]):,} images: python -m jaxconv.evaluate")
     table.add_row("training loss", f"{last.loss:.4f}")
     table.add_row(
-        "training time", f"{seconds:.1f} s, {len(epochs) * images / seconds:,.0f} images/s"
+        "training time",
+        f"{seconds:.1f} s without compiling, {len(epochs) * images / seconds:,.0f} images/s",
     )
     table.add_row("gradients", config.gradients)
     table.add_row(

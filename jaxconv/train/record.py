@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,9 @@ except ImportError:
 
 LOCK = ".lock"
 
+BEST = "best.safetensors"
+"""The parameters after the epoch with the best accuracy on the held-out images."""
+
 DIVERGED = "diverged.npz"
 """The file with the step in which the loss became NaN or infinite."""
 
@@ -52,6 +55,11 @@ class Epoch(NamedTuple):
     """Mean cross-entropy of the held-out images, after the epoch."""
     learning_rate: float = math.nan
     """Learning rate of the first step of the epoch."""
+
+
+def best_of(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the epoch with the best accuracy on the held-out images, and then the lowest loss."""
+    return max(epochs, key=lambda epoch: (epoch.test_accuracy, -epoch.test_loss))
 
 
 def make_folder(config: Config) -> Path:

@@ -18,7 +18,7 @@ from jaxconv.models import MODELS, Params
 from jaxconv.train.batch import as_floats
 from jaxconv.train.config import Config, flag
 from jaxconv.train.data.dataset import Dataset
-from jaxconv.train.record import Epoch
+from jaxconv.train.record import Epoch, best_of
 from jaxconv.train.step import draw_moves, loss_and_counts, moved
 from jaxconv.train.trained import TrainedNetwork
 
@@ -67,7 +67,7 @@ def make_report(
     images, labels = dataset.last or dataset[2:4]
     held = _Held(images, labels, network.probabilities(images))
     last = epochs[-1]
-    best = max(epochs, key=lambda epoch: epoch.test_accuracy)
+    best = best_of(epochs)
     parts = [
         f"<h1>{_text(config.model)} on {_text(config.title)}</h1>",
         f"<p>{last.test_accuracy:.2%} of {len(dataset.test_labels):,} held-out images after epoch"
@@ -262,7 +262,7 @@ def _gradients(config: Config, dataset: Dataset, params: Params) -> str:
 def _settings(config: Config) -> str:
     from jaxconv.train.record import environment
 
-    known = {**vars(config), **environment()}
+    known = {**vars(config), "weight_decay": config.decay, **environment()}
     return _table(
         ["setting", ""],
         ([_cell(name), _cell("–" if value is None else value)] for name, value in known.items()),

@@ -35,6 +35,7 @@ def loss_and_counts(
     images: Array,
     labels: Array,
     precision: str = "float32",
+    label_smoothing: float = 0.0,
 ) -> tuple[Array, Counts]:
     """Return the mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count.
 
@@ -47,7 +48,9 @@ def loss_and_counts(
     logits = model.apply(params, images, ops=ops)
     if narrow:
         logits = logits.astype(jnp.float32)
-    loss = ops.softmax_cross_entropy(logits, labels, ignore_index=NO_IMAGE)
+    loss = ops.softmax_cross_entropy(
+        logits, labels, ignore_index=NO_IMAGE, label_smoothing=label_smoothing
+    )
     present = labels != NO_IMAGE
     correct = jnp.sum((jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & present)
     count = jnp.sum(present)
@@ -72,7 +75,7 @@ def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
 
         def objective(params: Params) -> tuple[Array, Counts]:
             loss, counts = loss_and_counts(
-                model, ops, params, batch, batch_labels, config.precision
+                model, ops, params, batch, batch_labels, config.precision, config.label_smoothing
             )
             if config.devices == 1:
                 return loss, counts

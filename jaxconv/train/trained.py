@@ -124,8 +124,8 @@ class TrainedNetwork:
         return jax.jit(probabilities)
 
 
-def load_run(folder: str | Path) -> TrainedNetwork:
-    """Return the network that a run has trained.
+def load_run(folder: str | Path, *, last: bool = False) -> TrainedNetwork:
+    """Return the network that a run has trained, as it was after its best epoch.
 
     Example:
         network = load_run("runs/flowers")
@@ -133,6 +133,8 @@ def load_run(folder: str | Path) -> TrainedNetwork:
 
     Args:
         folder: the output folder of the run.
+        last: whether to take the parameters of the last epoch instead of those of the epoch with
+            the best accuracy on the held-out images.
 
     Raises:
         ValueError: the folder is none of a run, or its run has saved no parameters yet.
@@ -144,6 +146,8 @@ def load_run(folder: str | Path) -> TrainedNetwork:
         raise ValueError(
             f"{folder} has no {path.name}: the run has not ended; --resume {folder} finishes it"
         )
+    if not last and (folder / record.BEST).exists():
+        path = folder / record.BEST
     height, width, channels = known["image_shape"]
     return TrainedNetwork(
         config, record.load_params(path), known["classes"], (height, width, channels)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
+import optax
 import pytest
 from networks import TINY
 from rich.console import Console
@@ -20,10 +21,11 @@ from jaxconv.train import Config, checkpoint, data, load_params, loop, record
 from jaxconv.train.batch import NO_IMAGE
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
+from jaxconv.train.record import Epoch
 from jaxconv.train.step import Counts, loss_and_counts
 from jaxconv.train.verify import GradientMismatchError
 
-FILES = ["checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
+FILES = ["best.safetensors", "checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
 FILES += ["metrics.csv", "params.safetensors", "report.html"]
 EPOCHS = 3
 
@@ -155,7 +157,7 @@ def test_printed(default):
         re.M,
     )
     assert re.search(rf"^training loss +{last.loss:.4f}", summary, re.M)
-    assert re.search(r"^training time +\d+\.\d s, [\d,]+ images/s", summary, re.M)
+    assert re.search(r"^training time +\d+\.\d s without compiling, [\d,]+ images/s", summary, re.M)
     assert re.search(r"^gradients +hand", summary, re.M)
     assert str(result.folder) in re.sub(r"\s", "", summary)
     for file in FILES:
@@ -468,7 +470,14 @@ def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
     monkeypatch.setattr(record, "make_folder", lambda config: tmp_path)
     with pytest.raises(OSError, match="disk full"):
         seen(tmp_path)
-    left = ["checkpoints", "config.json", "data.json", "metrics.csv", "params.safetensors"]
+    left = [
+        "best.safetensors",
+        "checkpoints",
+        "config.json",
+        "data.json",
+        "metrics.csv",
+        "params.safetensors",
+    ]
     assert sorted(os.listdir(tmp_path)) == left
 
 
@@ -513,7 +522,7 @@ def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, c
     monkeypatch.setenv("COLUMNS", "300")
     out = tmp_path / "[bold]:smile:"
     run(Config(**small, out=out))
-    assert f"{out}/  (checkpoints, config.json, " in capsys.readouterr().out
+    assert f"{out}/  (best.safetensors, checkpoints, " in capsys.readouterr().out
 
 
 def test_what_was_not_written_in_the_end_is_written(cut_off, monkeypatch):
@@ -573,8 +582,38 @@ def test_a_batch_larger_than_the_data_set_is_the_data_set(small, no_pictures, tm
 
 
 def test_notes_on_the_data_are_said(small, no_pictures, monkeypatch, tmp_path):
-    noted = data.load(Config())._replace(notes=("left out a file",))
+    names = ("zero", *"123456789")
+    noted = data.load(Config())._replace(notes=("left out a file",), names=names)
     monkeypatch.setattr(data, "load", lambda config: noted)
     _, text = train(**small, out=tmp_path)
     assert text.startswith("note: left out a file\n")
+    assert re.search(r"^classes: zero \(\d+\), 1 \(\d+\), 2 ", text, re.M)
     assert f"python -m jaxconv.predict {tmp_path} PICTURE" in text
+
+
+def test_the_best_epoch_is_kept(small, no_pictures, monkeypatch, tmp_path):
+    """Of equal accuracies, the one with the lower loss."""
+    result, _ = train(**(small | {"epochs": 4, "learning_rate": 0.05}), out=tmp_path)
+    best = record.best_of(result.epochs)
+    kept = load_params(tmp_path / "best.safetensors")
+    if best.epoch == 4:
+        assert jax.tree.all(jax.tree.map(np.array_equal, kept, result.params))
+    else:
+        assert not jax.tree.all(jax.tree.map(np.array_equal, kept, result.params))
+    equal = [Epoch(1, 1, 1, 0.5, 1, 0.9), Epoch(2, 1, 1, 0.7, 1, 0.9), Epoch(3, 1, 1, 0.7, 1, 0.8)]
+    assert record.best_of(equal).epoch == 3
+
+
+def test_a_run_that_does_not_get_better_stops(small, no_pictures, monkeypatch, tmp_path):
+    monkeypatch.setattr(loop, "make_optimizer", lambda *args: optax.set_to_zero())
+    fields = small | {"epochs": 9, "patience": 2, "out": tmp_path / "run"}
+    result, text = train(**fields)
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3]
+    assert (
+        "stopped: the accuracy on the held-out images has not risen for 2 epochs; the best" in text
+    )
+    # It is not continued, but what is missing is written.
+    (tmp_path / "run" / "params.safetensors").unlink()
+    again, text = train(**fields, resume=tmp_path / "run")
+    assert len(again.epochs) == 3
+    assert (tmp_path / "run" / "params.safetensors").exists()

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import get_args, get_type_hints
 
 import jax
@@ -6,7 +7,7 @@ import optax
 import pytest
 
 from jaxconv.train import Config
-from jaxconv.train.optimizer import DECAYING, RULES, make_optimizer
+from jaxconv.train.optimizer import DECAYING, RULES, make_optimizer, schedule_of
 
 
 def by_hand(config, steps, w, gradients, decays):
@@ -89,3 +90,30 @@ def test_optimizers_follow_their_rules_and_decay_kernels_alone(optimizer, schedu
 
 def test_every_optimizer_can_be_chosen():
     assert set(get_args(get_type_hints(Config)["optimizer"])) == {*RULES, *DECAYING}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_rate_rises_and_then_follows_its_schedule(schedule):
+    config = Config(epochs=5, warmup=2, learning_rate=0.4, schedule=schedule)
+    rates = [float(schedule_of(config, 20)(step)) for step in range(20)]
+    np.testing.assert_allclose(rates[:8], 0.4 * np.arange(1, 9) / 8, rtol=1e-6)
+    falling = (1 + np.cos(np.pi * np.arange(12) / 12)) / 2 if schedule == "cosine" else np.ones(12)
+    np.testing.assert_allclose(rates[8:], 0.4 * falling, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lion"])
+def test_large_gradients_are_scaled_down_together(optimizer):
+    params = {"a": np.zeros(2, np.float32), "b": np.zeros((2, 2), np.float32)}
+    gradients = {"a": np.float32([3, 0]), "b": np.float32([[0, 4], [0, 0]])}
+
+    def update(gradients, **fields):
+        config = Config(optimizer=optimizer, learning_rate=0.5, weight_decay=0.0,
+                        schedule="constant", **fields)  # fmt: skip
+        rule = make_optimizer(config, 4)
+        with jax.numpy_dtype_promotion("standard"):
+            return rule.update(gradients, rule.init(params), params)[0]
+
+    fifth = jax.tree.map(lambda g: g / 5, gradients)
+    for clip, same in ((1.0, fifth), (6.0, gradients)):
+        got, want = update(gradients, clip=clip), update(same)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), got, want)

@@ -7,6 +7,7 @@ import pytest
 from networks import TINY, parameters
 from rules import assert_trees_close
 
+import jaxconv
 from jaxconv.models import MODELS, Model
 from jaxconv.train import Config, devices
 from jaxconv.train.data import load
@@ -311,3 +312,15 @@ def test_steps_shift_differently_and_evaluation_not_at_all():
     assert float(evaluate(params, images, labels, places).loss) > 1
     labels = jnp.full(1, 4, jnp.int32)
     assert float(evaluate(params, images, labels, places).loss) < 1
+
+
+def test_labels_are_smoothed_in_training_alone():
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 8, 8, 1)), jnp.float32)
+    labels = jnp.asarray([0, 2, 1, NO_IMAGE], jnp.int32)
+    params = TINY.init(jax.random.key(0), image_shape=(8, 8, 1), classes=3)
+    logits = TINY.apply(params, images, ops=jaxconv)
+    logs = np.asarray(jax.nn.log_softmax(logits))[:3]
+    targets = 0.9 * np.eye(3)[np.asarray(labels)[:3]] + 0.1 / 3
+    want = -np.mean(np.sum(targets * logs, axis=1))
+    got, _ = loss_and_counts(TINY, jaxconv, params, images, labels, label_smoothing=0.1)
+    assert float(got) == pytest.approx(want, rel=1e-6)

@@ -93,11 +93,11 @@ class _Search:
     def notes(self) -> tuple[str, ...]:
         """Return what was left out, in sentences."""
         if not self._junk:
-            return tuple(self.said)
+            return tuple(dict.fromkeys(self.said))
         count, names = len(self._junk), sorted(set(self._junk))
         named = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
         what = "file that is no picture" if count == 1 else "files that are no pictures"
-        return (*self.said, f"left out {count} {what}: {named}")
+        return (*dict.fromkeys(self.said), f"left out {count} {what}: {named}")
 
     def inner(self, folder: Path) -> Path:
         """Return the first folder on the way down that holds more than one folder."""
@@ -110,8 +110,16 @@ class _Search:
         return folder
 
     def folders(self, place: Path) -> list[Path]:
-        """Return the folders in a place, by name."""
-        return [path for path in _visible(place) if path.is_dir()]
+        """Return the folders in a place, by name, without those of training runs."""
+        found = []
+        for path in _visible(place):
+            if path.is_dir() and _holds_runs(path):
+                self.said.append(
+                    f"{place.name}/{path.name} holds a training run, so it is no class"
+                )
+            elif path.is_dir():
+                found.append(path)
+        return found
 
     def classes_of(self, place: Path) -> Classes:
         """Return the pictures of at least two classes.
@@ -160,6 +168,14 @@ def _visible(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if not path.name.startswith(".") and path.name != "__MACOSX":
             yield path
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Return whether this is the output folder of a run, or a folder of such folders."""
+    return any(
+        all((place / name).exists() for name in ("config.json", "data.json"))
+        for place in (folder, *(path for path in folder.iterdir() if path.is_dir()))
+    )
 
 
 def _is_picture(path: Path) -> bool:

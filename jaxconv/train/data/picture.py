@@ -62,7 +62,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except NoPictureError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise NoPictureError(f"is no picture that can be read: {error}") from None
+        what = str(error).replace(f" {str(path)!r}", "")  # the caller names the file
+        raise NoPictureError(f"is no picture that can be read: {what}") from None
 
 
 def _upright(image: Image.Image) -> Image.Image:

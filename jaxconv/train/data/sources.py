@@ -25,8 +25,12 @@ def load(config: Config) -> Dataset:
             cifar10.of_folder(folder) if name == "cifar10" else idx.of_folder(folder, MNIST_CLASSES)
         )
     path = Path(name)
+    if config.image_size is not None and not path.is_dir():
+        raise ValueError(f"--image-size is for a folder of pictures, but --dataset is {name}")
     if path.suffix.lower() == ".npz":
         return npz.of_file(path, config.seed)
+    if len(path.parts) > 1 and not path.exists():
+        raise ValueError(f"--dataset {name} does not exist")
     if not name or not path.is_dir():
         raise ValueError(
             f"--dataset must be {', '.join(('digits', *PUBLISHED))}, an .npz file or a folder,"

@@ -136,3 +136,12 @@ def test_folders_that_are_something_else(tmp_path, paths, message):
 def test_pictures_below(tmp_path):
     make(tmp_path, "b/2.png", "1.jpg", "b/c/.x.png", "notes.txt")
     assert [path.name for path in pictures_below(tmp_path)] == ["1.jpg", "2.png"]
+
+
+@pytest.mark.parametrize("place", ["runs", "runs/mine"])
+def test_runs_beside_the_classes_are_no_class(tmp_path, place):
+    make(tmp_path, "a/1.png", "b/1.png", f"{place}/config.json", f"{place}/data.json",
+         f"{place}/curves.png")  # fmt: skip
+    tree = tree_of(tmp_path)
+    assert list(tree.parts["all"]) == ["a", "b"]
+    assert tree.notes == (f"{tmp_path.name}/runs holds a training run, so it is no class",)

@@ -1,13 +1,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxconv.train import Config
 from jaxconv.train.data import load, sources
 
 
-@pytest.mark.parametrize("name", ["imagenet", "", "folder/that/is/not/there", "MNIST"])
+@pytest.mark.parametrize("name", ["imagenet", "", "MNIST"])
 def test_a_name_that_says_nothing(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     message = (
@@ -42,3 +43,18 @@ def test_a_folder_may_be_named_like_a_data_set(monkeypatch, tmp_path):
         ValueError, match=r"^digits should have a folder of pictures for each class"
     ):
         load(Config(dataset="./digits"))
+
+
+def test_a_size_without_a_folder(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 5, 5), np.uint8), y=[0, 1, 0, 1])
+    message = "--image-size is for a folder of pictures, but --dataset is "
+    for name in (str(tmp_path / "a.npz"), "digit"):
+        with pytest.raises(ValueError, match=f"^{re.escape(message + name)}$"):
+            load(Config(dataset=name, image_size=8))
+
+
+def test_a_path_that_does_not_exist(tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"^--dataset {re.escape(str(tmp_path))}/no does not exist$"
+    ):
+        load(Config(dataset=f"{tmp_path}/no"))
