@@ -108,7 +108,6 @@ def run(config: Config, console: Console | None = None) -> Result:
     _fitting(config, dataset)
     folder = config.resume or record.make_folder(config)
     with record.locked(folder):
-        record.save_config(folder / "config.json", config)
         return _run(config, console, dataset, folder)
 
 
@@ -124,6 +123,7 @@ def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) 
     epochs: list[Epoch] = []
     if config.resume is not None:
         epochs, after = _so_far(config, checkpoints, after)
+    record.save_config(folder / "config.json", asked)
     record.save_data(folder / record.DATA, config, dataset)
     for note in dataset.notes:
         console.print(f"note: {note}", soft_wrap=True)

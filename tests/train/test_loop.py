@@ -441,8 +441,10 @@ def test_more_epochs(cut_off, monkeypatch):
         " 4"
     )
     for epochs in (4, 2):
+        before = (config.resume / "config.json").read_bytes()
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             train(**vars(dataclasses.replace(config, epochs=epochs)))
+        assert (config.resume / "config.json").read_bytes() == before
     result, _ = train(**vars(dataclasses.replace(config, epochs=5)))
     assert without_speed(result.epochs[:4]) == without_speed(whole.epochs)
     assert len(result.epochs) == 5
