@@ -277,7 +277,7 @@ def seen(small, no_pictures, monkeypatch):
     return record_run
 
 
-@pytest.mark.parametrize("batch_size", [1, 32, 50, 99, 100, 128])
+@pytest.mark.parametrize("batch_size", [1, 32, 50, 128])
 def test_every_image_is_seen_once_an_epoch(seen, tmp_path, batch_size):
     result, steps, evaluations = seen(tmp_path, batch_size=batch_size)
     assert [taken for _, taken, _ in steps] == list(range(len(steps)))
@@ -405,7 +405,7 @@ def cut_off(small, no_pictures, monkeypatch, tmp_path):
     return whole, at
 
 
-@pytest.mark.parametrize("step", [6, 11, 16])
+@pytest.mark.parametrize("step", [6, 16])
 def test_a_run_that_goes_on_is_the_run_that_was_not_cut_off(cut_off, step):
     whole, at = cut_off
     config = at(step)
@@ -504,7 +504,7 @@ def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
     assert f"the loss is {float(loss)} in step" in str(error.value)
 
 
-@pytest.mark.parametrize("bad", [0, 3, 11, 14])
+@pytest.mark.parametrize("bad", [0, 14])
 def test_a_bad_step_is_the_one_that_is_saved(small, no_pictures, monkeypatch, tmp_path, bad):
     """Whatever its place, and before the epoch has ended."""
     digits = data.load(Config())
