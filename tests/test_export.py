@@ -10,7 +10,7 @@ from rules import assert_trees_close, float_leaves, integers
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE, Sample
 
-SEEDS = range(4)
+SEEDS = range(2)
 
 
 def batched(record, sample):
@@ -72,7 +72,7 @@ def exported(op, record, sample):
 def calls():
     for record in CATALOGUE.values():
         # Of one op the large samples, too: of all forms that need not know the batch.
-        for seed in (*SEEDS, *(record.each_form[:14] if record.name == "conv" else ())):
+        for seed in (*SEEDS, *(record.each_form[:14:2] if record.name == "conv" else ())):
             sample = record.sample(seed)
             both = {**sample.arrays, **sample.fixed}
             if all(np.ndim(both[name]) and len(both[name]) for name in batched(record, sample)):
