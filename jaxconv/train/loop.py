@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +46,8 @@ MOST_NAMED = 20
 """As many classes are named at the beginning."""
 
 LATER = 8
-"""The loss of a step is looked at this many steps later, so that no step waits for another."""
+"""Every so many steps, the loss of the step that many steps before is looked at, so that no step
+waits for another. A loss that is not finite makes the parameters NaN, and so all later losses."""
 
 
 class DivergedError(Exception):
@@ -80,10 +80,9 @@ class After(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A step: its batch, the state of training before and after it, and what it counted."""
+    """A step: its batch, the state of training after it, and what it counted."""
 
     indices: np.ndarray
-    before: After
     after: After
     counts: Counts
 
@@ -266,19 +265,23 @@ def _train(
         """Take the steps of an epoch, one after the other."""
         order = _shuffled(config, number, len(train_images))
         for place, indices in enumerate(_batches(order, config)):
-            before, taken = after, (number - 1) * steps + place
-            *new, count = run_step(*before, train_images, train_labels, indices, key, taken)
+            taken = (number - 1) * steps + place
+            *new, count = run_step(*after, train_images, train_labels, indices, key, taken)
             after = After(*new)
-            yield _Step(indices, before, after, count)
+            yield _Step(indices, after, count)
 
     def stop_at(bad: int, number: int, start: After) -> NoReturn:
         """Take the steps before a bad one again, and raise with what it began from."""
-        step = next(itertools.islice(taking(number, start), bad, None))
+        before = start
+        for place, step in enumerate(taking(number, start)):
+            if place == bad:
+                break
+            before = step.after
         batch = take(train_images, train_labels, jnp.asarray(step.indices))
         raise DivergedError(
             f"the loss is {float(step.counts.loss)} in step {bad + 1} of epoch {number}",
             batch,
-            step.before,
+            before,
         )
 
     for number in range(done + 1, config.epochs + 1):
@@ -288,7 +291,7 @@ def _train(
             counts.append(step_taken.counts)
             after = step_taken.after
             progress.advance(task)
-            if len(counts) > LATER and not _is_finite(counts[-1 - LATER]):
+            if len(counts) % LATER == 0 and not _is_finite(counts[-LATER]):
                 break
         for bad, count in enumerate(counts):
             if not _is_finite(count):
