@@ -67,9 +67,9 @@ NUMBERS = 2**20
 # this limit.
 TERMS, TERMS_OF_MANY = 2**14, 2**11
 # The parts are a loop that takes this many at a time, so that XLA can copy one while it correlates
-# another: 64→32, 8×96×96, takes 38 ms with one at a time, 23 ms with two and 22 ms with four, which
-# take 1.6 times as long to compile.
-AT_ONCE = 2
+# another: a transposed 3-D convolution (64 groups, 16×4×64×32) takes 30 ms with two at a time and
+# 26 ms with four.
+AT_ONCE = 4
 
 
 def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
