@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from jax.extend.core import InconclusiveDimensionOperation
 
 from jaxconv._core.arguments import DType
-from jaxconv._core.types import Values
 
 
 def at_least(size: Any, least: int) -> bool:
@@ -33,7 +32,7 @@ def as_number(size: Any, dtype: DType | type[int]) -> Any:
 
 def check_ceil_mode(
     op: str,
-    size: Values,
+    size: Sequence[Any],
     padding: Sequence[tuple[Any, Any]],
     extent: Sequence[int],
     stride: Sequence[int],

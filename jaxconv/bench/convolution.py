@@ -14,6 +14,7 @@ from jax import Array, lax
 import jaxconv.reference
 from jaxconv._core.types import Options
 from jaxconv.bench.call import OfOneCall
+from jaxconv.bench.subject import Program
 
 Ints = int | tuple[int, ...]
 Padding = str | int | tuple[tuple[int, int], ...]
@@ -63,7 +64,7 @@ class Convolution(OfOneCall):
         """Return {}, since PyTorch runs only the cases of `cases.py` and `networks.py`."""
         return {}
 
-    def on_jax(self, ops: ModuleType) -> Options:
+    def on_jax(self, ops: ModuleType) -> dict[str, Program]:
         """Return the program for forward + backward of a random cotangent, for x and w."""
         return {"both": super().on_jax(ops)["both"]}
 

@@ -15,7 +15,7 @@ from jax import Array
 
 import jaxconv
 import jaxconv.reference
-from jaxconv._core.types import Function, Options
+from jaxconv._core.types import Function
 from jaxconv.bench.floors import Work, contractions
 from jaxconv.bench.pytorch import TorchOps, as_torch
 from jaxconv.bench.subject import Program
@@ -132,7 +132,9 @@ def _drawn(shapes: Callable[[int, int], Shapes]) -> Callable[..., Params]:
     return init
 
 
-def _normalized(ops: ModuleType, x: Any, p: Options, *, padding: int = 1, **options: Any) -> Any:
+def _normalized(
+    ops: ModuleType, x: Any, p: dict[str, Any], *, padding: int = 1, **options: Any
+) -> Any:
     """Apply a convolution (3 × 3, or 1 × 1 with padding 0), then batch norm."""
     y = ops.conv(x, p["w"], padding=padding, **options)
     return ops.batch_norm(y, p["scale"], p["bias"])[0]

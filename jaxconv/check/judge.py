@@ -36,7 +36,7 @@ def check_rule(
     finite_differences: bool = True,
     name: str | None = None,
     others: Sequence[Values] = (),
-    dtypes: Values = (),
+    dtypes: Sequence[Any] = (),
     costs: bool = False,
 ) -> Report:
     """Check the gradient of `rule` at `args`.
@@ -111,7 +111,9 @@ def try_gradient(
     return check.report
 
 
-def ask(check: Check, finite_differences: bool, dtypes: Values, transforms: Sequence[str]) -> None:
+def ask(
+    check: Check, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
+) -> None:
     """Run all oracles until one fails."""
     in_float64(check, finite_differences)
     for dtype in dict.fromkeys(map(jnp.dtype, (check.given, *dtypes))):

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv._core.types import Options
 from jaxconv.check.catalogue import CATALOGUE, Record, Sample
 from jaxconv.check.costs import residual_bytes
 
@@ -24,7 +23,7 @@ def compared(record: Record) -> tuple[int, int]:
     """Return the residual bytes of the rule and of autodiff for the large call in float32."""
     large = record.large()
 
-    def narrow(values: Any) -> Options:
+    def narrow(values: Any) -> dict[str, Any]:
         return {name: jnp.asarray(a, _NARROW.get(a.dtype)) for name, a in values.items()}
 
     with jax.enable_x64(False):  # the default of JAX, so that constants are float32 too

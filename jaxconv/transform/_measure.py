@@ -59,7 +59,7 @@ def _with_gradient(function: Layer, arrays: Values) -> Callable[[], Any]:
     return lambda: compiled(*args)
 
 
-def draw(shapes: Values) -> list[Any]:
+def draw(shapes: Sequence[Any]) -> list[Any]:
     """Return arrays of standard normal numbers."""
     rng = np.random.default_rng(0)
     return [jnp.asarray(rng.standard_normal(s.shape), s.dtype) for s in shapes]

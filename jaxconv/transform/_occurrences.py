@@ -4,11 +4,11 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jax.extend import source_info_util
 from jax.extend.core import Jaxpr, JaxprEqn
 
-from jaxconv._core.types import Values
 from jaxconv.transform._interpreter import enters, functions_in
 from jaxconv.transform._replacing import kind_of
 from jaxconv.transform._tracing import Traced
@@ -49,7 +49,7 @@ class Occurrence:
     def where(self) -> str:
         """The file, line and function of the user's program."""
         source = self.eqn.source_info
-        frames: Values = source.traceback.frames if source.traceback else ()
+        frames: Sequence[Any] = source.traceback.frames if source.traceback else ()
         for frame in frames:
             name = str(frame.file_name)
             if not name.startswith((*_INSTALLED, _OURS, "<frozen")):

@@ -30,7 +30,7 @@ class Sample:
 
     arrays: Arrays
     fixed: Arrays = field(default_factory=dict)
-    options: Arrays = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     smooth: bool = True
 
     def bind(self, op: Function) -> Function:
@@ -73,7 +73,7 @@ class Refusal:
     error: type[Exception]
     message: str
     arguments: tuple[Any, ...]
-    keywords: Arrays
+    keywords: Mapping[str, Any]
 
     @property
     def op(self) -> str:
