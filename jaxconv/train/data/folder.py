@@ -138,29 +138,25 @@ class _Search:
     def classes(self, place: Path) -> Classes:
         """Return the pictures of each class that has some."""
         self._junk += [path.name for path in _visible(place) if not path.is_dir()]
-        found = {path.name: list(self._pictures(path)) for path in self.folders(place)}
+        found = {path.name: list(pictures_below(path, self._junk)) for path in self.folders(place)}
         for name in found:
             if not found[name]:
                 self.said.append(f"{place.name}/{name} holds no pictures, so it is no class")
         return {name: pictures for name, pictures in found.items() if pictures}
 
-    def _pictures(self, folder: Path) -> Iterator[Path]:
-        for path in _visible(folder):
-            if path.is_dir():
-                yield from self._pictures(path)
-            elif _is_picture(path):
-                yield path
-            else:
-                self._junk.append(path.name)
 
+def pictures_below(folder: Path, junk: list[str] | None = None) -> Iterator[Path]:
+    """Yield the pictures in a folder and in all folders below it, by name.
 
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """Yield the pictures in a folder and in all folders below it, by name."""
+    The names of other files are added to `junk`, if it is given.
+    """
     for path in _visible(folder):
         if path.is_dir():
-            yield from pictures_below(path)
+            yield from pictures_below(path, junk)
         elif _is_picture(path):
             yield path
+        elif junk is not None:
+            junk.append(path.name)
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -39,6 +39,14 @@ def read(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     return np.asarray(picture if size is None else _fitted(picture, size))
 
 
+def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """Return a picture as (H, W, channels): grey in every channel, or the brightness of colours."""
+    if picture.ndim == 3 and channels == 1:
+        picture = np.asarray(Image.fromarray(picture).convert("L"))
+    size = picture.shape[:2]
+    return np.array(np.broadcast_to(picture.reshape(*size, -1), (*size, channels)))
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Return the height and width of a picture, upright; only the head of the file is read.
 

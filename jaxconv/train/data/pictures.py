@@ -1,6 +1,5 @@
 """Your own folders of pictures."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,10 +10,11 @@ import numpy as np
 
 from jaxconv.train.data.dataset import Dataset, Part, stratified, together
 from jaxconv.train.data.folder import tree_of
-from jaxconv.train.data.picture import NoPictureError, read, size_of
+from jaxconv.train.data.picture import NoPictureError, read, size_of, with_channels
 
 KEPT = 128
-"""Pictures of one size keep it up to this height and width, if no size is asked for."""
+"""Pictures that all have one size are not scaled up to this height and width, if nobody asks for a
+size."""
 
 SIDE = 64
 """The height and width that other pictures get, if no size is asked for."""
@@ -56,15 +56,19 @@ def of_folder(
     bad: dict[Path, str] = {}
     size, notes = ((side, side), ()) if side else _size(everything, bad)
     good = [path for path in everything if path not in bad]
-    pictures = dict(zip(good, _each(partial(_picture, size, bad), good), strict=True))
+    pictures = dict(
+        zip(good, _each(partial(_or_none, partial(read, size=size), bad), good), strict=True)
+    )
     if bad and not skip_bad:
         raise ValueError(_complaint(bad))
     if bad:
         notes = (*notes, f"left out {len(bad)} pictures that cannot be read")
     channels = 1 if all(p is None or p.ndim == 2 for p in pictures.values()) else 3
-    for part, of_part in files.items():
-        if all(path in bad for path, _ in of_part):
-            raise ValueError(f"{tree.root}: no picture of {part} can be read")
+    for part, classes in tree.parts.items():
+        for name, paths in classes.items():
+            if all(path in bad for path in paths):
+                what = name if part == "all" else f"{part}/{name}"
+                raise ValueError(f"{tree.root}: no picture of {what} can be read")
     parts = {part: _part(of_part, pictures, channels) for part, of_part in files.items()}
     made = _joined(str(tree.root), parts, seed)
     return made._replace(
@@ -86,10 +90,8 @@ def _joined(where: str, parts: dict[str, Part], seed: int) -> Dataset:
 
 def _size(paths: Sequence[Path], bad: dict[Path, str]) -> tuple[Size | None, tuple[str, ...]]:
     """Return the size that all pictures get, None if they keep theirs, and what to say of it."""
-    sizes = Counter(size for size in _each(partial(_size_or_none, bad), paths) if size)
-    if len(sizes) == 1 and max(next(iter(sizes))) <= KEPT:
-        return None, ()
-    if not sizes:
+    sizes = {size for size in _each(partial(_or_none, size_of, bad), paths) if size}
+    if not sizes or (len(sizes) == 1 and max(next(iter(sizes))) <= KEPT):
         return None, ()
     small, large = (" × ".join(map(str, which(sizes))) for which in (min, max))
     seen = f"are {small}" if len(sizes) == 1 else f"have {len(sizes)} sizes, {small} to {large}"
@@ -103,17 +105,10 @@ def _each(function: Callable[[Path], T], paths: Sequence[Path]) -> list[T]:
         return list(pool.map(function, paths))
 
 
-def _size_or_none(bad: dict[Path, str], path: Path) -> Size | None:
+def _or_none(function: Callable[[Path], T], bad: dict[Path, str], path: Path) -> T | None:
+    """Return function(path); of a bad picture, None, and put into `bad` what is wrong with it."""
     try:
-        return size_of(path)
-    except NoPictureError as error:
-        bad[path] = str(error)
-        return None
-
-
-def _picture(size: Size | None, bad: dict[Path, str], path: Path) -> np.ndarray | None:
-    try:
-        return read(path, size)
+        return function(path)
     except NoPictureError as error:
         bad[path] = str(error)
         return None
@@ -132,11 +127,6 @@ def _part(
     files: Sequence[tuple[Path, int]], pictures: dict[Path, np.ndarray | None], channels: int
 ) -> Part:
     """Return the images (N, H, W, channels) and labels of the files that could be read."""
-    read = [
-        (picture, label) for path, label in files if (picture := pictures.get(path)) is not None
-    ]
-    images = [
-        np.broadcast_to(picture.reshape(*picture.shape[:2], -1), (*picture.shape[:2], channels))
-        for picture, _ in read
-    ]
-    return np.stack(images), np.array([label for _, label in read], np.int32)
+    good = [(picture, n) for path, n in files if (picture := pictures.get(path)) is not None]
+    images = np.stack([with_channels(picture, channels) for picture, _ in good])
+    return images, np.array([label for _, label in good], np.int32)

@@ -160,5 +160,13 @@ def test_a_part_of_bad_pictures_alone(tmp_path):
     write(tmp_path, three_classes())
     (tmp_path / "val" / "ant").mkdir(parents=True)
     (tmp_path / "val" / "ant" / "1.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r": no picture of val can be read$"):
+    with pytest.raises(ValueError, match=r": no picture of val/ant can be read$"):
+        read(tmp_path, skip_bad=True)
+
+
+def test_a_class_of_bad_pictures_alone(tmp_path):
+    write(tmp_path, enough())
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "1.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r": no picture of c can be read$"):
         read(tmp_path, skip_bad=True)
