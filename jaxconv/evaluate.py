@@ -32,49 +32,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from rich.console import Console
 
             from jaxconv.train import data, record
-            from jaxconv.train.trained import load_run
+            from jaxconv.train.trained import confusion, load_run
         network = load_run(options.run)
-        place = options.dataset or record.load_data(options.run)["dataset"]
-        config = dataclasses.replace(
-            network.config, dataset=place, resume=None, image_size=_side(network.image_shape)
-        )
+        config = record.begun(options.run)
+        if options.dataset and options.dataset != config.dataset:
+            config = dataclasses.replace(config, dataset=options.dataset, data_dir=None)
+        height, width, _ = network.image_shape
+        if height == width and Path(config.dataset).is_dir():
+            config = dataclasses.replace(config, image_size=height)
         dataset = data.load(config)
-        _check_same_classes(place, dataset.class_names, network.classes)
+        numbers = _numbers(config.dataset, dataset.class_names, network.classes)
     except (ValueError, OSError, MissingExtraError) as error:
         parser.error(str(error))
     images, labels = dataset.last or dataset[2:4]
     if images.shape[1:] != network.image_shape:
         parser.error(
-            f"{place}: images are {images.shape[1:]}, but those of the run were"
+            f"{config.dataset}: images are {images.shape[1:]}, but those of the run were"
             f" {network.image_shape}"
         )
-    matrix = confusion(network.probabilities(images), labels, len(network.classes))
+    matrix = confusion(network.probabilities(images), numbers[labels], len(network.classes))
     console = Console(highlight=False, markup=False, emoji=False)
     for line in report(matrix, network.classes):
         console.print(line)
 
 
-def _side(shape: tuple[int, int, int]) -> int | None:
-    """Return the size for a folder of pictures; None where the images were not square."""
-    height, width, _ = shape
-    return height if height == width else None
-
-
-def _check_same_classes(place: str, there: Sequence[str], known: Sequence[str]) -> None:
+def _numbers(place: str, there: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """Return the number that the network has for each class of a data set."""
     for name in there:
         if name not in known:
             raise ValueError(f"{place}: the network does not know the class {name}")
-    if tuple(there) != tuple(known):
-        raise ValueError(
-            f"{place} has the classes {', '.join(there)}, but the run had {', '.join(known)}"
-        )
-
-
-def confusion(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return how many images of class i the network takes for class j, at [i, j]."""
-    matrix = np.zeros((classes, classes), np.int64)
-    np.add.at(matrix, (labels, np.argmax(probabilities, axis=1)), 1)
-    return matrix
+    return np.array([known.index(name) for name in there])
 
 
 def report(matrix: np.ndarray, classes: Sequence[str]) -> list[object]:

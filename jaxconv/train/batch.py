@@ -1,5 +1,7 @@
 """A batch of images, and the ops that compute it: what training and prediction share."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -18,7 +20,7 @@ def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
     return as_floats(images[indices]), batch_labels
 
 
-def as_floats(images: Array) -> Array:
+def as_floats(images: Array | np.ndarray) -> Any:
     """Return bytes as floats in [0, 1], and floats as they are."""
     if images.dtype != jnp.uint8:
         return images

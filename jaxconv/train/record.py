@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,13 +25,12 @@ from jaxconv._core.types import Json
 from jaxconv.models import Params
 from jaxconv.train.config import Config, flag
 from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.data.download import PUBLISHED
 
 try:
     import fcntl
 except ImportError:
     fcntl = None  # type: ignore[assignment]
-
-LOCK = ".lock"
 
 BEST = "best.safetensors"
 """The parameters after the epoch with the best accuracy on the held-out images."""
@@ -95,15 +95,17 @@ def locked(folder: Path) -> Iterator[None]:
     if fcntl is None:  # there is no such lock on Windows
         yield
         return
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(f"{folder} is in use: another process trains there") from None
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
+    # The lock is the folder's own: no file is left behind, and it ends with the process.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems do not lock folders
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{folder} is in use: another process trains there") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 # The fields that may change when a run is resumed.
@@ -144,9 +146,9 @@ def save_data(path: Path, config: Config, dataset: Dataset) -> None:
         path,
         {
             "dataset": str(Path(config.dataset).resolve()) if _is_path(config) else config.dataset,
+            "data_dir": config.data_dir and str(config.data_dir.resolve()),
             "classes": dataset.class_names,
             "image_shape": [height, width, channels],
-            "bytes": dataset.train_images.dtype == np.uint8,
             "train_images": len(dataset.train_images),
             "test_images": len(dataset.test_images),
             "fingerprint": dataset.fingerprint,
@@ -163,7 +165,7 @@ def load_data(folder: Path) -> Json:
     path = folder / DATA
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if not {"dataset", "classes", "image_shape", "fingerprint"} <= values.keys():
+        if not {"dataset", "data_dir", "classes", "image_shape", "fingerprint"} <= values.keys():
             raise ValueError("it is no description of images and classes")
     except OSError as error:
         raise ValueError(
@@ -196,7 +198,8 @@ def check_same_data(config: Config, dataset: Dataset) -> None:
 
 
 def _is_path(config: Config) -> bool:
-    return Path(config.dataset).exists()
+    """Return whether the data set is a file or a folder, and not one that is known by its name."""
+    return config.dataset not in ("digits", *PUBLISHED) and Path(config.dataset).exists()
 
 
 def _decided(config: Config) -> Config:
@@ -216,14 +219,19 @@ def save_config(path: Path, config: Config) -> None:
 
 
 def begun(folder: Path) -> Config:
-    """Return the configuration of the run to resume, with the place where its data are now.
+    """Return the configuration of a run, whose data are found from any working folder.
 
     Raises:
         ValueError: the folder is none of a run.
     """
     config = load_config(folder)
-    if (folder / DATA).exists() and not _is_path(config):
-        return dataclasses.replace(config, dataset=load_data(folder)["dataset"])
+    if not (folder / DATA).exists():
+        return config
+    known = load_data(folder)
+    if not _is_path(config):
+        config = dataclasses.replace(config, dataset=known["dataset"])
+    if config.data_dir is not None and not config.data_dir.exists():
+        config = dataclasses.replace(config, data_dir=Path(known["data_dir"]))
     return config
 
 

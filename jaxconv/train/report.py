@@ -20,7 +20,7 @@ from jaxconv.train.config import Config, flag
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch, best_of
 from jaxconv.train.step import draw_moves, loss_and_counts, moved
-from jaxconv.train.trained import TrainedNetwork
+from jaxconv.train.trained import TrainedNetwork, confusion
 
 with needs("train"):
     from matplotlib.figure import Figure
@@ -165,8 +165,6 @@ def _curves(epochs: Sequence[Epoch], best: Epoch) -> str:
 
 def _classes(held: _Held, names: Sequence[str]) -> str:
     """Return accuracy by class and the confusion matrix, in one table."""
-    from jaxconv.evaluate import confusion
-
     matrix = confusion(held.probabilities, held.labels, len(names))
     rows = []
     for i, name in enumerate(names):

@@ -73,7 +73,7 @@ class TrainedNetwork:
         images = [self.image(picture) for picture in pictures]
         if not images:
             return []
-        rows = self.probabilities(np.stack([np.asarray(as_floats(jnp.asarray(i))) for i in images]))
+        rows = self.probabilities(np.stack([np.asarray(as_floats(image)) for image in images]))
         orders = np.argsort(-rows, axis=1, kind="stable")
         return [
             Prediction(tuple(self.classes[i] for i in order), tuple(row[order].tolist())).first(top)
@@ -156,18 +156,16 @@ def load_run(folder: str | Path, *, last: bool = False) -> TrainedNetwork:
 
 def _from_file(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """Return the bytes of a picture in this size, with this many channels."""
-    from jaxconv.train.data.picture import NoPictureError, read
+    from jaxconv.train.data.picture import NoPictureError, read, with_channels
 
     try:
-        picture = read(path, size)
+        return with_channels(read(path, size), channels)
     except NoPictureError as error:
         raise ValueError(f"{path} {error}") from None
-    if picture.ndim == 3 and channels == 1:
-        return grey(picture)[..., None]
-    return np.array(np.broadcast_to(picture.reshape(*size, -1), (*size, channels)))
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
-    """Return the brightness of a coloured picture, rounded, with the weights of ITU-R 601."""
-    red, green, blue = (picture[..., i].astype(np.int64) for i in range(3))
-    return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
+def confusion(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many images of class i the network takes for class j, at [i, j]."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, np.argmax(probabilities, axis=1)), 1)
+    return matrix

@@ -15,7 +15,7 @@ import jaxconv.predict
 from jaxconv.models import MODELS
 from jaxconv.train import Config, load_run, record
 from jaxconv.train.data import load
-from jaxconv.train.trained import grey
+from jaxconv.train.trained import TrainedNetwork, confusion
 
 SIZE = (12, 12)
 CLASSES = ("blue", "green", "red")
@@ -109,10 +109,12 @@ def test_many_images_are_as_one(run):
     np.testing.assert_allclose(network.probabilities(images[299:]), all_of_them[299:], rtol=1e-5)
 
 
-def test_colours_become_grey_as_pillow_makes_them():
-    colours = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    want = np.asarray(Image.fromarray(colours).convert("L"))
-    assert np.abs(grey(colours).astype(int) - want).max() <= 1
+def test_a_network_of_grey_images_sees_colours_as_grey(run, tmp_path):
+    known = load_run(run)
+    network = TrainedNetwork(known.config, known.params, CLASSES, (*SIZE, 1))
+    image = picture("red", 1)
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(network.image(tmp_path / "a.png")[..., 0], image.convert("L"))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,39 @@ def test_evaluate_other_classes(run, tmp_path, command):
     assert err == f"evaluate: {tmp_path}: the network does not know the class pink\n"
 
 
+def test_evaluate_some_of_the_classes(run, tmp_path, command):
+    for name in ("red", "blue"):
+        (tmp_path / name).mkdir()
+        for seed in range(2):
+            picture(name, seed).save(tmp_path / name / f"{seed}.png")
+    status, out, err = command(jaxconv.evaluate.main, run, "--dataset", tmp_path)
+    assert (status, err) == (0, "")
+    assert out.startswith("accuracy 100.00% (2 of 2 images)\n")
+
+
+@pytest.mark.parametrize("where", ["digits", "a.npz"])
+def test_evaluate_data_that_are_no_folder(where, tmp_path, command, monkeypatch):
+    """Also where a folder has the name of a data set that comes with the package."""
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "a.npz", x=random.integers(0, 256, (20, 8, 8), np.uint8), y=[0, 1] * 10)
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = Config(dataset=where, model="lenet")
+    dataset = load(config)
+    shape = dataset.train_images.shape[1:]
+    params = MODELS["lenet"].init(jax.random.key(0), image_shape=shape, classes=dataset.classes)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    record.save_config(folder / "config.json", config)
+    record.save_data(folder / record.DATA, config, dataset)
+    record.save_params(folder / "params.safetensors", params)
+    monkeypatch.chdir("/")
+    status, out, err = command(jaxconv.evaluate.main, folder)
+    assert (status, err) == (0, "")
+    assert f"of {len(dataset.test_labels)} images)" in out
+
+
 def test_confusion():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    matrix = jaxconv.evaluate.confusion(probabilities, np.array([0, 1, 1]), 2)
+    matrix = confusion(probabilities, np.array([0, 1, 1]), 2)
     assert matrix.tolist() == [[1, 0], [1, 1]]
