@@ -8,10 +8,16 @@ from jax import Array
 
 import jaxconv
 import jaxconv.reference
+from jaxconv.train.config import Config
 
 OPS = {"hand": jaxconv, "autodiff": jaxconv.reference}
 
 NO_IMAGE = -1  # among a batch's indices: an empty place
+
+
+def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
+    """Return the order of the images in this epoch, of which the first is 1."""
+    return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
 
 
 def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
 from jaxconv.models import MODELS, Model, Params
 from jaxconv.train import data, devices, pictures, record, report, verify
-from jaxconv.train.batch import NO_IMAGE, as_floats, take
+from jaxconv.train.batch import NO_IMAGE, as_floats, shuffled, take
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.optimizer import make_optimizer, schedule_of
@@ -41,13 +41,13 @@ with needs("train"):
 RESULTS = ("params.safetensors", "curves.png", "layers.png", "report.html")
 """What a run writes in the end."""
 
-
 MOST_NAMED = 20
 """As many classes are named at the beginning."""
 
 LATER = 8
-"""Every so many steps, the loss of the step that many steps before is looked at, so that no step
-waits for another. A loss that is not finite makes the parameters NaN, and so all later losses."""
+"""Once in this many steps, the loss of the first of them is tested, which has been computed by
+then, so that no step waits. A loss that is not finite makes the parameters NaN, and so all later
+losses."""
 
 
 class DivergedError(Exception):
@@ -104,15 +104,16 @@ def run(config: Config, console: Console | None = None) -> Result:
     dataset = data.load(config)
     if config.resume is not None:
         record.check_same_data(config, dataset)
-    _fitting(config, dataset)
+    fitting = _fitting(config, dataset)
     folder = config.resume or record.make_folder(config)
     with record.locked(folder):
-        return _run(config, console, dataset, folder)
+        return _run(config, fitting, console, dataset, folder)
 
 
-def _run(config: Config, console: Console, dataset: data.Dataset, folder: Path) -> Result:
-    """Train, and fill the output folder, which no other process writes to."""
-    asked, config = config, _fitting(config, dataset)
+def _run(
+    asked: Config, config: Config, console: Console, dataset: data.Dataset, folder: Path
+) -> Result:
+    """Train as `config` says, and fill the folder; `asked` is what the user has asked for."""
     model = MODELS[config.model]
     shape = dataset.train_images.shape[1:]
     params = model.init(jax.random.key(config.seed), image_shape=shape, classes=dataset.classes)
@@ -263,7 +264,7 @@ def _train(
 
     def taking(number: int, after: After) -> Iterator[_Step]:
         """Take the steps of an epoch, one after the other."""
-        order = _shuffled(config, number, len(train_images))
+        order = shuffled(config, number, len(train_images))
         for place, indices in enumerate(_batches(order, config)):
             taken = (number - 1) * steps + place
             *new, count = run_step(*after, train_images, train_labels, indices, key, taken)
@@ -321,11 +322,6 @@ def _is_finite(count: Counts) -> bool:
     return math.isfinite(float(count.loss))
 
 
-def _shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
-    """Return the order of the images in this epoch."""
-    return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
-
-
 def _batches(order: np.ndarray, config: Config) -> Iterator[np.ndarray]:
     """Yield the order in batches of one size; the last is filled up with NO_IMAGE."""
     for start in range(0, len(order), config.batch_size):
@@ -345,7 +341,7 @@ def _verify(
     config: Config, console: Console, model: Model, params: Params, dataset: data.Dataset
 ) -> None:
     """Compare the gradients of the first batch and print the table; raise if they differ."""
-    first = jnp.asarray(next(_batches(_shuffled(config, 1, len(dataset.train_images)), config)))
+    first = jnp.asarray(next(_batches(shuffled(config, 1, len(dataset.train_images)), config)))
     batch = take(jnp.asarray(dataset.train_images), jnp.asarray(dataset.train_labels), first)
     comparisons = verify.compare_gradients(model, params, *batch)
     table = Table(
@@ -425,6 +421,11 @@ def _summary(config: Config, dataset: data.Dataset, epochs: list[Epoch], folder:
     )
     if dataset.last is not None:
         table.add_row("for the end", f"{len(dataset.last[1]):,} images: python -m jaxconv.evaluate")
+    best = record.best_of(epochs)
+    if best is not last:
+        table.add_row(
+            "best epoch", f"{best.epoch}: {best.test_accuracy:.2%}, which predict and evaluate take"
+        )
     table.add_row("training loss", f"{last.loss:.4f}")
     table.add_row(
         "training time",

@@ -15,7 +15,7 @@ import numpy as np
 import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv.models import MODELS, Params
-from jaxconv.train.batch import as_floats
+from jaxconv.train.batch import as_floats, shuffled
 from jaxconv.train.config import Config, flag
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch, best_of
@@ -196,7 +196,7 @@ def _mistakes(held: _Held, names: Sequence[str]) -> str:
 
 def _first(config: Config, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Return the first images of the first epoch, moved as in its first step, and their labels."""
-    order = np.random.default_rng((config.seed, 1)).permutation(len(dataset.train_labels))
+    order = shuffled(config, 1, len(dataset.train_labels))
     chosen = order[: min(BATCH, config.batch_size)]
     images = as_floats(jnp.asarray(dataset.train_images[chosen]))
     if config.shift:

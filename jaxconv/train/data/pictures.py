@@ -13,11 +13,11 @@ from jaxconv.train.data.folder import tree_of
 from jaxconv.train.data.picture import NoPictureError, read, size_of, with_channels
 
 KEPT = 128
-"""Pictures that all have one size are not scaled up to this height and width, if nobody asks for a
-size."""
+"""Without `--image-size`, pictures that all have one size, of at most this height and width, are
+not scaled."""
 
 SIDE = 64
-"""The height and width that other pictures get, if no size is asked for."""
+"""Without `--image-size`, all other pictures get this height and width."""
 
 MOST_NAMED = 10
 """As many bad files are named in a message."""
