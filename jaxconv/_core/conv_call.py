@@ -101,11 +101,9 @@ def conv_call(
     groups = as_int(op, "groups", groups, 1)
     channels = x.shape[channel_axis]
     if channels != c_in * groups:
-        first = layout == "channels_last" and x.shape[1] == c_in * groups
-        hint = "; if the channels of x come first, say layout='channels_first'" if first else ""
         raise ValueError(
             f"{op}: x has {channels} channels, but w expects {c_in * groups} (groups={groups})"
-            f"{hint}"
+            f"{_hint(x, layout, c_in * groups)}"
         )
     if c_out < 1:
         raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
@@ -171,7 +169,9 @@ def transposed_call(
     groups = as_int(op, "groups", groups, 1)
     channels = x.shape[channel_axis]
     if channels != c_in:
-        raise ValueError(f"{op}: x has {channels} channels, but w expects {c_in}")
+        raise ValueError(
+            f"{op}: x has {channels} channels, but w expects {c_in}{_hint(x, layout, c_in)}"
+        )
     if c_out < 1:
         raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
     if c_in % groups:
@@ -248,6 +248,13 @@ def _kernel(
         raise ValueError(f"{op}: w has an empty window, its shape is {w.shape}")
     first, second = w.shape[-2:] if last else w.shape[1::-1]
     return window, first, second
+
+
+def _hint(x: Array, layout: Layout, channels: int) -> str:
+    """Return what to say if x seems to have its channels first although `layout` says last."""
+    if layout == "channels_first" or x.shape[1] != channels:
+        return ""
+    return "; if the channels of x come first, say layout='channels_first'"
 
 
 def _check_bias(op: str, b: Array | None, channels: int) -> None:

@@ -96,6 +96,9 @@ def _conv_refusals() -> Iterator[Refusal]:
     yield from _kernel_forms("conv", "C_in/groups", "C_out")
     message = "conv: x has 4 channels, but w expects 3 (groups=1)"
     yield value_error(message, X, np.zeros((3, 3, 3, 2)))
+    message = "conv: x has 5 channels, but w expects 4 (groups=1); if the channels of x come first,"
+    message += " say layout='channels_first'"
+    yield value_error(message, X.transpose(0, 3, 1, 2), np.zeros((3, 3, 4, 2)))
     message = "conv: x has 5 channels, but w expects 4 (groups=1)"
     yield value_error(message, X, np.zeros((2, 4, 3, 3)), layout="channels_first")
     message = "conv: x has 4 channels, but w expects 8 (groups=2)"
@@ -172,6 +175,9 @@ def _transposed_refusals() -> Iterator[Refusal]:
     op, w = "conv_transpose", np.zeros((3, 3, 2, 4))
     yield from _kernel_forms(op, "C_out/groups", "C_in")
     yield value_error(f"{op}: x has 4 channels, but w expects 3", X, np.zeros((3, 3, 2, 3)))
+    message = f"{op}: x has 5 channels, but w expects 4; if the channels of x come first, say"
+    message += " layout='channels_first'"
+    yield value_error(message, X.transpose(0, 3, 1, 2), np.zeros((3, 3, 2, 4)))
     message = f"{op}: x has 5 channels, but w expects 3"
     yield value_error(message, X, np.zeros((3, 2, 3, 3)), layout="channels_first")
     message = f"{op}: w makes no channels, its shape is (3, 3, 0, 4)"
