@@ -1,7 +1,7 @@
-import contextlib
+"""What a run leaves, what it says, and which images its steps see."""
+
 import csv
 import dataclasses
-import io
 import json
 import os
 import re
@@ -10,31 +10,17 @@ import jax
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
-import optax
 import pytest
-from networks import TINY
-from rich.console import Console
+from train.runs import FILES, train, without_speed
 
-import jaxconv
 from jaxconv.models import MODELS
-from jaxconv.train import Config, checkpoint, data, load_params, loop, record
+from jaxconv.train import Config, data, load_params, loop
 from jaxconv.train.batch import NO_IMAGE
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
-from jaxconv.train.record import Epoch
-from jaxconv.train.step import Counts, loss_and_counts
 from jaxconv.train.verify import GradientMismatchError
 
-FILES = ["best.safetensors", "checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
-FILES += ["metrics.csv", "params.safetensors", "report.html"]
 EPOCHS = 3
-
-
-def train(**fields):
-    """The result of a run, and what it printed."""
-    printed = io.StringIO()
-    result = run(Config(**fields), Console(file=printed, width=120))
-    return result, printed.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +28,6 @@ def default(tmp_path_factory):
     """Nothing set but fewer epochs, the gradients verified first."""
     out = tmp_path_factory.mktemp("default") / "new"
     return train(epochs=EPOCHS, verify_gradients=True, out=out)
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """A configuration that compiles and trains in a moment; few pixels, few epochs."""
-    digits = load(Config())
-    few = data.Dataset(
-        digits.train_images[:100],
-        digits.train_labels[:100],
-        digits.test_images[:30],
-        digits.test_labels[:30],
-        digits.classes,
-    )
-    monkeypatch.setattr(data, "load", lambda config: few)
-    monkeypatch.setitem(MODELS, "convnet", TINY)
-    return {"epochs": 2, "batch_size": 32, "shift": 0}
 
 
 # ---- what a run leaves -------------------------------------------------------------------
@@ -241,42 +211,6 @@ def test_more_devices_than_there_are(small, tmp_path):
 # ---- which images a step sees ------------------------------------------------------------
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Drawing takes longer than a small run."""
-    for name in ("draw_curves", "draw_layers"):
-        monkeypatch.setattr(loop.pictures, name, lambda path, *args: path.touch())
-    monkeypatch.setattr(loop.report, "make_report", lambda *args: "")
-
-
-@pytest.fixture
-def seen(small, no_pictures, monkeypatch):
-    """Trains without computing anything; what came to the steps and to the evaluations."""
-    steps, evaluations = [], []
-
-    def step(params, state, images, labels, indices, key, taken):
-        assert len(images) == len(labels) == 100
-        steps.append((np.array(indices), taken, jax.random.key_data(key).tolist()))
-        return params, state, Counts(np.sum(indices != NO_IMAGE), 7.0 * len(steps), 0)
-
-    def evaluate(params, images, labels, indices):
-        assert len(images) == len(labels) == 30
-        evaluations.append(np.array(indices))
-        return Counts(np.sum(indices != NO_IMAGE), 0.0, 3)
-
-    monkeypatch.setattr(loop, "make_step", lambda *args: step)
-    monkeypatch.setattr(loop, "make_evaluation", lambda *args: evaluate)
-    monkeypatch.setattr(loop, "compiled", lambda function, *args: function)
-
-    def record_run(out, **fields):
-        steps.clear()
-        evaluations.clear()
-        result, _ = train(**(small | fields), out=out)
-        return result, list(steps), list(evaluations)
-
-    return record_run
-
-
 @pytest.mark.parametrize("batch_size", [1, 32, 50, 128])
 def test_every_image_is_seen_once_an_epoch(seen, tmp_path, batch_size):
     result, steps, evaluations = seen(tmp_path, batch_size=batch_size)
@@ -319,253 +253,11 @@ def test_the_same_seed_gives_the_same_run(small, no_pictures, tmp_path):
     assert jax.tree.all(jax.tree.map(np.array_equal, a.params, b.params))
 
 
-# ---- interruption ------------------------------------------------------------------------
-
-
-def interrupt_at(monkeypatch, call, how=KeyboardInterrupt):
-    """Ctrl-C, or what else, in the step of this number; the parameters after every step."""
-    compiled, after = loop.compiled, []
-
-    def interrupted(function, *args):
-        run = compiled(function, *args)
-        if function.__name__ == "evaluate":
-            return run
-
-        def call_or_interrupt(*args):
-            if len(after) + 1 == call:
-                raise how
-            after.append(run(*args))
-            return after[-1]
-
-        return call_or_interrupt
-
-    monkeypatch.setattr(loop, "compiled", interrupted)
-    return after
-
-
-def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
-    """100 images in batches of 32: the sixth step is the second of epoch 2."""
-    after = interrupt_at(monkeypatch, 6)
-    result, text = train(**small, out=tmp_path)
-    assert result.interrupted
-    assert len(result.epochs) == 1
-    assert f"interrupted after 1 of 2 epochs; to continue: --resume {tmp_path}\n" in text
-    assert "test accuracy" in text
-    assert sorted(os.listdir(tmp_path)) == FILES
-    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
-    for name in ("curves.png", "layers.png"):
-        assert matplotlib.image.imread(tmp_path / name).size
-    # What is saved is what was tested: the parameters after the first epoch.
-    params, _, _ = after[3]
-    saved = load_params(tmp_path / "params.safetensors")
-    assert jax.tree.all(jax.tree.map(np.array_equal, saved, params))
-    assert not jax.tree.all(jax.tree.map(np.array_equal, saved, after[4][0]))
-
-
-def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
-    interrupt_at(monkeypatch, 2)
-    result, text = train(**small, out=tmp_path)
-    assert result.interrupted
-    assert result.epochs == []
-    assert f"interrupted after 0 of 2 epochs; to continue: --resume {tmp_path}\n" in text
-    assert "test accuracy" not in text
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json"]
-
-
-# ---- going on ----------------------------------------------------------------------------
-
-
-def without_speed(epochs):
-    return [epoch[:4] for epoch in epochs]
-
-
-def assert_same_run(result, whole):
-    assert without_speed(result.epochs) == without_speed(whole.epochs)
-    with (result.folder / "metrics.csv").open(newline="") as file:
-        rows = [list(map(float, row)) for row in list(csv.reader(file))[1:]]
-    assert [row[:4] for row in rows] == [list(epoch) for epoch in without_speed(whole.epochs)]
-    saved = load_params(result.folder / "params.safetensors")
-    assert jax.tree.all(jax.tree.map(np.array_equal, saved, whole.params))
-
-
-@pytest.fixture
-def cut_off(small, no_pictures, monkeypatch, tmp_path):
-    """A run of four epochs of four steps as it goes on by itself, and one cut off at a step."""
-    small |= {"epochs": 4, "optimizer": "momentum", "learning_rate": 0.05, "shift": 1}
-    whole, _ = train(**small, out=tmp_path / "whole")
-    small["out"] = tmp_path / "cut"
-
-    def at(step, how=KeyboardInterrupt):
-        with monkeypatch.context() as patch:
-            interrupt_at(patch, step, how)
-            with contextlib.suppress(MemoryError):
-                train(**small)
-        return Config(**small, resume=small["out"])
-
-    return whole, at
-
-
-@pytest.mark.parametrize("step", [6, 16])
-def test_a_run_that_goes_on_is_the_run_that_was_not_cut_off(cut_off, step):
-    whole, at = cut_off
-    config = at(step)
-    result, text = train(**vars(config))
-    assert not result.interrupted
-    assert f"\n{(step - 1) // 4} of 4 epochs are done\n" in text
-    assert_same_run(result, whole)
-    assert json.loads((result.folder / "config.json").read_text()) == (
-        json.loads((whole.folder / "config.json").read_text()) | {"out": str(result.folder)}
-    )
-
-
-@pytest.mark.parametrize(("seconds", "done"), [(0.0, 2), (1e9, 0)])
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
-    cut_off, monkeypatch, seconds, done
-):
-    """Or from its beginning, if it has none; what it had said of later epochs is said anew."""
-    monkeypatch.setattr(checkpoint, "SECONDS", seconds)
-    whole, at = cut_off
-    config = at(10, MemoryError)
-    assert (config.resume / "checkpoints").exists() == (done > 0)
-    assert len((config.resume / "metrics.csv").read_text().splitlines()) == 3
-    result, text = train(**vars(config))
-    assert (f"{done} of 4 epochs are done" in text) == (done > 0)
-    assert_same_run(result, whole)
-
-
-def test_more_epochs(cut_off, monkeypatch):
-    whole, at = cut_off
-    config = at(100)
-    message = (
-        f"--resume {config.resume}: its 4 epochs are done; to continue, --epochs must be more than"
-        " 4"
-    )
-    for epochs in (4, 2):
-        before = (config.resume / "config.json").read_bytes()
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            train(**vars(dataclasses.replace(config, epochs=epochs)))
-        assert (config.resume / "config.json").read_bytes() == before
-    result, _ = train(**vars(dataclasses.replace(config, epochs=5)))
-    assert without_speed(result.epochs[:4]) == without_speed(whole.epochs)
-    assert len(result.epochs) == 5
-
-
-def test_another_run_does_not_go_on(cut_off):
-    _, at = cut_off
-    config = at(6)
-    before = (config.resume / "config.json").read_bytes()
-    message = f"--resume {config.resume}: --seed is 0 there and cannot become 3"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        train(**vars(dataclasses.replace(config, seed=3)))
-    assert (config.resume / "config.json").read_bytes() == before
-
-
-# ---- what goes wrong ---------------------------------------------------------------------
-
-
-def test_a_crash_while_drawing_leaves_the_numbers(seen, monkeypatch, tmp_path):
-    def fail(path, *args):
-        path.write_text("half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(loop.pictures, "draw_curves", fail)
-    monkeypatch.setattr(record, "make_folder", lambda config: tmp_path)
-    with pytest.raises(OSError, match="disk full"):
-        seen(tmp_path)
-    left = [
-        "best.safetensors",
-        "checkpoints",
-        "config.json",
-        "data.json",
-        "metrics.csv",
-        "params.safetensors",
-    ]
-    assert sorted(os.listdir(tmp_path)) == left
-
-
-def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
-    message = (
-        rf"^the loss is (nan|inf) in step \d of epoch 1; {re.escape(str(tmp_path))}/diverged.npz"
-        " has its batch and what was learnt before it; a smaller --learning-rate may help$"
-    )
-    with pytest.raises(loop.DivergedError, match=message) as error:
-        train(**small, learning_rate=1e30, optimizer="sgd", out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json", "diverged.npz"]
-    with np.load(tmp_path / "diverged.npz") as saved:
-        assert saved["images"].shape == (32, 8, 8, 1)
-        params: dict = {}
-        for name in saved.files:
-            if name.startswith("params."):
-                _, layer, leaf = name.split(".")
-                params.setdefault(layer, {})[leaf] = saved[name]
-        # It was this step: with what was learnt before it, this batch gives this loss.
-        batch = jnp.asarray(saved["images"]), jnp.asarray(saved["labels"])
-    loss, _ = loss_and_counts(TINY, jaxconv, params, *batch)
-    assert f"the loss is {float(loss)} in step" in str(error.value)
-
-
-@pytest.mark.parametrize("bad", [0, 14])
-def test_a_bad_step_is_the_one_that_is_saved(small, no_pictures, monkeypatch, tmp_path, bad):
-    """Whatever its place, and before the epoch has ended."""
-    digits = data.load(Config())
-    order = np.random.default_rng((0, 1)).permutation(100)
-    images = np.array(digits.train_images)
-    images[order[6 * bad]] = np.nan
-    monkeypatch.setattr(data, "load", lambda config: digits._replace(train_images=images))
-    with pytest.raises(loop.DivergedError, match=rf"the loss is nan in step {bad + 1} of epoch 1;"):
-        train(**(small | {"batch_size": 6}), out=tmp_path)
-    with np.load(tmp_path / "diverged.npz") as saved:
-        assert np.isnan(saved["images"][0]).all()
-        np.testing.assert_array_equal(saved["labels"], digits.train_labels[order[6 * bad :][:6]])
-        assert all(np.isfinite(saved[name]).all() for name in saved.files if name != "images")
-
-
 def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("COLUMNS", "300")
     out = tmp_path / "[bold]:smile:"
     run(Config(**small, out=out))
     assert f"{out}/  (best.safetensors, checkpoints, " in capsys.readouterr().out
-
-
-def test_what_was_not_written_in_the_end_is_written(cut_off, monkeypatch):
-    """Killed after the last checkpoint, before the parameters were saved."""
-    whole, at = cut_off
-    config = at(100)
-    (config.resume / "params.safetensors").unlink()
-    result, text = train(**vars(config))
-    assert "4 of 4 epochs are done" in text
-    assert_same_run(result, whole)
-
-
-def test_a_data_set_that_has_changed_does_not_go_on(cut_off, monkeypatch):
-    _, at = cut_off
-    config = at(6)
-    known = data.load(config)
-    others = [
-        (known._replace(train_labels=known.train_labels[::-1]), "images or labels are others"),
-        (
-            known._replace(test_images=known.test_images[:20], test_labels=known.test_labels[:20]),
-            "100 images to train on and 30 held out have become 100 images to train on and 20 held"
-            " out",
-        ),
-    ]
-    for other, what in others:
-        monkeypatch.setattr(data, "load", lambda config, other=other: other)
-        message = f"--resume {config.resume}: the data set digits has changed: {what}"
-        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-            train(**vars(config))
-
-
-def test_two_runs_cannot_share_a_folder(small, tmp_path):
-    def again():
-        with record.locked(tmp_path):
-            pass
-
-    in_use = pytest.raises(ValueError, match=r" is in use: another process trains there$")
-    with record.locked(tmp_path), in_use:
-        again()
-    again()
-    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("shift", [8, 10**12])
@@ -591,31 +283,3 @@ def test_notes_on_the_data_are_said(small, no_pictures, monkeypatch, tmp_path):
     assert text.startswith("note: left out a file\n")
     assert re.search(r"^classes: zero \(\d+\), 1 \(\d+\), 2 ", text, re.M)
     assert f"python -m jaxconv.predict {tmp_path} PICTURE" in text
-
-
-def test_the_best_epoch_is_kept(small, no_pictures, monkeypatch, tmp_path):
-    """Of equal accuracies, the one with the lower loss."""
-    result, _ = train(**(small | {"epochs": 4, "learning_rate": 0.05}), out=tmp_path)
-    best = record.best_of(result.epochs)
-    kept = load_params(tmp_path / "best.safetensors")
-    if best.epoch == 4:
-        assert jax.tree.all(jax.tree.map(np.array_equal, kept, result.params))
-    else:
-        assert not jax.tree.all(jax.tree.map(np.array_equal, kept, result.params))
-    equal = [Epoch(1, 1, 1, 0.5, 1, 0.9), Epoch(2, 1, 1, 0.7, 1, 0.9), Epoch(3, 1, 1, 0.7, 1, 0.8)]
-    assert record.best_of(equal).epoch == 3
-
-
-def test_a_run_that_does_not_get_better_stops(small, no_pictures, monkeypatch, tmp_path):
-    monkeypatch.setattr(loop, "make_optimizer", lambda *args: optax.set_to_zero())
-    fields = small | {"epochs": 9, "patience": 2, "out": tmp_path / "run"}
-    result, text = train(**fields)
-    assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3]
-    assert (
-        "stopped: the accuracy on the held-out images has not risen for 2 epochs; the best" in text
-    )
-    # It is not continued, but what is missing is written.
-    (tmp_path / "run" / "params.safetensors").unlink()
-    again, text = train(**fields, resume=tmp_path / "run")
-    assert len(again.epochs) == 3
-    assert (tmp_path / "run" / "params.safetensors").exists()

@@ -1,0 +1,65 @@
+"""Runs that take a moment."""
+
+import jax
+import numpy as np
+import pytest
+from networks import TINY
+from train.runs import train
+
+from jaxconv.models import MODELS
+from jaxconv.train import Config, data, loop
+from jaxconv.train.batch import NO_IMAGE
+from jaxconv.train.data import load
+from jaxconv.train.step import Counts
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A configuration that compiles and trains in a moment; few pixels, few epochs."""
+    digits = load(Config())
+    few = data.Dataset(
+        digits.train_images[:100],
+        digits.train_labels[:100],
+        digits.test_images[:30],
+        digits.test_labels[:30],
+        digits.classes,
+    )
+    monkeypatch.setattr(data, "load", lambda config: few)
+    monkeypatch.setitem(MODELS, "convnet", TINY)
+    return {"epochs": 2, "batch_size": 32, "shift": 0}
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Drawing takes longer than a small run."""
+    for name in ("draw_curves", "draw_layers"):
+        monkeypatch.setattr(loop.pictures, name, lambda path, *args: path.touch())
+    monkeypatch.setattr(loop.report, "make_report", lambda *args: "")
+
+
+@pytest.fixture
+def seen(small, no_pictures, monkeypatch):
+    """Trains without computing anything; what came to the steps and to the evaluations."""
+    steps, evaluations = [], []
+
+    def step(params, state, images, labels, indices, key, taken):
+        assert len(images) == len(labels) == 100
+        steps.append((np.array(indices), taken, jax.random.key_data(key).tolist()))
+        return params, state, Counts(np.sum(indices != NO_IMAGE), 7.0 * len(steps), 0)
+
+    def evaluate(params, images, labels, indices):
+        assert len(images) == len(labels) == 30
+        evaluations.append(np.array(indices))
+        return Counts(np.sum(indices != NO_IMAGE), 0.0, 3)
+
+    monkeypatch.setattr(loop, "make_step", lambda *args: step)
+    monkeypatch.setattr(loop, "make_evaluation", lambda *args: evaluate)
+    monkeypatch.setattr(loop, "compiled", lambda function, *args: function)
+
+    def record_run(out, **fields):
+        steps.clear()
+        evaluations.clear()
+        result, _ = train(**(small | fields), out=out)
+        return result, list(steps), list(evaluations)
+
+    return record_run
