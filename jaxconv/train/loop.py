@@ -175,13 +175,15 @@ def _run(
     if epochs:
         checkpoints.save(len(epochs), after, now=True)
         record.save_params(folder / "params.safetensors", after.params)
+        best = folder / record.BEST
+        shown = record.load_params(best) if best.exists() else after.params
         image = as_floats(jnp.asarray(dataset.test_images[0]))
         with replacing(folder / "curves.png") as path:
             pictures.draw_curves(path, epochs, config)
         with replacing(folder / "layers.png") as path:
-            pictures.draw_layers(path, model, after.params, image)
+            pictures.draw_layers(path, model, shown, image)
         with replacing(folder / "report.html") as path:
-            page = report.make_report(asked, dataset, after.params, epochs, folder)
+            page = report.make_report(asked, dataset, shown, epochs, folder)
             path.write_text(page, encoding="utf-8")
         console.print(_summary(config, dataset, epochs, folder))
         console.print(_next_commands(folder), soft_wrap=True)

@@ -62,7 +62,15 @@ class _Held(NamedTuple):
 def make_report(
     config: Config, dataset: Dataset, params: Params, epochs: Sequence[Epoch], folder: Path
 ) -> str:
-    """Return the page of a run; `folder` has the pictures that the run has drawn."""
+    """Return the page of a run.
+
+    Args:
+        config: what the user has asked for.
+        dataset: the images.
+        params: the parameters after the best epoch.
+        epochs: all epochs so far.
+        folder: the output folder, with the pictures that the run has drawn.
+    """
     network = TrainedNetwork(config, params, dataset.class_names, dataset.train_images.shape[1:])
     images, labels = dataset.last or dataset[2:4]
     held = _Held(images, labels, network.probabilities(images))
@@ -73,6 +81,7 @@ def make_report(
         f"<p>{last.test_accuracy:.2%} of {len(dataset.test_labels):,} held-out images after epoch"
         f" {last.epoch}; the best was {best.test_accuracy:.2%} after epoch {best.epoch}."
         f" {len(dataset.train_labels):,} images to train on.</p>",
+        "<p>This page shows the network after its best epoch, as predict and evaluate take it.</p>",
         *(f"<p>Note: {_text(note)}.</p>" for note in dataset.notes),
         "<h2>Curves</h2>",
         _curves(epochs, best),

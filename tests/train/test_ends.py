@@ -30,6 +30,23 @@ def test_the_best_epoch_is_kept(small, no_pictures, monkeypatch, tmp_path):
     assert record.best_of(equal).epoch == 3
 
 
+def test_the_best_epoch_is_shown(small, no_pictures, monkeypatch, tmp_path):
+    """In the report and in the picture of the layers, as predict takes it."""
+    shown = []
+    monkeypatch.setattr(loop.report, "make_report", lambda *args: shown.append(args[2]) or "")
+    draw = lambda path, model, params, image: shown.append(params) or path.touch()  # noqa: E731
+    monkeypatch.setattr(loop.pictures, "draw_layers", draw)
+    # After the first epoch everything gets worse.
+    best_first = lambda epochs: epochs[0]  # noqa: E731
+    monkeypatch.setattr(record, "best_of", best_first)
+    result, _ = train(**(small | {"learning_rate": 0.05}), out=tmp_path)
+    best = load_params(tmp_path / "best.safetensors")
+    for params in shown:
+        assert jax.tree.all(jax.tree.map(np.array_equal, params, best))
+    assert not jax.tree.all(jax.tree.map(np.array_equal, best, result.params))
+    assert len(shown) == 2
+
+
 def test_a_run_that_does_not_get_better_stops(small, no_pictures, monkeypatch, tmp_path):
     monkeypatch.setattr(loop, "make_optimizer", lambda *args: optax.set_to_zero())
     fields = small | {"epochs": 9, "patience": 2, "out": tmp_path / "run"}
