@@ -1,6 +1,8 @@
 """Training of a ConvNet with hand-written gradients, and the files that a run leaves.
 
 config.py      the settings of a run: one frozen dataclass, which is also the command line
+limits.py      what these settings may be
+flags.py       their names on the command line
 data/          images and labels: bundled, published, or your own
 optimizer.py   the optimisers by name
 devices.py     one batch on several devices

@@ -1,13 +1,11 @@
 """The settings of a training run."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-MOST_SIDE = 4096
-"""The largest height and width that pictures are scaled to."""
+from jaxconv.train.limits import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,46 +84,5 @@ class Config:
         return 0.05 if self.optimizer == "adamw" else 0.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for invalid numbers."""
-        for name, annotation in get_type_hints(Config).items():
-            choices = get_args(annotation) if get_origin(annotation) is Literal else ()
-            if choices and getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
-                )
-        if self.image_size is not None and not 4 <= self.image_size <= MOST_SIDE:
-            raise ValueError(f"--image-size must be from 4 to {MOST_SIDE}, not {self.image_size}")
-        least = {"epochs": 1, "batch_size": 1, "shift": 0, "devices": 1, "seed": 0}
-        for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise ValueError(
-                    f"{flag(name)} must be at least {minimum}, not {getattr(self, name)}"
-                )
-        if self.seed >= 2**32:  # of a larger seed JAX uses only the last 32 bits
-            raise ValueError(f"--seed must be below 2**32, not {self.seed}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"--learning-rate must be above 0, not {self.learning_rate}")
-        if self.weight_decay is not None and not self.weight_decay >= 0:
-            raise ValueError(f"--weight-decay must not be negative, not {self.weight_decay}")
-        if not 0 <= self.warmup < self.epochs:
-            raise ValueError(f"--warmup must be from 0 to --epochs, not {self.warmup}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"--clip must be above 0, not {self.clip}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"--label-smoothing must be at least 0 and below 1, not {self.label_smoothing}"
-            )
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"--patience must be at least 1, not {self.patience}")
-        for name in ("learning_rate", "weight_decay", "clip"):
-            if getattr(self, name) == math.inf:
-                raise ValueError(f"{flag(name)} must be finite, not inf")
-        if self.batch_size % self.devices:
-            raise ValueError(
-                f"--batch-size {self.batch_size} cannot be shared by --devices {self.devices}"
-            )
-
-
-def flag(name: str) -> str:
-    """Return the name of a field on the command line."""
-    return "--" + name.replace("_", "-")
+        """Raise ValueError for invalid settings."""
+        check(self)

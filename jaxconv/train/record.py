@@ -23,9 +23,10 @@ from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing, write_json
 from jaxconv._core.types import Json
 from jaxconv.models import Params
-from jaxconv.train.config import Config, flag
+from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.download import PUBLISHED
+from jaxconv.train.flags import flag
 
 try:
     import fcntl

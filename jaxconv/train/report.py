@@ -16,8 +16,9 @@ import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv.models import MODELS, Params
 from jaxconv.train.batch import as_floats, shuffled
-from jaxconv.train.config import Config, flag
+from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.flags import flag
 from jaxconv.train.record import Epoch, best_of
 from jaxconv.train.step import draw_moves, loss_and_counts, moved
 from jaxconv.train.trained import TrainedNetwork, confusion
