@@ -9,7 +9,7 @@ devices.py     one batch on several devices
 batch.py       what training and prediction share
 step.py        the jit-compiled functions: one training step, one evaluation
 verify.py      hand-written gradients compared with autodiff's on a real batch
-record.py      the output folder
+record/        the output folder
 checkpoint.py  the checkpoint from which an interrupted run continues
 pictures.py    figures of a run's curves and of its layers
 report.py      the page about a run

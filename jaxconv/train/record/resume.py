@@ -1,0 +1,65 @@
+"""An interrupted run that goes on: its settings, and what must be as it was."""
+
+import dataclasses
+from pathlib import Path
+
+from jaxconv.train.config import Config
+from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.flags import flag
+from jaxconv.train.record.images import DATA, is_path, load_data
+from jaxconv.train.record.settings import decided, load_config
+
+# The fields that may change when a run is resumed.
+FREE = ("epochs", "dataset", "data_dir", "devices", "verify_gradients", "resume")
+
+
+def begun(folder: Path) -> Config:
+    """Return the configuration of a run, whose data are found from any working folder.
+
+    Raises:
+        ValueError: the folder is none of a run.
+    """
+    config = load_config(folder)
+    if not (folder / DATA).exists():
+        return config
+    known = load_data(folder)
+    if not is_path(config):
+        config = dataclasses.replace(config, dataset=known["dataset"])
+    if config.data_dir is not None and not config.data_dir.exists():
+        config = dataclasses.replace(config, data_dir=Path(known["data_dir"]))
+    return config
+
+
+def check_goes_on(config: Config) -> None:
+    """Raise ValueError if `config` changes what is not FREE in the run to resume."""
+    assert config.resume is not None
+    begun = decided(load_config(config.resume))
+    config = decided(config)
+    for field in dataclasses.fields(Config):
+        was, now = getattr(begun, field.name), getattr(config, field.name)
+        if was != now and field.name not in FREE:
+            raise ValueError(
+                f"--resume {config.resume}: {flag(field.name)} is {was} there and cannot become"
+                f" {now}"
+            )
+
+
+def check_same_data(config: Config, dataset: Dataset) -> None:
+    """Raise ValueError if the run to resume began with other images or labels."""
+    assert config.resume is not None
+    if not (config.resume / DATA).exists():
+        return  # it ended before it had begun
+    known = load_data(config.resume)
+    if known["fingerprint"] == dataset.fingerprint:
+        return
+    was, now = (
+        f"{parts[0]} images to train on and {parts[1]} held out"
+        for parts in (
+            (known["train_images"], known["test_images"]),
+            (len(dataset.train_images), len(dataset.test_images)),
+        )
+    )
+    changed = f"{was} have become {now}" if was != now else "images or labels are others"
+    raise ValueError(
+        f"--resume {config.resume}: the data set {config.dataset} has changed: {changed}"
+    )
