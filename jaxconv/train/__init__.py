@@ -12,7 +12,7 @@ verify.py      hand-written gradients compared with autodiff's on a real batch
 record/        the output folder
 checkpoint.py  the checkpoint from which an interrupted run continues
 pictures.py    figures of a run's curves and of its layers
-report.py      the page about a run
+report/        the page about a run
 loop.py        a whole training run, which uses all of these
 trained.py     a trained network: what it says of pictures
 cli.py         the command `python -m jaxconv.train`

@@ -8,9 +8,13 @@ import pytest
 from PIL import Image
 
 from jaxconv.models import MODELS
-from jaxconv.train import Config, report
+from jaxconv.train import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch
+from jaxconv.train.report import make_report
+from jaxconv.train.report.held import Held
+from jaxconv.train.report.mistakes import mistakes
+from jaxconv.train.report.repeat import command
 
 RANDOM = np.random.default_rng(0)
 NAMES = ("ants & bees", "<b>cats</b>", "dogs")
@@ -33,7 +37,7 @@ def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, **fields):
         notes=("left out 1 file",), last=part(6, channels) if last else None,
     )  # fmt: skip
     params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, channels), classes=3)
-    return report.make_report(config, dataset, params, epochs, tmp_path), dataset
+    return make_report(config, dataset, params, epochs, tmp_path), dataset
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -98,22 +102,22 @@ def test_one_epoch_and_no_drawing(tmp_path):
 
 def test_no_mistake(tmp_path):
     images, labels = part(4, 3)
-    held = report._Held(images, labels, np.eye(3)[labels])
-    assert report._mistakes(held, NAMES) == "<p>There is none.</p>"
+    held = Held(images, labels, np.eye(3)[labels])
+    assert mistakes(held, NAMES) == "<p>There is none.</p>"
 
 
 def test_the_surest_mistake_is_the_first():
     images, _ = part(3, 3)
-    held = report._Held(
+    held = Held(
         images, np.int32([0, 1, 2]), np.array([[0.1, 0.6, 0.3], [0.2, 0.7, 0.1], [0.9, 0.05, 0.05]])
     )
-    captions = re.findall("<figcaption>(.*?)</figcaption>", report._mistakes(held, "abc"))
+    captions = re.findall("<figcaption>(.*?)</figcaption>", mistakes(held, "abc"))
     assert captions == ["c, taken for a (90%)", "a, taken for b (60%)"]
 
 
 def test_the_command_repeats_the_run():
     config = Config(dataset="my pictures", epochs=3, skip_bad=True, learning_rate=0.5)
-    assert report.command(config) == (
+    assert command(config) == (
         "python -m jaxconv.train --dataset 'my pictures' --skip-bad --epochs 3 --learning-rate 0.5"
     )
-    assert report.command(Config()) == "python -m jaxconv.train"
+    assert command(Config()) == "python -m jaxconv.train"

@@ -1,0 +1,42 @@
+"""Images with a line below them."""
+
+import base64
+import io
+
+import numpy as np
+
+from jaxconv._core.extras import needs
+from jaxconv.train.report.markup import text
+
+with needs("train"):
+    from PIL import Image
+
+THUMBNAIL = 64
+"""The least height and width of an image on the page."""
+
+
+def figure(image: np.ndarray, caption: str) -> str:
+    """Return an image with a line below it."""
+    height, width = image.shape[:2]
+    times = max(1, -(-THUMBNAIL // max(height, width)))
+    picture = Image.fromarray(_bytes(image))
+    written = io.BytesIO()
+    picture.save(written, format="png")
+    return (
+        f'<figure><img class="right" alt="" width="{width * times}" height="{height * times}"'
+        f' src="{png_url(written.getvalue())}"><figcaption>{text(caption)}</figcaption></figure>'
+    )
+
+
+def png_url(content: bytes) -> str:
+    """Return a URL that is the content of a PNG file."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    """Return an image as bytes: (H, W) of one channel or of a number that is no colour, or RGB."""
+    colours = image if image.shape[-1] == 3 else image[..., 0]
+    if colours.dtype == np.uint8:
+        return colours
+    low, high = min(0.0, float(colours.min())), max(1.0, float(colours.max()))
+    return np.round(255 * (colours - low) / (high - low)).astype(np.uint8)

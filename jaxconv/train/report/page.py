@@ -1,0 +1,73 @@
+"""The page about a run: its sections, in order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxconv.models import Params
+from jaxconv.train.config import Config
+from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.record import Epoch, best_of
+from jaxconv.train.report.batch import batch
+from jaxconv.train.report.classes import classes
+from jaxconv.train.report.curves import curves
+from jaxconv.train.report.gradients import gradients
+from jaxconv.train.report.held import Held
+from jaxconv.train.report.layers import layers
+from jaxconv.train.report.markup import STYLE, text
+from jaxconv.train.report.mistakes import mistakes
+from jaxconv.train.report.repeat import command, settings
+from jaxconv.train.trained import TrainedNetwork
+
+
+def make_report(
+    config: Config, dataset: Dataset, params: Params, epochs: Sequence[Epoch], folder: Path
+) -> str:
+    """Return the page of a run.
+
+    Args:
+        config: what the user has asked for.
+        dataset: the images.
+        params: the parameters after the best epoch.
+        epochs: all epochs so far.
+        folder: the output folder, with the pictures that the run has drawn.
+    """
+    network = TrainedNetwork(config, params, dataset.class_names, dataset.train_images.shape[1:])
+    images, labels = dataset.last or dataset[2:4]
+    held = Held(images, labels, network.probabilities(images))
+    last = epochs[-1]
+    best = best_of(epochs)
+    parts = [
+        f"<h1>{text(config.model)} on {text(config.title)}</h1>",
+        f"<p>{last.test_accuracy:.2%} of {len(dataset.test_labels):,} held-out images after epoch"
+        f" {last.epoch}; the best was {best.test_accuracy:.2%} after epoch {best.epoch}."
+        f" {len(dataset.train_labels):,} images to train on.</p>",
+        "<p>This page shows the network after its best epoch, as predict and evaluate take it.</p>",
+        *(f"<p>Note: {text(note)}.</p>" for note in dataset.notes),
+        "<h2>Curves</h2>",
+        curves(epochs, best),
+        "<h2>Classes</h2>",
+        f"<p>Of the {len(labels):,} images that were {_kept(dataset)}.</p>",
+        classes(held, dataset.class_names),
+        "<h2>The surest mistakes</h2>",
+        mistakes(held, dataset.class_names),
+        "<h2>A batch as the network saw it</h2>",
+        batch(config, dataset),
+        "<h2>What the layers compute</h2>",
+        layers(network, held, folder),
+        "<h2>Gradients by layer</h2>",
+        gradients(config, dataset, params),
+        "<h2>How to repeat it</h2>",
+        f"<pre>{text(command(config))}</pre>",
+        settings(config),
+    ]
+    title = f"{config.model} on {config.title}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{text(title)}</title>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )
+
+
+def _kept(dataset: Dataset) -> str:
+    return "held out" if dataset.last is None else "kept for the end"
