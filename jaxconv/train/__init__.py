@@ -11,7 +11,7 @@ step.py        the jit-compiled functions: one training step, one evaluation
 verify.py      hand-written gradients compared with autodiff's on a real batch
 record/        the output folder
 checkpoint.py  the checkpoint from which an interrupted run continues
-pictures.py    figures of a run's curves and of its layers
+pictures/      figures of a run's curves and of its layers
 report/        the page about a run
 loop.py        a whole training run, which uses all of these
 trained.py     a trained network: what it says of pictures

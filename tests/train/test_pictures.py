@@ -6,6 +6,7 @@ from networks import TINY, parameters
 
 from jaxconv.models import plain
 from jaxconv.train import Config, pictures
+from jaxconv.train.pictures import curves, layers
 from jaxconv.train.record import Epoch
 
 NAN = float("nan")
@@ -30,7 +31,7 @@ def test_curves(tmp_path, losses):
     path = tmp_path / "curves.png"
     pictures.draw_curves(path, epochs, Config())
     pixels = seen(path)
-    for color in (pictures.TRAIN, pictures.TEST):
+    for color in (curves.TRAIN, curves.TEST):
         rgb = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         assert np.any(np.all(np.abs(pixels[..., :3] - rgb) < 0.01, axis=-1)), color
 
@@ -44,7 +45,7 @@ def test_curves(tmp_path, losses):
 )
 def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
     shown = []
-    show = pictures._show
+    show = layers._show
 
     def spy(axes, tile, colors, low, high):
         assert low <= tile.min()  # nothing is cut off
@@ -52,7 +53,7 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
         shown.append(tile)
         show(axes, tile, colors, low, high)
 
-    monkeypatch.setattr(pictures, "_show", spy)
+    monkeypatch.setattr(layers, "_show", spy)
     params = parameters(model, image_shape=image_shape, classes=3)
     random = np.random.default_rng(0)
     path = tmp_path / "layers.png"
@@ -62,7 +63,7 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
     assert pixels.shape[0] == pytest.approx(0.85 * rows * 120, abs=1)
 
     channels = [leaves["b"].size for name, leaves in params.items() if name.startswith("conv")]
-    assert len(shown) == 1 + sum(2 * min(c, pictures.MAPS) for c in channels)
+    assert len(shown) == 1 + sum(2 * min(c, layers.MAPS) for c in channels)
     for tile in shown[1:]:
         assert tile.ndim == 2
     # In colour if it can be.
@@ -74,7 +75,7 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_an_image_of_other_numbers_is_shown_whole(channels):
     image = np.random.default_rng(0).normal(size=(4, 5, channels)).astype(np.float32)
-    shown = pictures._input(image)
+    shown = layers._input(image)
     assert shown.shape == ((4, 5, 3) if channels == 3 else (4, 5))
     assert (shown.min(), shown.max()) == pytest.approx((0, 1), abs=1e-6)
     seen = image if channels == 3 else image[..., 0]
