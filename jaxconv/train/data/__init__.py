@@ -1,6 +1,7 @@
 """Images and labels.
 
 dataset.py   the type of a data set, and the checks of images and labels
+split.py     a fifth of the images that is held out
 digits.py    scikit-learn's digits
 idx.py       the files of MNIST and Fashion-MNIST, and others in their format
 cifar10.py   CIFAR-10, in its binary version

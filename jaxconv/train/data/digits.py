@@ -3,7 +3,8 @@
 import numpy as np
 
 from jaxconv._core.extras import needs
-from jaxconv.train.data.dataset import Dataset, held_out
+from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.data.split import held_out
 
 
 def bundled() -> Dataset:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from jaxconv.train.data.arrays import as_images, as_labels, numbered, scale_of
-from jaxconv.train.data.dataset import Dataset, Part, stratified, together
+from jaxconv.train.data.dataset import Dataset, Part, together
+from jaxconv.train.data.split import stratified
 
 # The names that the arrays may have. If there are only two, a fifth of each class is held out.
 NAMES = (

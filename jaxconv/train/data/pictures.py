@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, Part, stratified, together
+from jaxconv.train.data.dataset import Dataset, Part, together
 from jaxconv.train.data.folder import tree_of
 from jaxconv.train.data.picture import NoPictureError, read, size_of, with_channels
+from jaxconv.train.data.split import stratified
 
 KEPT = 128
 """Without `--image-size`, pictures that all have one size, of at most this height and width, are
