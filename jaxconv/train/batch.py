@@ -1,6 +1,7 @@
 """A batch of images, and the ops that compute it: what training and prediction share."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,15 +16,30 @@ OPS = {"hand": jaxconv, "autodiff": jaxconv.reference}
 NO_IMAGE = -1  # among a batch's indices: an empty place
 
 
+class Batch(NamedTuple):
+    """A batch: the images and labels at these indices. Empty places have the index NO_IMAGE."""
+
+    images: Any
+    labels: Any
+    indices: Any
+
+
 def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
     """Return the order of the images in this epoch, of which the first is 1."""
     return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
 
 
-def take(images: Array, labels: Array, indices: Array) -> tuple[Array, Array]:
-    """Return the batch at these indices, in floats."""
-    batch_labels = jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
-    return as_floats(images[indices]), batch_labels
+def split(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield the order in pieces of one size; the last is filled up with NO_IMAGE."""
+    for start in range(0, len(order), size):
+        piece = order[start : start + size]
+        yield np.pad(piece, (0, size - len(piece)), constant_values=NO_IMAGE)
+
+
+def take(batch: Batch) -> tuple[Array, Array]:
+    """Return the images of a batch in floats, and the labels, NO_IMAGE where a place is empty."""
+    images, labels, indices = batch
+    return as_floats(images[indices]), jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
 
 
 def as_floats(images: Array | np.ndarray) -> Any:

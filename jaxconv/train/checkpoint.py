@@ -16,9 +16,9 @@ with needs("train"):
     import orbax.checkpoint as ocp
 
 FOLDER = "checkpoints"
-# A checkpoint takes as long as a short epoch, so one is written only if this much time has passed
-# since the last one, and at the end.
 SECONDS = 10.0
+"""A checkpoint takes as long as a short epoch, so one is written only if this much time has passed
+since the last one, and at the end."""
 
 
 class Checkpoints:
@@ -32,15 +32,20 @@ class Checkpoints:
         self._last = time.monotonic()
 
     @property
-    def epoch(self) -> int:
-        """The epoch after which it was written; 0 if there is none."""
+    def step(self) -> int:
+        """The step after which it was written; 0 if there is none."""
         return (self._manager.latest_step() or 0) if self.folder.exists() else 0
 
-    def save(self, epoch: int, tree: object, *, now: bool = False) -> None:
-        """Write a checkpoint of this epoch if `now` is set or SECONDS have passed."""
-        if epoch > self.epoch and (now or time.monotonic() - self._last >= SECONDS):
+    @property
+    def is_due(self) -> bool:
+        """Whether the last one is old enough for another."""
+        return time.monotonic() - self._last >= SECONDS
+
+    def save(self, step: int, tree: object) -> None:
+        """Write a checkpoint after this step, unless there is one."""
+        if step > self.step:
             with _without_warnings():
-                self._manager.save(epoch, args=ocp.args.PyTreeSave(tree))
+                self._manager.save(step, args=ocp.args.PyTreeSave(tree))
             self._last = time.monotonic()
 
     def restore(self, like: Any) -> Any:
@@ -49,18 +54,18 @@ class Checkpoints:
         Raises:
             ValueError: the checkpoint cannot be read, or has another tree.
         """
-        path = self.folder / str(self.epoch)
+        path = self.folder / str(self.step)
         where = ocp.checkpoint_utils.construct_restore_args(like)
         args = ocp.args.PyTreeRestore(item=like, restore_args=where)
         try:
-            there, wanted = _listing(self._manager.item_metadata(self.epoch).tree), _listing(like)
+            there, wanted = _listing(self._manager.item_metadata(self.step).tree), _listing(like)
             for name in sorted(there.keys() | wanted.keys()):
                 if there.get(name) != wanted.get(name):
                     raise ValueError(
                         f"{name} should be {wanted.get(name, 'nothing')}, but is"
                         f" {there.get(name, 'nothing')}"
                     )
-            return self._manager.restore(self.epoch, args=args)
+            return self._manager.restore(self.step, args=args)
         except Exception as error:  # orbax and its libraries raise many kinds
             what, *_ = str(error).split(" See full ")  # then a page on how it was opened
             raise ValueError(f"{path} cannot be read: {what}") from error

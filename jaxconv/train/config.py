@@ -28,6 +28,9 @@ class Config:
     size keep it up to 128 × 128, and others become 64 × 64."""
     skip_bad: bool = False
     """Leave out the pictures of a FOLDER that cannot be read, and train on the others."""
+    memory: float | None = None
+    """Gigabytes of images that may stay in memory; more of them are read from the disk while the
+    network trains. Without it, a quarter of what is free."""
     model: Literal["convnet", "lenet", "demystified"] = "convnet"
     """A network of jaxconv.models."""
     epochs: int = 40
@@ -46,13 +49,42 @@ class Config:
     """Scale the gradient of a step down to this norm, over all parameters, if it is larger."""
     label_smoothing: float = 0.0
     """This share of each label is spread over all classes."""
+    class_weights: Literal["equal", "balanced"] = "equal"
+    """balanced: an image counts more the fewer there are of its class, N/(classes · images of the
+    class)."""
+    accumulate: int = 1
+    """Compute the gradient of each batch in this many parts, one after the other. This takes less
+    memory, and the gradient is the same up to rounding."""
+    ema: float = 0.0
+    """Evaluate and save a moving average of the parameters, of which each step keeps this share.
+    The share is smaller in the first steps, (1 + step)/(10 + step). 0 means no average."""
     patience: int | None = None
     """Stop when the accuracy on the held-out images has not risen for this many epochs."""
     weight_decay: float | None = None
     """Adds this times w to the gradient of every kernel, but not of biases; with adamw and lion it
     shrinks w itself. The default is 0.05 with adamw and 0 with the others."""
-    shift: int = 1
-    """Shift each training image at random, by at most this many pixels in each direction."""
+    recipe: Literal["auto", "none", "digits", "objects", "photographs"] = "auto"
+    """How the training images are changed at random, unless the flags below say otherwise.
+    digits: shifted by 1 pixel. objects: shifted by an eighth of their size and flipped.
+    photographs: cut, flipped and coloured. The last two are also normalised. auto: photographs for
+    a FOLDER of pictures, objects for cifar10, digits for all others."""
+    shift: int | None = None
+    """Shift each training image by at most this many pixels in each direction."""
+    flip: bool | None = None
+    """Mirror every other training image, left to right."""
+    crop: float | None = None
+    """Cut out a part that has at least this share of the area, and scale it to the whole size."""
+    rotate: float | None = None
+    """Rotate by at most this many degrees."""
+    color: float | None = None
+    """Change brightness, contrast and saturation by at most this share."""
+    cutout: int | None = None
+    """Blank out a square of this side at a random place."""
+    mixup: float | None = None
+    """Mix each image and its label with another one, by a share from Beta(x, x)."""
+    normalize: bool | None = None
+    """Subtract the mean of each channel, and divide by its standard deviation; both are those of
+    the training images."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """The dtype that images, layers and their gradients are computed in; the loss, the stored
     parameters and the optimiser are float32."""
@@ -60,16 +92,19 @@ class Config:
     """hand: our backward passes; autodiff: JAX's gradients of the reference implementation."""
     verify_gradients: bool = False
     """Before training, compare both kinds of gradients on the first batch, for each parameter."""
+    tensorboard: bool = False
+    """Also write what TensorBoard shows, to tensorboard/ in the output folder."""
     devices: int = 1
     """Split each batch over this many devices. If there are only CPUs, as many CPU devices are made
     as you ask for."""
     seed: int = 0
-    """Seed of the initial parameters, of the order of the images and of their shifts."""
+    """Seed of the initial parameters, of the order of the images and of their random changes."""
     out: Path | None = None
     """Output folder, which must be new or empty. The default is a new folder in runs/."""
     resume: Path | None = None
     """Output folder of an interrupted run: the run continues from its last checkpoint, with its
-    old settings. Only --epochs, --data-dir, --devices and --verify-gradients may change."""
+    old settings. Only --epochs, --dataset, --data-dir, --devices, --memory,
+    --tensorboard and --verify-gradients may change."""
 
     @property
     def title(self) -> str:

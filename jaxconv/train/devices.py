@@ -28,7 +28,7 @@ def check(config: Config) -> None:
         )
 
 
-def on_each(config: Config, function: Function, *specs: PartitionSpec) -> Function:
+def on_each(config: Config, function: Function, *specs: Any) -> Function:
     """Return the function as run on each device, with arguments that are SHARED or EACH by `specs`.
 
     Its result must be the same on all devices.

@@ -11,8 +11,24 @@ if TYPE_CHECKING:
 MOST_SIDE = 4096
 """The largest height and width that pictures are scaled to."""
 
-LEAST = {"epochs": 1, "batch_size": 1, "shift": 0, "devices": 1, "seed": 0}
-"""The smallest whole numbers."""
+LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "accumulate": 1,
+    "patience": 1,
+    "shift": 0,
+    "cutout": 0,
+    "rotate": 0,
+    "mixup": 0,
+    "devices": 1,
+    "seed": 0,
+    "weight_decay": 0,
+}
+"""The smallest numbers."""
+
+ABOVE_ZERO = ("learning_rate", "clip", "memory")
+SHARES = ("label_smoothing", "ema")
+"""At least 0 and below 1."""
 
 
 def check(config: "Config") -> None:
@@ -21,11 +37,11 @@ def check(config: "Config") -> None:
     The message names the first one that is found.
     """
     _check_choices(config)
-    _check_whole_numbers(config)
-    _check_training(config)
-    if config.batch_size % config.devices:
+    _check_numbers(config)
+    if config.batch_size % (config.devices * config.accumulate):
+        also = f" and --accumulate {config.accumulate}" if config.accumulate > 1 else ""
         raise ValueError(
-            f"--batch-size {config.batch_size} cannot be shared by --devices {config.devices}"
+            f"--batch-size {config.batch_size} cannot be shared by --devices {config.devices}{also}"
         )
 
 
@@ -38,34 +54,26 @@ def _check_choices(config: "Config") -> None:
             )
 
 
-def _check_whole_numbers(config: "Config") -> None:
+def _check_numbers(config: "Config") -> None:
+    given = {name: value for name, value in vars(config).items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{flag(name)} must be finite, not {value}")
+        if name in LEAST and value < LEAST[name]:
+            raise ValueError(f"{flag(name)} must be at least {LEAST[name]}, not {value}")
+        if name in ABOVE_ZERO and not value > 0:
+            raise ValueError(f"{flag(name)} must be above 0, not {value}")
+        if name in SHARES and not 0 <= value < 1:
+            raise ValueError(f"{flag(name)} must be at least 0 and below 1, not {value}")
     if config.image_size is not None and not 4 <= config.image_size <= MOST_SIDE:
         raise ValueError(f"--image-size must be from 4 to {MOST_SIDE}, not {config.image_size}")
-    for name, minimum in LEAST.items():
-        if getattr(config, name) < minimum:
-            raise ValueError(
-                f"{flag(name)} must be at least {minimum}, not {getattr(config, name)}"
-            )
-    if config.seed >= 2**32:  # of a larger seed JAX uses only the last 32 bits
-        raise ValueError(f"--seed must be below 2**32, not {config.seed}")
-
-
-def _check_training(config: "Config") -> None:
-    """Check how the parameters are trained, and for how long."""
-    if not config.learning_rate > 0:
-        raise ValueError(f"--learning-rate must be above 0, not {config.learning_rate}")
-    if config.weight_decay is not None and not config.weight_decay >= 0:
-        raise ValueError(f"--weight-decay must not be negative, not {config.weight_decay}")
+    if config.crop is not None and not 0 < config.crop <= 1:
+        raise ValueError(f"--crop must be above 0 and at most 1, not {config.crop}")
+    if config.color is not None and not 0 <= config.color <= 1:
+        raise ValueError(f"--color must be from 0 to 1, not {config.color}")
+    if config.rotate is not None and config.rotate > 180:
+        raise ValueError(f"--rotate must be at most 180, not {config.rotate}")
     if not 0 <= config.warmup < config.epochs:
         raise ValueError(f"--warmup must be from 0 to --epochs, not {config.warmup}")
-    if config.clip is not None and not config.clip > 0:
-        raise ValueError(f"--clip must be above 0, not {config.clip}")
-    if not 0 <= config.label_smoothing < 1:
-        raise ValueError(
-            f"--label-smoothing must be at least 0 and below 1, not {config.label_smoothing}"
-        )
-    if config.patience is not None and config.patience < 1:
-        raise ValueError(f"--patience must be at least 1, not {config.patience}")
-    for name in ("learning_rate", "weight_decay", "clip"):
-        if getattr(config, name) == math.inf:
-            raise ValueError(f"{flag(name)} must be finite, not inf")
+    if config.seed >= 2**32:  # of a larger seed JAX uses only the last 32 bits
+        raise ValueError(f"--seed must be below 2**32, not {config.seed}")

@@ -1,6 +1,5 @@
 """The jit-compiled functions of training."""
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -12,115 +11,138 @@ import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv.compiler import largest_array
 from jaxconv.models import Model, Params
-from jaxconv.train.batch import NO_IMAGE, OPS, take
+from jaxconv.train.augment import augmented
+from jaxconv.train.average import moved_on
+from jaxconv.train.batch import OPS, Batch, take
 from jaxconv.train.config import Config
 from jaxconv.train.devices import AXIS, EACH, SHARED, on_each
+from jaxconv.train.loss import Answers, Counts, counted, weight_of
+from jaxconv.train.normalize import Scale, normalized
 
 with needs("train"):
     import optax
 
 
-class Counts(NamedTuple):
-    """The sums over a batch: arrays inside a jitted function, numbers outside."""
+class After(NamedTuple):
+    """The state of training after a step: all that the next one depends on.
 
-    images: Any
-    loss: Any
-    correct: Any
-
-
-def loss_and_counts(
-    model: Model,
-    ops: ModuleType,
-    params: Params,
-    images: Array,
-    labels: Array,
-    precision: str = "float32",
-    label_smoothing: float = 0.0,
-) -> tuple[Array, Counts]:
-    """Return the mean cross-entropy of a batch, and its counts; labels of NO_IMAGE do not count.
-
-    With a precision of bfloat16, parameters and images are rounded to it and the logits are
-    computed in it; the gradients have the original dtypes of the parameters and images.
+    Attributes:
+        params: the parameters.
+        state: the state of the optimiser.
+        mean: the moving average of the parameters; None without --ema.
     """
-    narrow = precision == "bfloat16"
-    if narrow:
-        params, images = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, images))
-    logits = model.apply(params, images, ops=ops)
-    if narrow:
-        logits = logits.astype(jnp.float32)
-    loss = ops.softmax_cross_entropy(
-        logits, labels, ignore_index=NO_IMAGE, label_smoothing=label_smoothing
-    )
-    present = labels != NO_IMAGE
-    correct = jnp.sum((jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & present)
-    count = jnp.sum(present)
-    return loss, Counts(count, loss * count.astype(loss.dtype), correct)
+
+    params: Params
+    state: Any
+    mean: Params | None = None
+
+    @property
+    def shown(self) -> Params:
+        """The parameters that are evaluated and saved."""
+        return self.params if self.mean is None else self.mean
 
 
-def make_step(config: Config, model: Model, optimizer: Any) -> Wrapped:
-    """Return a jitted training step.
+class Seen(NamedTuple):
+    """What a step knows of the training images as a whole.
 
-    (params, state, images, labels, indices, key, taken) -> (params, state, counts), where `indices`
-    says which images make up the batch, and `taken` how many steps were taken before.
+    Attributes:
+        scale: the mean and deviation that images are normalised with, or None.
+        weights: how much an image of each class counts, or None.
     """
-    ops = OPS[config.gradients]
 
-    def gradient(
-        params: Params, images: Array, labels: Array, indices: Array, moves: Array
-    ) -> tuple[Params, Counts]:
+    scale: Scale | None = None
+    weights: tuple[float, ...] | None = None
+
+
+def make_step(config: Config, model: Model, optimizer: Any, seen: Seen | None = None) -> Wrapped:
+    """Return a jitted training step: (after, batch, key, taken) -> (after, counts).
+
+    `key` is that of the run, and `taken` says how many steps were taken before.
+    """
+    seen = seen or Seen()
+    weights = None if seen.weights is None else jnp.array(seen.weights)
+
+    def gradient(params: Params, images: Array, answers: Answers) -> tuple[Params, Counts]:
         """Return the gradient of the whole batch's mean; each device has a share of the batch."""
-        batch, batch_labels = take(images, labels, indices)
-        if config.shift:
-            batch = moved(batch, moves, config.shift)
+        # The loss of a part is its sum over the weight of the whole batch. So the gradients of the
+        # parts add up to that of the batch. Parameters are on all devices, and so JAX adds up
+        # their gradients itself.
+        weight = weight_of(answers, images.dtype, weights)
+        if config.devices > 1:
+            weight = lax.psum(weight, AXIS)
 
-        def objective(params: Params) -> tuple[Array, Counts]:
-            loss, counts = loss_and_counts(
-                model, ops, params, batch, batch_labels, config.precision, config.label_smoothing
+        def objective(params: Params, images: Array, answers: Answers) -> tuple[Array, Counts]:
+            counts = counted(
+                model,
+                OPS[config.gradients],
+                params,
+                images,
+                answers,
+                config.precision,
+                config.label_smoothing,
+                weights,
             )
-            if config.devices == 1:
-                return loss, counts
-            # A device's loss is the mean over its own images, so weight it by its share of them.
-            # The gradient of the parameters, which all devices share, is summed over the devices.
-            own, counts = counts.images, lax.psum(counts, AXIS)
-            return loss * (own.astype(loss.dtype) / counts.images.astype(loss.dtype)), counts
+            return counts.loss / weight.astype(counts.loss.dtype), counts
 
-        return jax.grad(objective, has_aux=True)(params)
+        slope_of = jax.grad(objective, has_aux=True)
+        slope, counts = _in_parts(config.accumulate, slope_of, params, images, answers)
+        return slope, counts if config.devices == 1 else lax.psum(counts, AXIS)
 
-    gradient_of_all = on_each(config, gradient, SHARED, SHARED, SHARED, EACH, EACH)
+    mixing = Answers(EACH, EACH, SHARED) if config.mixup else Answers(EACH)
+    gradient_of_all = on_each(config, gradient, SHARED, EACH, mixing)
 
     @jax.jit
-    def step(
-        params: Params,
-        state: object,
-        images: Array,
-        labels: Array,
-        indices: Array,
-        key: Array,
-        taken: Array,
-    ) -> tuple[Params, Any, Counts]:
-        # Drawn for the whole batch, so that they do not depend on the number of devices.
-        moves = draw_moves(jax.random.fold_in(key, taken), len(indices), config.shift)
-        slope, counts = gradient_of_all(params, images, labels, indices, moves)
+    def step(after: After, batch: Batch, key: Array, taken: Array) -> tuple[After, Counts]:
+        images, labels = take(batch)
+        # Drawn for the whole batch, so that nothing depends on the number of devices.
+        own = jax.random.fold_in(key, taken)
+        images, answers = augmented(config, seen.scale, own, images, labels)
+        slope, counts = gradient_of_all(after.params, images, answers)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-            updates, state = optimizer.update(slope, state, params)
-        return optax.apply_updates(params, updates), state, counts
+            updates, state = optimizer.update(slope, after.state, after.params)
+        params = optax.apply_updates(after.params, updates)
+        return After(params, state, moved_on(after.mean, params, config.ema, taken)), counts
 
     return step
 
 
-def make_evaluation(config: Config, model: Model) -> Wrapped:
-    """Return a jitted evaluation: (params, images, labels, indices) -> counts."""
+def _in_parts(
+    parts: int, slope_of: Any, params: Params, images: Array, answers: Answers
+) -> tuple[Params, Counts]:
+    """Return gradient and counts of a batch, computed in this many parts one after the other."""
+    if parts == 1:
+        return slope_of(params, images, answers)
 
-    def count(params: Params, images: Array, labels: Array, indices: Array) -> Counts:
-        batch = take(images, labels, indices)
-        counts = loss_and_counts(model, OPS[config.gradients], params, *batch, config.precision)[1]
+    def cut(array: Array) -> Array:
+        return array.reshape(parts, -1, *array.shape[1:])
+
+    def add(total: Params, part: tuple[Array, Array, Array | None]) -> tuple[Params, Counts]:
+        images, labels, others = part
+        slope, counts = slope_of(params, images, Answers(labels, others, answers.share))
+        return jax.tree.map(jnp.add, total, slope), counts
+
+    whole = (images, answers.labels, answers.others)
+    none = jax.tree.map(jnp.zeros_like, params)
+    slope, counts = lax.scan(add, none, jax.tree.map(cut, whole))
+    return slope, jax.tree.map(lambda each: jnp.sum(each, axis=0, dtype=each.dtype), counts)
+
+
+def make_evaluation(config: Config, model: Model, seen: Seen | None = None) -> Wrapped:
+    """Return a jitted evaluation: (params, batch) -> counts; every class has the weight 1."""
+    scale = None if seen is None else seen.scale
+
+    def count(params: Params, images: Array, labels: Array) -> Counts:
+        counts = counted(
+            model, OPS[config.gradients], params, images, Answers(labels), config.precision
+        )
         return counts if config.devices == 1 else lax.psum(counts, AXIS)
 
-    count_all = on_each(config, count, SHARED, SHARED, SHARED, EACH)
+    count_all = on_each(config, count, SHARED, EACH, EACH)
 
     @jax.jit
-    def evaluate(params: Params, images: Array, labels: Array, indices: Array) -> Counts:
-        return count_all(params, images, labels, indices)
+    def evaluate(params: Params, batch: Batch) -> Counts:
+        images, labels = take(batch)
+        return count_all(params, normalized(images, scale), labels)
 
     return evaluate
 
@@ -129,19 +151,3 @@ def compiled(function: Wrapped, *args: Any) -> Compiled:
     """Compile the function for arguments like these, with the options that make it fastest."""
     options = jaxconv.compiler_options(largest_array=largest_array(function, *args))
     return function.lower(*args).compile(compiler_options=dict(options))
-
-
-def draw_moves(key: Array, count: int, by: int) -> Array:
-    """Draw each image's move along its two axes, from 0 to 2·by, where `by` means no move."""
-    return jax.random.randint(key, (count, 2), 0, 2 * by + 1, dtype=jnp.int32)
-
-
-def moved(images: Array, moves: Array, by: int) -> Array:
-    """Return each image moved by its move; zeros fill the space that it leaves."""
-    padded = jnp.pad(images, ((0, 0), (by, by), (by, by), (0, 0)))
-
-    def crop(image: Array, corner: Array) -> Array:
-        row, column = corner
-        return lax.dynamic_slice(image, (row, column, jnp.zeros_like(row)), images.shape[1:])
-
-    return jax.vmap(crop)(padded, moves)

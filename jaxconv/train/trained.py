@@ -13,6 +13,8 @@ from jaxconv.models import MODELS, Params
 from jaxconv.train import record
 from jaxconv.train.batch import OPS, as_floats
 from jaxconv.train.config import Config
+from jaxconv.train.data.blocks import Images
+from jaxconv.train.normalize import Scale, normalized
 
 BATCH = 256
 """Images that are computed at once; the last batch is filled up, so that one program does."""
@@ -42,6 +44,7 @@ class TrainedNetwork:
         params: the parameters of the network.
         classes: the names of the classes.
         image_shape: height, width and channels of the images it was trained on.
+        scale: the mean and deviation that it normalises images with; None if it does not.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class TrainedNetwork:
         params: Params,
         classes: Sequence[str],
         image_shape: tuple[int, int, int],
+        scale: Scale | None = None,
     ) -> None:
         self.config = config
         self.params = params
         self.classes = tuple(classes)
         self.image_shape = image_shape
+        self.scale = scale
 
     def predict(
         self, pictures: Iterable[str | Path | np.ndarray], top: int | None = None
@@ -98,7 +103,7 @@ class TrainedNetwork:
             )
         return array
 
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
+    def probabilities(self, images: Images) -> np.ndarray:
         """Return the probability of each class, (N, classes), for images (N, H, W, C)."""
         rows = []
         for start in range(0, len(images), BATCH):
@@ -113,7 +118,7 @@ class TrainedNetwork:
         ops = OPS[self.config.gradients]
 
         def probabilities(params: Params, images: jax.Array) -> jax.Array:
-            images = as_floats(images)
+            images = normalized(as_floats(images), self.scale)
             if precision == "bfloat16":
                 params, images = jax.tree.map(
                     lambda leaf: leaf.astype(jnp.bfloat16), (params, images)
@@ -150,7 +155,11 @@ def load_run(folder: str | Path, *, last: bool = False) -> TrainedNetwork:
         path = folder / record.BEST
     height, width, channels = known["image_shape"]
     return TrainedNetwork(
-        config, record.load_params(path), known["classes"], (height, width, channels)
+        config,
+        record.load_params(path),
+        known["classes"],
+        (height, width, channels),
+        record.scale_of_run(known),
     )
 
 

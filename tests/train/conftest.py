@@ -7,10 +7,10 @@ from networks import TINY
 from train.runs import train
 
 from jaxconv.models import MODELS
-from jaxconv.train import Config, data, loop
+from jaxconv.train import Config, data, pictures, report, trainer
 from jaxconv.train.batch import NO_IMAGE
 from jaxconv.train.data import load
-from jaxconv.train.step import Counts
+from jaxconv.train.loss import Counts
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def small(monkeypatch):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Drawing takes longer than a small run."""
-    for name in ("draw_curves", "draw_layers"):
-        monkeypatch.setattr(loop.pictures, name, lambda path, *args: path.touch())
-    monkeypatch.setattr(loop.report, "make_report", lambda *args: "")
+    for name in ("draw_batch", "draw_curves", "draw_layers"):
+        monkeypatch.setattr(pictures, name, lambda path, *args: path.touch())
+    monkeypatch.setattr(report, "make_report", lambda *args: "")
 
 
 @pytest.fixture
@@ -42,19 +42,23 @@ def seen(small, no_pictures, monkeypatch):
     """Trains without computing anything; what came to the steps and to the evaluations."""
     steps, evaluations = [], []
 
-    def step(params, state, images, labels, indices, key, taken):
+    def step(after, batch, key, taken):
+        images, labels, indices = batch
         assert len(images) == len(labels) == 100
         steps.append((np.array(indices), taken, jax.random.key_data(key).tolist()))
-        return params, state, Counts(np.sum(indices != NO_IMAGE), 7.0 * len(steps), 0)
+        count = np.sum(indices != NO_IMAGE)
+        return after, Counts(count, 7.0 * len(steps), count, 0)
 
-    def evaluate(params, images, labels, indices):
+    def evaluate(params, batch):
+        images, labels, indices = batch
         assert len(images) == len(labels) == 30
         evaluations.append(np.array(indices))
-        return Counts(np.sum(indices != NO_IMAGE), 0.0, 3)
+        count = np.sum(indices != NO_IMAGE)
+        return Counts(count, 0.0, count, 3)
 
-    monkeypatch.setattr(loop, "make_step", lambda *args: step)
-    monkeypatch.setattr(loop, "make_evaluation", lambda *args: evaluate)
-    monkeypatch.setattr(loop, "compiled", lambda function, *args: function)
+    monkeypatch.setattr(trainer, "make_step", lambda *args: step)
+    monkeypatch.setattr(trainer, "make_evaluation", lambda *args: evaluate)
+    monkeypatch.setattr(trainer, "compiled", lambda function, *args: function)
 
     def record_run(out, **fields):
         steps.clear()

@@ -4,11 +4,14 @@ import io
 
 from rich.console import Console
 
-from jaxconv.train import Config, loop
+from jaxconv.train import Config, trainer
 from jaxconv.train.loop import run
 
-FILES = ["best.safetensors", "checkpoints", "config.json", "curves.png", "data.json", "layers.png"]
-FILES += ["metrics.csv", "params.safetensors", "report.html"]
+BEGUN = ["batch.png", "config.json", "data.json", "log.txt"]
+"""What a run has written when it takes its first step."""
+
+FILES = ["best.safetensors", "checkpoints", "curves.png", "layers.png"]
+FILES = sorted([*BEGUN, *FILES, "metrics.csv", "params.safetensors", "report.html"])
 """What a run leaves."""
 
 
@@ -25,7 +28,7 @@ def without_speed(epochs):
 
 def interrupt_at(monkeypatch, call, how=KeyboardInterrupt):
     """Ctrl-C, or what else, in the step of this number; the parameters after every step."""
-    compiled, after = loop.compiled, []
+    compiled, after = trainer.compiled, []
 
     def interrupted(function, *args):
         run = compiled(function, *args)
@@ -40,5 +43,5 @@ def interrupt_at(monkeypatch, call, how=KeyboardInterrupt):
 
         return call_or_interrupt
 
-    monkeypatch.setattr(loop, "compiled", interrupted)
+    monkeypatch.setattr(trainer, "compiled", interrupted)
     return after

@@ -36,44 +36,46 @@ def assert_same(a, b):
 
 def test_the_last_one_comes_back_bit_for_bit(tmp_path, tree):
     first = Checkpoints(tmp_path)
-    assert first.epoch == 0
+    assert first.step == 0
     assert os.listdir(tmp_path) == []  # nothing is made before there is something to keep
     spoilt = tree._replace(params=jax.tree.map(lambda leaf: leaf.at[0].set(jnp.nan), tree.params))
-    first.save(1, tree, now=True)
-    first.save(4, spoilt, now=True)
-    assert first.epoch == 4
+    first.save(1, tree)
+    first.save(4, spoilt)
+    assert first.step == 4
     assert os.listdir(tmp_path / "checkpoints") == ["4"]
 
     again = Checkpoints(tmp_path)
-    assert again.epoch == 4
+    assert again.step == 4
     assert_same(again.restore(tree), spoilt)
-    again.save(4, tree, now=True)  # it is there already
+    again.save(4, tree)  # it is there already
     assert_same(Checkpoints(tmp_path).restore(tree), spoilt)
 
 
-def test_one_is_written_when_it_is_time(tmp_path, tree, monkeypatch):
+def test_one_is_due_when_the_last_one_is_old(tmp_path, tree, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: clock[0])
     checkpoints = Checkpoints(tmp_path)
-    written = []
-    for epoch in range(1, 6):
+    due = []
+    for step in range(1, 6):
         clock[0] += 0.4 * checkpoint.SECONDS
-        checkpoints.save(epoch, tree)
-        written.append(checkpoints.epoch)
-    assert written == [0, 0, 3, 3, 3]
+        due.append(checkpoints.is_due)
+        if due[-1]:
+            checkpoints.save(step, tree)
+    assert due == [False, False, True, False, False]
+    assert checkpoints.step == 3
 
 
 def test_a_folder_that_is_named_like_a_pattern(tmp_path, tree, caplog):
     """Which orbax by default cannot read again; nor does it warn."""
     checkpoints = Checkpoints(tmp_path / "[a]*")
-    checkpoints.save(1, tree, now=True)
+    checkpoints.save(1, tree)
     assert_same(Checkpoints(tmp_path / "[a]*").restore(tree), tree)
     assert caplog.records == []
 
 
 @pytest.fixture
 def saved(tmp_path, tree):
-    Checkpoints(tmp_path).save(2, tree, now=True)
+    Checkpoints(tmp_path).save(2, tree)
     return tmp_path
 
 
@@ -127,7 +129,7 @@ def test_a_file_that_is_spoilt(tmp_path, tree):
     folders = []
     for content in (None, b"", b"x"):
         folders.append(tmp_path / str(content))
-        Checkpoints(folders[-1]).save(2, tree, now=True)
+        Checkpoints(folders[-1]).save(2, tree)
         (path,) = folders[-1].rglob("params.conv1.w/0.0.0.0")
         path.unlink()
         if content is not None:

@@ -234,7 +234,8 @@ def test_a_run_goes_on_from_another_folder(tmp_path, command, configs, monkeypat
     (tmp_path / "out").mkdir()
     record.save_config(tmp_path / "out" / "config.json", config)
     few = np.zeros((1, 4, 4, 1), np.uint8), np.zeros(1, np.int32)
-    record.save_data(tmp_path / "out" / record.DATA, config, Dataset(*few, *few, classes=1))
+    few = Dataset(*few, *few, classes=1)
+    record.save_data(tmp_path / "out" / record.DATA, config, few, few.fingerprint)
     monkeypatch.chdir("/")
     assert command("--resume", tmp_path / "out")[0] == 0
     assert configs[0].dataset == str(tmp_path / "data")

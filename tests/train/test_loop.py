@@ -14,7 +14,7 @@ import pytest
 from train.runs import FILES, train, without_speed
 
 from jaxconv.models import MODELS
-from jaxconv.train import Config, data, load_params, loop
+from jaxconv.train import Config, data, load_params, trainer, verify
 from jaxconv.train.batch import NO_IMAGE
 from jaxconv.train.data import load
 from jaxconv.train.loop import run
@@ -63,7 +63,16 @@ def test_config(default):
     assert values.pop("environment")["device"] == "cpu"
     expected = dataclasses.asdict(Config(epochs=EPOCHS, verify_gradients=True)) | {
         "out": str(result.folder),
-        "weight_decay": 0.05,  # what was used, though not asked for
+        # What was used, though not asked for.
+        "weight_decay": 0.05,
+        "shift": 1,
+        "flip": False,
+        "crop": 1.0,
+        "rotate": 0.0,
+        "color": 0.0,
+        "cutout": 0,
+        "mixup": 0.0,
+        "normalize": False,
     }
     del expected["resume"]
     assert values == expected
@@ -71,7 +80,7 @@ def test_config(default):
 
 def test_pictures(default):
     result, _ = default
-    for name in ("curves.png", "layers.png"):
+    for name in ("batch.png", "curves.png", "layers.png"):
         pixels = matplotlib.image.imread(result.folder / name)
         assert min(pixels.shape[:2]) > 300
         assert np.std(pixels[..., :3]) > 0.02
@@ -109,7 +118,7 @@ def test_printed(default):
     result, text = default
     assert text.startswith(
         "convnet (99,178 parameters) on digits: 1,438 images to train on, 359 held out;"
-        " hand gradients, cpu\n"
+        " hand gradients, cpu\ntraining images are shifted by 1 or less\n"
     )
     lines = re.findall(r"^epoch .*$", text, re.M)
     for line, epoch in zip(lines, result.epochs, strict=True):
@@ -177,13 +186,13 @@ def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_pa
     def compare(model, params, images, labels):
         assert images.shape == (32, 8, 8, 1)
         assert sorted(set(np.asarray(labels)) - {NO_IMAGE}) == list(range(10))
-        return [loop.verify.Comparison("conv1.w", (3,), 0.5, 0.0, 0.0)]
+        return [verify.Comparison("conv1.w", (3,), 0.5, 0.0, 0.0)]
 
-    monkeypatch.setattr(loop.verify, "compare_gradients", compare)
-    monkeypatch.setattr(loop, "make_step", None)
+    monkeypatch.setattr(verify.verdict, "compare_gradients", compare)
+    monkeypatch.setattr(trainer, "make_step", None)
     with pytest.raises(GradientMismatchError, match=r"conv1.w is off by 5.0e-01"):
         train(**small, verify_gradients=True, out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json"]
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json", "log.txt"]
 
 
 # ---- precision and devices ---------------------------------------------------------------
@@ -257,7 +266,7 @@ def test_a_folder_in_brackets_is_no_markup(small, seen, monkeypatch, tmp_path, c
     monkeypatch.setenv("COLUMNS", "300")
     out = tmp_path / "[bold]:smile:"
     run(Config(**small, out=out))
-    assert f"{out}/  (best.safetensors, checkpoints, " in capsys.readouterr().out
+    assert f"{out}/  (batch.png, best.safetensors, checkpoints, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("shift", [8, 10**12])

@@ -75,7 +75,7 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_an_image_of_other_numbers_is_shown_whole(channels):
     image = np.random.default_rng(0).normal(size=(4, 5, channels)).astype(np.float32)
-    shown = layers._input(image)
+    shown = layers.input_of(image)
     assert shown.shape == ((4, 5, 3) if channels == 3 else (4, 5))
     assert (shown.min(), shown.max()) == pytest.approx((0, 1), abs=1e-6)
     seen = image if channels == 3 else image[..., 0]

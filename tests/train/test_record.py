@@ -75,6 +75,7 @@ def test_config_says_what_ran_on_what(tmp_path):
         "data_dir": "a/b",
         "image_size": None,
         "skip_bad": False,
+        "memory": None,
         "model": "convnet",
         "epochs": 3,
         "batch_size": 32,
@@ -84,12 +85,24 @@ def test_config_says_what_ran_on_what(tmp_path):
         "warmup": 0.0,
         "clip": None,
         "label_smoothing": 0.0,
+        "class_weights": "equal",
+        "accumulate": 1,
+        "ema": 0.0,
         "patience": None,
         "weight_decay": 0.1,
-        "shift": 1,
+        "recipe": "auto",
+        "shift": None,
+        "flip": None,
+        "crop": None,
+        "rotate": None,
+        "color": None,
+        "cutout": None,
+        "mixup": None,
+        "normalize": None,
         "precision": "float32",
         "gradients": "hand",
         "verify_gradients": False,
+        "tensorboard": False,
         "devices": 1,
         "seed": 0,
         "out": None,
@@ -130,7 +143,7 @@ def test_folders_that_are_of_no_run(tmp_path, content, message):
 )
 def test_what_may_change_when_a_run_goes_on(tmp_path, fields):
     record.save_config(tmp_path / "config.json", Config(weight_decay=0.05))
-    record.check_goes_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
+    record.going_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +157,7 @@ def test_what_may_change_when_a_run_goes_on(tmp_path, fields):
 def test_what_may_not(tmp_path, fields, message):
     record.save_config(tmp_path / "config.json", Config(weight_decay=0.05))
     with pytest.raises(ValueError, match=f"^--resume {tmp_path}: {message}$"):
-        record.check_goes_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
+        record.going_on(Config(weight_decay=0.05, resume=tmp_path, **fields))
 
 
 def test_parameters_come_back_bit_for_bit(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from jaxconv.models import MODELS
-from jaxconv.train import Config
+from jaxconv.train import Config, recipes
+from jaxconv.train.balance import seen_of
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch
 from jaxconv.train.report import make_report
@@ -37,7 +38,9 @@ def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, **fields):
         notes=("left out 1 file",), last=part(6, channels) if last else None,
     )  # fmt: skip
     params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, channels), classes=3)
-    return make_report(config, dataset, params, epochs, tmp_path), dataset
+    config = recipes.decided(config, dataset)
+    seen = seen_of(config, dataset)
+    return make_report(config, dataset, seen, params, epochs, tmp_path), dataset
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -115,9 +118,23 @@ def test_the_surest_mistake_is_the_first():
     assert captions == ["c, taken for a (90%)", "a, taken for b (60%)"]
 
 
-def test_the_command_repeats_the_run():
-    config = Config(dataset="my pictures", epochs=3, skip_bad=True, learning_rate=0.5)
-    assert command(config) == (
-        "python -m jaxconv.train --dataset 'my pictures' --skip-bad --epochs 3 --learning-rate 0.5"
-    )
-    assert command(Config()) == "python -m jaxconv.train"
+@pytest.mark.parametrize(
+    ("fields", "flags"),
+    [
+        ({}, ""),
+        (
+            {"dataset": "my pictures", "epochs": 3, "skip_bad": True, "learning_rate": 0.5},
+            " --dataset 'my pictures' --skip-bad --epochs 3 --learning-rate 0.5",
+        ),
+        (
+            {"recipe": "objects", "flip": False, "memory": 1.0, "ema": 0.9},
+            " --ema 0.9 --recipe objects --flip False",
+        ),
+        ({"recipe": "photographs", "normalize": True, "color": 0.2}, " --recipe photographs"),
+    ],
+)
+def test_the_command_repeats_the_run(fields, flags):
+    """It names the flags that are neither the usual ones nor those of the recipe."""
+    dataset = Dataset(*part(20, 3), *part(9, 3), classes=3)
+    config = recipes.decided(Config(**fields), dataset)
+    assert command(config, dataset) == "python -m jaxconv.train" + flags

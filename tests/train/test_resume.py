@@ -11,7 +11,7 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
-from train.runs import FILES, interrupt_at, train, without_speed
+from train.runs import BEGUN, FILES, interrupt_at, train, without_speed
 
 from jaxconv.train import Config, checkpoint, data, load_params, record
 
@@ -54,11 +54,10 @@ def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
     for name in ("curves.png", "layers.png"):
         assert matplotlib.image.imread(tmp_path / name).size
-    # What is saved is what was tested: the parameters after the first epoch.
-    params, _, _ = after[3]
-    saved = load_params(tmp_path / "params.safetensors")
-    assert jax.tree.all(jax.tree.map(np.array_equal, saved, params))
-    assert not jax.tree.all(jax.tree.map(np.array_equal, saved, after[4][0]))
+    # The best is what was tested after the first epoch, and the last that after the last step.
+    for name, step in (("best", 4), ("params", 5)):
+        saved = load_params(tmp_path / f"{name}.safetensors")
+        assert jax.tree.all(jax.tree.map(np.array_equal, saved, after[step - 1][0].params))
 
 
 def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
@@ -68,7 +67,7 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     assert result.epochs == []
     assert f"interrupted after 0 of 2 epochs; to continue: --resume {tmp_path}\n" in text
     assert "test accuracy" not in text
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "data.json"]
+    assert sorted(os.listdir(tmp_path)) == sorted([*BEGUN, "checkpoints"])
 
 
 @pytest.mark.parametrize("step", [6, 16])

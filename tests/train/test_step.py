@@ -1,5 +1,3 @@
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,19 +8,12 @@ from rules import assert_trees_close
 import jaxconv
 from jaxconv.models import MODELS, Model
 from jaxconv.train import Config, devices
+from jaxconv.train.batch import NO_IMAGE, OPS, Batch, take
 from jaxconv.train.data import load
+from jaxconv.train.loss import Answers, counted, weight_of
+from jaxconv.train.normalize import Scale
 from jaxconv.train.optimizer import make_optimizer
-from jaxconv.train.step import (
-    NO_IMAGE,
-    OPS,
-    compiled,
-    draw_moves,
-    loss_and_counts,
-    make_evaluation,
-    make_step,
-    moved,
-    take,
-)
+from jaxconv.train.step import After, Seen, compiled, make_evaluation, make_step
 
 IMAGE_SHAPE, CLASSES = (6, 6, 1), 3
 KEY = jax.random.key(0)
@@ -53,7 +44,7 @@ INDICES = indices(0, 3, 5, 1)
 
 def test_empty_places_have_no_label():
     images, labels = data(5)
-    batch, batch_labels = take(images, labels, indices(3, NO_IMAGE, 0))
+    batch, batch_labels = take(Batch(images, labels, indices(3, NO_IMAGE, 0)))
     np.testing.assert_array_equal(batch[0], images[3])
     np.testing.assert_array_equal(batch[2], images[0])
     assert batch_labels.tolist() == [0, NO_IMAGE, 0]
@@ -66,14 +57,29 @@ def test_counts():
     images = jnp.log(jnp.float32([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.6, 0.2, 0.2], [1, 1, 1]]))
     labels = jnp.int32([0, 2, 1, NO_IMAGE])
     for ops in OPS.values():
-        loss, counts = loss_and_counts(model, ops, {}, images, labels)
+        counts = counted(model, ops, {}, images, Answers(labels))
         surprise = -np.log([0.7, 0.3, 0.2])
-        np.testing.assert_allclose(loss, surprise.mean(), rtol=1e-6)
         np.testing.assert_allclose(counts.loss, surprise.sum(), rtol=1e-6)
-        assert (int(counts.images), int(counts.correct)) == (3, 1)
+        assert (int(counts.images), float(counts.weight), int(counts.correct)) == (3, 3, 1)
 
-        loss, counts = loss_and_counts(model, ops, {}, images, jnp.full(4, NO_IMAGE))
-        assert (float(loss), *map(float, counts)) == (0, 0, 0, 0)
+        weights = jnp.float32([2, 0.5, 1])
+        counts = counted(model, ops, {}, images, Answers(labels), weights=weights)
+        np.testing.assert_allclose(counts.loss, surprise @ [2, 1, 0.5], rtol=1e-6)
+        assert (int(counts.images), float(counts.weight), int(counts.correct)) == (3, 3.5, 1)
+
+        mixed = Answers(labels, jnp.int32([1, 0, 1, NO_IMAGE]), jnp.float32(0.75))
+        counts = counted(model, ops, {}, images, mixed, weights=weights)
+        others = -np.log([0.2, 0.3, 0.2])
+        want = 0.75 * surprise @ [2, 1, 0.5] + 0.25 * others @ [0.5, 2, 0.5]
+        np.testing.assert_allclose(counts.loss, want, rtol=1e-6)
+        assert (
+            float(counts.weight)
+            == 0.75 * 3.5 + 0.25 * 3
+            == float(weight_of(mixed, jnp.float32, weights))
+        )
+
+        counts = counted(model, ops, {}, images, Answers(jnp.full(4, NO_IMAGE)))
+        assert [*map(float, counts)] == [0, 0, 0, 0]
 
 
 def test_a_place_left_empty_gives_no_gradient_and_does_not_count():
@@ -84,21 +90,22 @@ def test_a_place_left_empty_gives_no_gradient_and_does_not_count():
     step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
     params = network()
     state = optimizer.init(params)
-    after, counted = [], []
+    after, told = [], []
     for places in (
         indices(4, 0, 7, 2, 1),
         indices(4, NO_IMAGE, 0, 7, 2, 1, NO_IMAGE, NO_IMAGE),
     ):
-        new, _, counts = step(params, state, images, labels, places, KEY, 0)
-        after.append(new)
-        counted += [counts, evaluate(params, images, labels, places)]
+        batch = Batch(images, labels, places)
+        new, counts = step(After(params, state), batch, KEY, 0)
+        after.append(new.params)
+        told += [counts, evaluate(params, batch)]
     assert_trees_close(after[1], after[0])
     moved = jax.tree.map(lambda new, old: float(jnp.max(jnp.abs(new - old))), after[0], params)
     assert min(jax.tree.leaves(moved)) > 1e-3
-    for counts in counted:
-        assert int(counts.images) == 5
-        assert int(counts.correct) == int(counted[0].correct)
-        np.testing.assert_allclose(counts.loss, counted[0].loss, rtol=1e-12)
+    for counts in told:
+        assert int(counts.images) == float(counts.weight) == 5
+        assert int(counts.correct) == int(told[0].correct)
+        np.testing.assert_allclose(counts.loss, told[0].loss, rtol=1e-12)
 
 
 # ---- the two modes -----------------------------------------------------------------------
@@ -118,15 +125,15 @@ def test_both_gradients_give_the_same_loss_curve():
     batches = np.split(order[: len(order) // 32 * 32], len(order) // 32)
     curves, results = [], []
     for mode in OPS:
-        config = Config(gradients=mode)
+        config = Config(gradients=mode, shift=1)
         optimizer = make_optimizer(config, len(batches))
         step = make_step(config, model, optimizer)
-        params, state, losses = start, optimizer.init(start), []
-        for taken, batch in enumerate(batches):
-            params, state, counts = step(params, state, images, labels, batch, KEY, taken)
+        after, losses = After(start, optimizer.init(start)), []
+        for taken, places in enumerate(batches):
+            after, counts = step(after, Batch(images, labels, places), KEY, taken)
             losses.append(float(counts.loss) / 32)
         curves.append(losses)
-        results.append(params)
+        results.append(after.params)
     np.testing.assert_allclose(*curves, rtol=1e-11)
     assert np.mean(curves[0][-5:]) < 0.7 * np.mean(curves[0][:5])  # it does learn
     for hand, autodiff in zip(*map(jax.tree.leaves, results), strict=True):
@@ -155,8 +162,9 @@ def test_each_mode_calls_its_own_ops(monkeypatch):
         optimizer = make_optimizer(config, 1)
         step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
         called.clear()
-        jax.eval_shape(step, params, optimizer.init(params), images, labels, indices(0, 1), KEY, 0)
-        jax.eval_shape(evaluate, params, images, labels, indices(0, 1))
+        batch = Batch(images, labels, indices(0, 1))
+        jax.eval_shape(step, After(params, optimizer.init(params)), batch, KEY, 0)
+        jax.eval_shape(evaluate, params, batch)
         assert set(called) == {mode}
         assert len(called) == 2 * len(["conv", "relu", "max_pool", "dense", "relu", "dense", "ce"])
 
@@ -191,14 +199,15 @@ def test_bfloat16_layers_and_a_float32_rest(mode):
         )
         optimizer = make_optimizer(config, 1)
         step = make_step(config, Model(TINY.init, apply), optimizer)
-        new, _, counts = step(params, optimizer.init(params), images, labels, INDICES, KEY, 0)
+        batch = Batch(images, labels, INDICES)
+        (new, *_), counts = step(After(params, optimizer.init(params)), batch, KEY, 0)
         assert {dtype for _, dtype in seen} == {jnp.dtype(precision)}
         assert len(seen) == 8
         assert {leaf.dtype for leaf in jax.tree.leaves(new)} == {jnp.dtype("float32")}
         assert counts.loss.dtype == jnp.float32
         results[precision] = new, counts.loss
         evaluate = make_evaluation(config, TINY)
-        evaluated = evaluate(params, images, labels, INDICES)
+        evaluated = evaluate(params, batch)
         np.testing.assert_allclose(evaluated.loss, counts.loss, rtol=1e-6)
     (wide, loss), (narrow, rounded) = results.values()
     # Eight bits of a number: apart, but not far.
@@ -211,31 +220,61 @@ def test_bfloat16_layers_and_a_float32_rest(mode):
 # ---- devices -----------------------------------------------------------------------------
 
 
+MIXED = {"mixup": 0.4, "flip": True, "shift": 1, "normalize": True}
+
+
 @pytest.mark.parametrize("mode", OPS)
-def test_two_devices_take_the_step_of_one(mode):
-    """Even where one of them has fewer images than the other, or none."""
+@pytest.mark.parametrize("changes", [{"shift": 1}, MIXED], ids=["shifted", "mixed"])
+@pytest.mark.parametrize(("count", "parts"), [(2, 1), (1, 2), (2, 2)])
+def test_parts_on_devices_and_in_turn_take_the_step_of_the_whole(mode, changes, count, parts):
+    """Even where one of them has fewer images than the other, or none, or lighter ones."""
     images, labels = data(9)
+    seen = Seen(Scale((0.6,), (0.7,)), (0.5, 2.0, 1.5)) if changes is MIXED else Seen()
     after = {}
-    for count in (1, 2):
-        config = Config(devices=count, gradients=mode, batch_size=4, optimizer="sgd", shift=1)
+    for devices_, parts_ in ((1, 1), (count, parts)):
+        config = Config(
+            devices=devices_, accumulate=parts_, gradients=mode, batch_size=4, optimizer="sgd",
+            **changes,
+        )  # fmt: skip
         optimizer = make_optimizer(config, 3)
-        step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
-        params, state, arrays = devices.on_all(
-            config, (network(), optimizer.init(network()), (images, labels))
+        step = make_step(config, TINY, optimizer, seen)
+        evaluate = make_evaluation(config, TINY, seen)
+        state, arrays = devices.on_all(
+            config, (After(network(), optimizer.init(network())), (images, labels))
         )
-        run = compiled(step, params, state, *arrays, indices(0, 0, 0, 0), KEY, 0)
+        run = compiled(step, state, Batch(*arrays, indices(0, 0, 0, 0)), KEY, 0)
         told = []
         for taken, places in enumerate(
-            (indices(4, 0, 7, 2), indices(3, NO_IMAGE, 8, 5), indices(1, 6, NO_IMAGE, NO_IMAGE))
+            (indices(4, 0, 7, 2), indices(3, 8, 5, NO_IMAGE), indices(1, 6, NO_IMAGE, NO_IMAGE))
         ):
-            params, state, counts = run(params, state, *arrays, places, KEY, taken)
-            told += [counts, evaluate(params, *arrays, places)]
-        assert len(params["conv1"]["w"].sharding.device_set) == count
-        after[count] = jax.tree.map(np.asarray, (params, told))
-    assert_trees_close(after[2], after[1])
-    assert [int(counts.images) for counts in after[2][1]] == [4, 4, 3, 3, 2, 2]
-    moves = jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), after[2][0], network())
+            batch = Batch(*arrays, places)
+            state, counts = run(state, batch, KEY, taken)
+            told += [counts, evaluate(state.params, batch)]
+        assert len(state.params["conv1"]["w"].sharding.device_set) == devices_
+        after[devices_, parts_] = jax.tree.map(np.asarray, (state.params, told))
+    assert_trees_close(after[count, parts], after[1, 1])
+    assert [int(counts.images) for counts in after[1, 1][1]] == [4, 4, 3, 3, 2, 2]
+    moves = jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), after[1, 1][0], network())
     assert min(jax.tree.leaves(moves)) > 1e-5
+
+
+# ---- the average ------------------------------------------------------------------------
+
+
+def test_the_average_follows_the_parameters():
+    images, labels = data(6)
+    config = Config(optimizer="sgd", learning_rate=0.5, ema=0.3)
+    optimizer = make_optimizer(config, 4)
+    step = make_step(config, TINY, optimizer)
+    after = After(network(), optimizer.init(network()), network())
+    mean = network()
+    for taken in range(4):
+        after, _ = step(after, Batch(images, labels, INDICES), KEY, taken)
+        share = min(0.3, (1 + taken) / (10 + taken))
+        mean = jax.tree.map(lambda m, p: share * m + (1 - share) * p, mean, after.params)  # noqa: B023
+    assert after.shown is after.mean
+    for got, want in zip(*map(jax.tree.leaves, (after.mean, mean)), strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-7)
 
 
 # ---- schedule ---------------------------------------------------------------------------
@@ -247,50 +286,14 @@ def test_a_step_counts_itself_for_the_schedule():
     config = Config(optimizer="sgd", learning_rate=1.0, shift=0)
     optimizer = make_optimizer(config, 2)
     step = make_step(config, TINY, optimizer)
-    params = network()
-    state = optimizer.init(params)
+    after = After(network(), optimizer.init(network()))
     for taken, moves in enumerate((True, True, False)):
-        new, state, _ = step(params, state, images, labels, indices(0, 1), KEY, taken)
-        assert moves != jax.tree.all(jax.tree.map(np.array_equal, new, params))
-        params = new
+        new, _ = step(after, Batch(images, labels, indices(0, 1)), KEY, taken)
+        assert moves != jax.tree.all(jax.tree.map(np.array_equal, new.params, after.params))
+        after = new
 
 
-# ---- shifts ------------------------------------------------------------------------------
-
-
-def shifted(image, down, right):
-    """The image moved, with zeros moving in."""
-    result = np.zeros_like(image)
-    for i, j in np.ndindex(*image.shape[:2]):
-        if 0 <= i - down < image.shape[0] and 0 <= j - right < image.shape[1]:
-            result[i, j] = image[i - down, j - right]
-    return result
-
-
-@pytest.mark.parametrize("by", [1, 2])
-def test_every_shift_happens_to_every_image_by_itself(by):
-    image = np.random.default_rng(0).uniform(1, 2, (4, 5, 2)).astype(np.float32)
-    moves = {
-        shifted(image, down, right).tobytes(): (down, right)
-        for down in range(-by, by + 1)
-        for right in range(-by, by + 1)
-    }
-
-    @partial(jax.jit, static_argnums=2)
-    def shift(key, images, by):
-        return moved(images, draw_moves(key, len(images), by), by)
-
-    n = 400
-    results = np.asarray(shift(KEY, jnp.stack([image] * n), by))
-    found = [moves[result.tobytes()] for result in results]  # a KeyError: no shift within bounds
-    counts = [found.count(move) for move in moves.values()]
-    # Uniform and independent: binomial counts, within 4 standard deviations of their mean.
-    p = 1 / len(moves)
-    assert np.all(np.abs(np.array(counts) - n * p) < 4 * (n * p * (1 - p)) ** 0.5)
-
-    np.testing.assert_array_equal(results, shift(KEY, jnp.stack([image] * n), by))
-    other = shift(jax.random.key(1), jnp.stack([image] * n), by)
-    assert not np.array_equal(results, other)
+# ---- changes of the images --------------------------------------------------------------
 
 
 def test_steps_shift_differently_and_evaluation_not_at_all():
@@ -305,13 +308,14 @@ def test_steps_shift_differently_and_evaluation_not_at_all():
     config = Config(optimizer="sgd", shift=1)
     optimizer = make_optimizer(config, 1)
     step, evaluate = make_step(config, model, optimizer), make_evaluation(config, model)
-    state, places = optimizer.init(params), np.zeros(1, np.int32)
+    after, places = After(params, optimizer.init(params)), np.zeros(1, np.int32)
+    batch = Batch(images, labels, places)
     # The loss is small only if the bright pixel has come to lie on the place of class 0.
-    at = {float(step(params, state, images, labels, places, KEY, t)[2].loss) > 1 for t in range(60)}
+    at = {float(step(after, batch, KEY, t)[1].loss) > 1 for t in range(60)}
     assert at == {True, False}
-    assert float(evaluate(params, images, labels, places).loss) > 1
+    assert float(evaluate(params, batch).loss) > 1
     labels = jnp.full(1, 4, jnp.int32)
-    assert float(evaluate(params, images, labels, places).loss) < 1
+    assert float(evaluate(params, Batch(images, labels, places)).loss) < 1
 
 
 def test_labels_are_smoothed_in_training_alone():
@@ -322,5 +326,5 @@ def test_labels_are_smoothed_in_training_alone():
     logs = np.asarray(jax.nn.log_softmax(logits))[:3]
     targets = 0.9 * np.eye(3)[np.asarray(labels)[:3]] + 0.1 / 3
     want = -np.mean(np.sum(targets * logs, axis=1))
-    got, _ = loss_and_counts(TINY, jaxconv, params, images, labels, label_smoothing=0.1)
-    assert float(got) == pytest.approx(want, rel=1e-6)
+    counts = counted(TINY, jaxconv, params, images, Answers(labels), label_smoothing=0.1)
+    assert float(counts.loss / counts.weight) == pytest.approx(want, rel=1e-6)

@@ -60,7 +60,7 @@ def run(colours, tmp_path_factory):
     for _ in range(60):
         params = step(params, images, dataset.train_labels)
     record.save_config(folder / "config.json", config)
-    record.save_data(folder / record.DATA, config, dataset)
+    record.save_data(folder / record.DATA, config, dataset, dataset.fingerprint)
     record.save_params(folder / "params.safetensors", params)
     return folder
 
@@ -254,7 +254,7 @@ def test_evaluate_data_that_are_no_folder(where, tmp_path, command, monkeypatch)
     folder = tmp_path / "run"
     folder.mkdir()
     record.save_config(folder / "config.json", config)
-    record.save_data(folder / record.DATA, config, dataset)
+    record.save_data(folder / record.DATA, config, dataset, dataset.fingerprint)
     record.save_params(folder / "params.safetensors", params)
     monkeypatch.chdir("/")
     status, out, err = command(jaxconv.evaluate.main, folder)

@@ -9,10 +9,16 @@ from networks import parameters
 
 import jaxconv
 from jaxconv.models import MODELS, plain
-from jaxconv.train import Config, verify
+from jaxconv.train import Config
 from jaxconv.train.batch import OPS
 from jaxconv.train.data import load
-from jaxconv.train.verify import Comparison, GradientMismatchError, check, compare_gradients
+from jaxconv.train.verify import (
+    Comparison,
+    GradientMismatchError,
+    check,
+    compare,
+    compare_gradients,
+)
 
 DENSE = plain((), (4,))  # compiles in no time
 IMAGES = np.random.default_rng(0).random((5, 3, 2, 1)).astype(np.float32)
@@ -100,7 +106,7 @@ def gradients(monkeypatch):
         def gradient(model, mode, params, images, labels):
             return {"w": np.array((narrow if params["w"].dtype == jnp.float32 else wide)[mode])}
 
-        monkeypatch.setattr(verify, "_gradient", gradient)
+        monkeypatch.setattr(compare, "_gradient", gradient)
         return compare_gradients(DENSE, {"w": jnp.zeros(2, jnp.float32)}, jnp.zeros(1), None)[0]
 
     return play

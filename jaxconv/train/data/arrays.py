@@ -1,8 +1,14 @@
 """Images and labels in arrays from any source: what they hold is found out, and said."""
 
+from functools import partial
+
 import numpy as np
 
+from jaxconv.train.data.blocks import Images, blocks, extremes
 from jaxconv.train.data.dataset import Part
+from jaxconv.train.data.stored import Stored
+
+Array = np.ndarray | Stored
 
 CHANNELS = (1, 3, 4)
 
@@ -10,7 +16,7 @@ SCALES = (16, 255, 2**16 - 1)
 """What white is in scikit-learn's digits, and in pictures of 8 bits and of 16 bits."""
 
 
-def as_images(where: str, array: np.ndarray, notes: list[str], scale: int = 1) -> np.ndarray:
+def as_images(where: str, array: Array, notes: list[str], scale: int = 1) -> Images:
     """Return images (N, H, W, C): bytes as they are, other numbers divided by `scale`, as float32.
 
     (N, H, W) gets an axis of one channel, and of (N, C, H, W) the channels go last.
@@ -24,26 +30,34 @@ def as_images(where: str, array: np.ndarray, notes: list[str], scale: int = 1) -
         )
     if array.dtype.kind not in "buif":
         raise ValueError(f"{where} should hold numbers, but holds {array.dtype}")
-    if array.ndim == 4 and array.shape[1] in CHANNELS and array.shape[3] not in CHANNELS:
+    first = array.ndim == 4 and array.shape[1] in CHANNELS and array.shape[3] not in CHANNELS
+    if first:
         notes.append(f"{where} has its channels first, {array.shape}: they were moved last")
+    if array.dtype.kind == "f" and not all(np.isfinite(block).all() for block in blocks(array)):
+        raise ValueError(f"{where} should hold finite numbers, but NaN or infinity is among them")
+    change = partial(_changed, channels_first=first, scale=scale)
+    return array.then(change) if isinstance(array, Stored) else change(array)
+
+
+def _changed(array: np.ndarray, channels_first: bool, scale: int) -> np.ndarray:
+    """Return an array as images (N, H, W, C), of bytes or of float32."""
+    if channels_first:
         array = np.moveaxis(array, 1, 3)
     images = array.reshape(*array.shape[:3], -1)
     if images.dtype == np.uint8:
         return images
-    if not np.isfinite(images).all():
-        raise ValueError(f"{where} should hold finite numbers, but NaN or infinity is among them")
     images = images.astype(np.float32)
     return images / np.float32(scale) if scale > 1 else images
 
 
-def scale_of(where: str, array: np.ndarray, notes: list[str]) -> int:
+def scale_of(where: str, array: Array, notes: list[str]) -> int:
     """Return by what images are divided to lie in [0, 1]: 1 if they are bytes or lie there already.
 
     Numbers below 0 are no colours, but what somebody has made of them, and are left alone.
     """
     if array.dtype.kind not in "iuf" or array.dtype == np.uint8 or not array.size:
         return 1
-    low, high = array.min(), array.max()
+    low, high = extremes(array)
     scale = next((scale for scale in SCALES if high <= scale), 1)
     # Colours in [0, 1] may overshoot a little, for example where they were sharpened.
     if scale == 1 or not low >= 0 or not high > 2:

@@ -5,12 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-Part = tuple[np.ndarray, np.ndarray]
+from jaxconv.train.data.blocks import Images, blocks
+
+Part = tuple[Images, np.ndarray]
 """Images and labels."""
 
 
 class Dataset(NamedTuple):
     """Images (N, H, W, C), bytes or float32, and labels (N,) in [0, classes) as int32.
+
+    The images may be on the disk.
 
     Attributes:
         train_images: the images to train on.
@@ -23,9 +27,9 @@ class Dataset(NamedTuple):
         last: images and labels that are looked at only once, after the training.
     """
 
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     classes: int
     names: tuple[str, ...] = ()
@@ -43,7 +47,8 @@ class Dataset(NamedTuple):
         known = hashlib.sha256(repr((self.classes, self.names)).encode())
         for array in (*self[:4], *(self.last or ())):
             known.update(f"{array.dtype} {array.shape}".encode())
-            known.update(np.ascontiguousarray(array).data)
+            for block in blocks(array):
+                known.update(np.ascontiguousarray(block).data)
         return known.hexdigest()
 
 

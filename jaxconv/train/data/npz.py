@@ -1,15 +1,19 @@
 """Your own arrays, in one NumPy archive."""
 
+import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxconv.train.data.arrays import as_images, as_labels, numbered, scale_of
+from jaxconv.train.data.archive import in_memory, on_disk
+from jaxconv.train.data.arrays import Array, as_images, as_labels, numbered, scale_of
 from jaxconv.train.data.dataset import Dataset, Part, together
 from jaxconv.train.data.split import stratified
+from jaxconv.train.data.stored import told
 
 # The names that the arrays may have. If there are only two, a fifth of each class is held out.
 NAMES = (
@@ -20,25 +24,28 @@ NAMES = (
 )
 
 
-def of_file(path: Path, seed: int = 0) -> Dataset:
+def of_file(path: Path, seed: int = 0, memory: float = math.inf) -> Dataset:
     """Read images and labels for training and testing, or all in one, with a fifth held out.
 
     Args:
         path: the file.
         seed: of the choice of the images that are held out.
+        memory: how many bytes the images may have; with more they stay on the disk.
 
     Raises:
         ValueError: the file is missing or malformed, or has an array of Python objects, which can
             run code when it is read.
     """
-    arrays, notes = _arrays(path), list[str]()
+    notes = list[str]()
+    arrays = _arrays(path, memory, notes)
     pairs = list(zip(list(arrays)[::2], list(arrays)[1::2], strict=True))
     first = pairs[0][0]
     scale = scale_of(f"{path}: {first}", arrays[first], notes)
 
     def part(images: str, labels: str) -> Part:
         pictures = as_images(f"{path}: {images}", arrays[images], notes, scale)
-        return pictures, as_labels(f"{path}: {labels}", arrays[labels], len(pictures), notes)
+        numbers = np.asarray(arrays[labels])
+        return pictures, as_labels(f"{path}: {labels}", numbers, len(pictures), notes)
 
     parts, names = numbered(str(path), [part(*pair) for pair in pairs], notes)
     train, *test = parts
@@ -46,7 +53,7 @@ def of_file(path: Path, seed: int = 0) -> Dataset:
     return made._replace(names=names, notes=tuple(notes))
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _arrays(path: Path, memory: float, notes: list[str]) -> dict[str, Array]:
     """Return the arrays of the first set of NAMES that the file has, in the order of the set."""
     if not path.exists():
         raise ValueError(f"{path} does not exist")
@@ -56,12 +63,27 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             for names in NAMES:
                 if set(names) <= set(file.files):
-                    return {name: _array(file, name) for name in names}
+                    return _read(path, file, names, memory, notes)
             listing = ", ".join(sorted(file.files)) or "nothing"
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     expected = "; or ".join(", ".join(names) for names in NAMES)
     raise ValueError(f"{path} should hold {expected}, but holds {listing}")
+
+
+def _read(
+    path: Path, file: Any, names: Sequence[str], memory: float, notes: list[str]
+) -> dict[str, Array]:
+    """Return the arrays with these names; images of more bytes than `memory` stay on the disk."""
+    images = names[::2]
+    size = sum(in_memory(file.zip, name) for name in images)
+    if size <= memory:
+        return {name: _array(file, name) for name in names}
+    notes.append(f"{path}: {told(size)}")
+    return {
+        name: on_disk(path, file.zip, name) if name in images else _array(file, name)
+        for name in names
+    }
 
 
 def _array(file: Any, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,13 @@ _TURNED = (5, 6, 7, 8)  # its values where height and width change places
 
 class NoPictureError(ValueError):
     """The file is no picture, or not one that can be read."""
+
+
+class Head(NamedTuple):
+    """Height and width of a picture, upright, and whether it is grey."""
+
+    size: tuple[int, int]
+    grey: bool
 
 
 def read(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -47,8 +55,8 @@ def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return np.array(np.broadcast_to(picture.reshape(*size, -1), (*size, channels)))
 
 
-def size_of(path: Path) -> tuple[int, int]:
-    """Return the height and width of a picture, upright; only the head of the file is read.
+def head_of(path: Path) -> Head:
+    """Return what the head of the file says of a picture, of which no more is read.
 
     Raises:
         NoPictureError: the file is no picture.
@@ -56,7 +64,7 @@ def size_of(path: Path) -> tuple[int, int]:
     with _opened(path) as image:
         width, height = image.size
         turned = image.getexif().get(_ORIENTATION) in _TURNED
-        return (width, height) if turned else (height, width)
+        return Head((width, height) if turned else (height, width), image.mode in GREY)
 
 
 @contextmanager

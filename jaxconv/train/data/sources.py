@@ -6,6 +6,7 @@ from jaxconv.train.config import Config
 from jaxconv.train.data import cifar10, digits, idx, npz
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.download import PUBLISHED, fetched
+from jaxconv.train.data.memory import allowed
 
 MNIST_CLASSES = 10
 
@@ -28,7 +29,7 @@ def load(config: Config) -> Dataset:
     if config.image_size is not None and not path.is_dir():
         raise ValueError(f"--image-size is for a folder of pictures, but --dataset is {name}")
     if path.suffix.lower() == ".npz":
-        return npz.of_file(path, config.seed)
+        return npz.of_file(path, config.seed, allowed(config.memory))
     if len(path.parts) > 1 and not path.exists():
         raise ValueError(f"--dataset {name} does not exist")
     if not name or not path.is_dir():
@@ -36,10 +37,22 @@ def load(config: Config) -> Dataset:
             f"--dataset must be {', '.join(('digits', *PUBLISHED))}, an .npz file or a folder,"
             f" but got {name!r}"
         )
-    if (path / idx.names(idx.PARTS[0])[0]).exists():
+    if not has_pictures(name):
         return idx.of_folder(path)
     from jaxconv.train.data import pictures  # only this source needs Pillow
 
     return pictures.of_folder(
-        path, side=config.image_size, skip_bad=config.skip_bad, seed=config.seed
+        path,
+        side=config.image_size,
+        skip_bad=config.skip_bad,
+        seed=config.seed,
+        memory=allowed(config.memory),
     )
+
+
+def has_pictures(name: str) -> bool:
+    """Return whether a data set is a folder of pictures, and not of files like those of mnist."""
+    path = Path(name)
+    if name in ("digits", *PUBLISHED) or not path.is_dir():
+        return False
+    return not (path / idx.names(idx.PARTS[0])[0]).exists()

@@ -2,36 +2,42 @@
 
 import numpy as np
 
-from jaxconv.train.data.dataset import Dataset, together
+from jaxconv.train.data.blocks import Images
+from jaxconv.train.data.dataset import Dataset, Part, together
+from jaxconv.train.data.stored import chosen
 
 FIFTH = 5
 """One image in this many is held out, if nobody has chosen which."""
 
 
-def held_out(where: str, images: np.ndarray, labels: np.ndarray) -> Dataset:
+def held_out(where: str, images: Images, labels: np.ndarray) -> Dataset:
     """Shuffle all images in a fixed order, and hold a fifth of them out for testing."""
     order = np.random.default_rng(0).permutation(len(images))  # for any seed of the run
     test, train = np.split(order, [len(order) // FIFTH])
-    return together(where, (images[train], labels[train]), (images[test], labels[test]))
+    return together(where, _part(images, labels, train), _part(images, labels, test))
 
 
-def stratified(where: str, images: np.ndarray, labels: np.ndarray, seed: int) -> Dataset:
+def stratified(where: str, images: Images, labels: np.ndarray, seed: int) -> Dataset:
     """Hold a fifth of each class out for testing, at least one image of every class that has two.
 
     Raises:
         ValueError: no class has two images; the message begins with `where` they are from.
     """
     random = np.random.default_rng((seed, FIFTH))
-    chosen = []
+    held = []
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         count = max(1, round(len(members) / FIFTH)) if len(members) > 1 else 0
-        chosen.append(members[:count])
-    test = np.sort(np.concatenate(chosen))
+        held.append(members[:count])
+    test = np.sort(np.concatenate(held))
     if not len(test):
         raise ValueError(
             f"{where} should hold two images or more of a class, to hold out one, but holds one"
             " of each"
         )
     train = np.setdiff1d(np.arange(len(labels)), test)
-    return together(where, (images[train], labels[train]), (images[test], labels[test]))
+    return together(where, _part(images, labels, train), _part(images, labels, test))
+
+
+def _part(images: Images, labels: np.ndarray, numbers: np.ndarray) -> Part:
+    return chosen(images, numbers), labels[numbers]

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxconv._core.extras import needs
 from jaxconv.models import Model, Params
+from jaxconv.train.normalize import Scale, normalized
 
 with needs("train"):
     from matplotlib.axes import Axes
@@ -16,10 +18,15 @@ with needs("train"):
 MAPS = 12  # the most feature maps or filters of a layer that a row shows
 
 
-def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
-    """Draw filters and feature maps of every convolution for one image, layer by layer."""
+def draw_layers(
+    path: Path, model: Model, params: Params, image: Array, scale: Scale | None = None
+) -> None:
+    """Draw filters and feature maps of every convolution for one image, layer by layer.
+
+    The network sees the image normalised by `scale`.
+    """
     rows: list[tuple[str, list[np.ndarray]]] = []
-    for name, value in _outputs(model, params, image):
+    for name, value in _outputs(model, params, normalized(jnp.asarray(image), scale)):
         if value.ndim == 3:
             kernel = np.asarray(params[name]["w"])
             filters = [_strongest_slice(k) for k in np.moveaxis(kernel, -1, 0)]
@@ -31,7 +38,7 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    _show(grid[0, 0], _input(np.asarray(image)), "gray", 0, 1)
+    _show(grid[0, 0], input_of(np.asarray(image)), "gray", 0, 1)
     grid[0, 0].set_title("input", fontsize=8)
     for (title, tiles), axes_row in zip(rows, grid, strict=True):
         signed = title.endswith("filters")
@@ -42,7 +49,7 @@ def draw_layers(path: Path, model: Model, params: Params, image: Array) -> None:
     figure.savefig(path)
 
 
-def _input(image: np.ndarray) -> np.ndarray:
+def input_of(image: np.ndarray) -> np.ndarray:
     """Return the image within [0, 1]: all of three channels, otherwise only the first."""
     tile = image if image.shape[-1] == 3 else image[..., 0]
     low, high = min(0.0, float(tile.min())), max(1.0, float(tile.max()))

@@ -11,22 +11,24 @@ resume.py    an interrupted run: its settings, and what must be as it was
 
 from jaxconv.train.record.diverged import DIVERGED, save_diverged
 from jaxconv.train.record.folder import locked, make_folder
-from jaxconv.train.record.images import DATA, load_data, save_data
-from jaxconv.train.record.metrics import Epoch, best_of, load_metrics, save_metrics
+from jaxconv.train.record.images import DATA, load_data, save_data, scale_of_run
+from jaxconv.train.record.metrics import METRICS, Epoch, best_of, load_metrics, save_metrics
 from jaxconv.train.record.params import BEST, load_params, save_params
-from jaxconv.train.record.resume import begun, check_goes_on, check_same_data
-from jaxconv.train.record.settings import environment, load_config, save_config
+from jaxconv.train.record.resume import begun, check_same_data, going_on
+from jaxconv.train.record.settings import CONFIG, environment, load_config, save_config
 
 __all__ = [
     "BEST",
+    "CONFIG",
     "DATA",
     "DIVERGED",
+    "METRICS",
     "Epoch",
     "begun",
     "best_of",
-    "check_goes_on",
     "check_same_data",
     "environment",
+    "going_on",
     "load_config",
     "load_data",
     "load_metrics",
@@ -38,4 +40,5 @@ __all__ = [
     "save_diverged",
     "save_metrics",
     "save_params",
+    "scale_of_run",
 ]

@@ -8,12 +8,15 @@ from jaxconv._core.types import Json
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.download import PUBLISHED
+from jaxconv.train.normalize import Scale
 
 DATA = "data.json"
 """The file that says what the network has seen: the classes, the size of the images, …"""
 
 
-def save_data(path: Path, config: Config, dataset: Dataset) -> None:
+def save_data(
+    path: Path, config: Config, dataset: Dataset, fingerprint: str, scale: Scale | None = None
+) -> None:
     """Save what `predict` needs to know of the data, and what shows whether it has changed."""
     height, width, channels = dataset.train_images.shape[1:]
     write_json(
@@ -23,9 +26,10 @@ def save_data(path: Path, config: Config, dataset: Dataset) -> None:
             "data_dir": config.data_dir and str(config.data_dir.resolve()),
             "classes": dataset.class_names,
             "image_shape": [height, width, channels],
-            "train_images": len(dataset.train_images),
-            "test_images": len(dataset.test_images),
-            "fingerprint": dataset.fingerprint,
+            "train_images": len(dataset.train_labels),
+            "test_images": len(dataset.test_labels),
+            "fingerprint": fingerprint,
+            "normalize": None if scale is None else scale._asdict(),
         },
     )
 
@@ -48,6 +52,12 @@ def load_data(folder: Path) -> Json:
     except (AttributeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     return dict(values)
+
+
+def scale_of_run(known: Json) -> Scale | None:
+    """Return the mean and deviation that a run has normalised its images with, if it has."""
+    values = known.get("normalize")
+    return values and Scale(tuple(values["mean"]), tuple(values["deviation"]))
 
 
 def is_path(config: Config) -> bool:

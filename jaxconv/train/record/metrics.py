@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from jaxconv._core.files import replacing
 
+METRICS = "metrics.csv"
+
 
 class Epoch(NamedTuple):
     """One line of metrics.csv."""

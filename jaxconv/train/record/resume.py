@@ -6,11 +6,21 @@ from pathlib import Path
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.flags import flag
+from jaxconv.train.recipes import NONE
 from jaxconv.train.record.images import DATA, is_path, load_data
 from jaxconv.train.record.settings import decided, load_config
 
 # The fields that may change when a run is resumed.
-FREE = ("epochs", "dataset", "data_dir", "devices", "verify_gradients", "resume")
+FREE = (
+    "epochs",
+    "dataset",
+    "data_dir",
+    "memory",
+    "devices",
+    "tensorboard",
+    "verify_gradients",
+    "resume",
+)
 
 
 def begun(folder: Path) -> Config:
@@ -30,11 +40,16 @@ def begun(folder: Path) -> Config:
     return config
 
 
-def check_goes_on(config: Config) -> None:
-    """Raise ValueError if `config` changes what is not FREE in the run to resume."""
+def going_on(config: Config) -> Config:
+    """Return the configuration with what the recipe of the run to resume has decided.
+
+    Raises:
+        ValueError: `config` changes what is not FREE.
+    """
     assert config.resume is not None
     begun = decided(load_config(config.resume))
-    config = decided(config)
+    left = {name: getattr(begun, name) for name in NONE if getattr(config, name) is None}
+    config = dataclasses.replace(decided(config), **left)
     for field in dataclasses.fields(Config):
         was, now = getattr(begun, field.name), getattr(config, field.name)
         if was != now and field.name not in FREE:
@@ -42,15 +57,16 @@ def check_goes_on(config: Config) -> None:
                 f"--resume {config.resume}: {flag(field.name)} is {was} there and cannot become"
                 f" {now}"
             )
+    return config
 
 
-def check_same_data(config: Config, dataset: Dataset) -> None:
-    """Raise ValueError if the run to resume began with other images or labels."""
+def check_same_data(config: Config, dataset: Dataset, fingerprint: str) -> None:
+    """Raise ValueError if the run to resume began with images or labels of another fingerprint."""
     assert config.resume is not None
     if not (config.resume / DATA).exists():
         return  # it ended before it had begun
     known = load_data(config.resume)
-    if known["fingerprint"] == dataset.fingerprint:
+    if known["fingerprint"] == fingerprint:
         return
     was, now = (
         f"{parts[0]} images to train on and {parts[1]} held out"

@@ -11,6 +11,8 @@ import jaxconv
 from jaxconv._core.files import write_json
 from jaxconv.train.config import Config
 
+CONFIG = "config.json"
+
 
 def save_config(path: Path, config: Config) -> None:
     """Save the configuration and the environment it ran in, as JSON."""
@@ -29,7 +31,7 @@ def load_config(folder: Path) -> Config:
     Raises:
         ValueError: the file is missing, or is no configuration.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values.pop("environment")

@@ -6,20 +6,21 @@ import jax.numpy as jnp
 import jaxconv
 from jaxconv.models import MODELS, Params
 from jaxconv.train.config import Config
-from jaxconv.train.data.dataset import Dataset
-from jaxconv.train.report.batch import first_batch
+from jaxconv.train.first import First
+from jaxconv.train.loss import counted
 from jaxconv.train.report.markup import cell, shaded, table
-from jaxconv.train.step import loss_and_counts
 
 
-def gradients(config: Config, dataset: Dataset, params: Params) -> str:
+def gradients(config: Config, first: First, params: Params) -> str:
     """Return the norms of the gradients of the first batch, and of the parameters."""
-    images, labels = (jnp.asarray(a) for a in first_batch(config, dataset))
-    model = MODELS[config.model]
+    images = jnp.asarray(first.images)
+    answers = jax.tree.map(jnp.asarray, first.answers)
 
-    @jax.jit
-    def gradient(params: Params) -> Params:
-        return jax.grad(lambda p: loss_and_counts(model, jaxconv, p, images, labels)[0])(params)
+    def loss(params: Params) -> jax.Array:
+        counts = counted(MODELS[config.model], jaxconv, params, images, answers)
+        return counts.loss / counts.weight
+
+    gradient = jax.jit(jax.grad(loss))
 
     slopes = gradient(params)
     norms = [

@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxconv.models import Params
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.first import first_batch
 from jaxconv.train.record import Epoch, best_of
 from jaxconv.train.report.batch import batch
 from jaxconv.train.report.classes import classes
@@ -16,22 +17,33 @@ from jaxconv.train.report.layers import layers
 from jaxconv.train.report.markup import STYLE, text
 from jaxconv.train.report.mistakes import mistakes
 from jaxconv.train.report.repeat import command, settings
+from jaxconv.train.step import Seen
 from jaxconv.train.trained import TrainedNetwork
 
 
 def make_report(
-    config: Config, dataset: Dataset, params: Params, epochs: Sequence[Epoch], folder: Path
+    config: Config,
+    dataset: Dataset,
+    seen: Seen,
+    params: Params,
+    epochs: Sequence[Epoch],
+    folder: Path,
 ) -> str:
     """Return the page of a run.
 
     Args:
-        config: what the user has asked for.
+        config: the settings of the run.
         dataset: the images.
+        seen: what the steps knew of the images as a whole.
         params: the parameters after the best epoch.
         epochs: all epochs so far.
         folder: the output folder, with the pictures that the run has drawn.
     """
-    network = TrainedNetwork(config, params, dataset.class_names, dataset.train_images.shape[1:])
+    height, width, channels = dataset.train_images.shape[1:]
+    network = TrainedNetwork(
+        config, params, dataset.class_names, (height, width, channels), seen.scale
+    )
+    first = first_batch(config, dataset, seen)
     images, labels = dataset.last or dataset[2:4]
     held = Held(images, labels, network.probabilities(images))
     last = epochs[-1]
@@ -51,13 +63,13 @@ def make_report(
         "<h2>The surest mistakes</h2>",
         mistakes(held, dataset.class_names),
         "<h2>A batch as the network saw it</h2>",
-        batch(config, dataset),
+        batch(first, dataset.class_names),
         "<h2>What the layers compute</h2>",
         layers(network, held, folder),
         "<h2>Gradients by layer</h2>",
-        gradients(config, dataset, params),
+        gradients(config, first, params),
         "<h2>How to repeat it</h2>",
-        f"<pre>{text(command(config))}</pre>",
+        f"<pre>{text(command(config, dataset))}</pre>",
         settings(config),
     ]
     title = f"{config.model} on {config.title}"

@@ -2,20 +2,27 @@
 
 import shlex
 
+from jaxconv.train import recipes
 from jaxconv.train.config import Config
+from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.flags import flag
 from jaxconv.train.record import environment
 from jaxconv.train.report.markup import cell, table
 
+FREE = ("out", "resume", "verify_gradients", "memory", "tensorboard")
+"""Flags that do not change what is learnt."""
 
-def command(config: Config) -> str:
-    """Return the command that repeats a run: the flags that are not the default ones."""
+
+def command(config: Config, dataset: Dataset) -> str:
+    """Return the command that repeats a run: the flags that are not what they are without it."""
     words = ["python", "-m", "jaxconv.train"]
-    usual = Config()
+    bare = Config()
+    recipe = recipes.decided(Config(dataset=config.dataset, recipe=config.recipe), dataset)
     for name, value in vars(config).items():
-        if value == getattr(usual, name) or name in ("out", "resume", "verify_gradients"):
+        usual = getattr(bare if name in ("dataset", "recipe") else recipe, name)
+        if value == usual or name in FREE:
             continue
-        words += [flag(name)] if value is True else [flag(name), str(value)]
+        words += [flag(name)] if isinstance(getattr(bare, name), bool) else [flag(name), str(value)]
     return shlex.join(words)
 
 

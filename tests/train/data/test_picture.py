@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxconv.train.data.picture import NoPictureError, read, size_of
+from jaxconv.train.data.picture import NoPictureError, head_of, read
 
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, (6, 9, 3), np.uint8)
@@ -34,7 +34,7 @@ def test_pictures_are_turned_upright(tmp_path, number, turn):
     exif[ORIENTATION] = number
     got = saved(tmp_path / "a.png", Image.fromarray(COLOURS), exif=exif)
     np.testing.assert_array_equal(got, turn(COLOURS))
-    assert size_of(tmp_path / "a.png") == turn(COLOURS).shape[:2]
+    assert head_of(tmp_path / "a.png").size == turn(COLOURS).shape[:2]
 
 
 def on_white(colours, alpha):
@@ -132,7 +132,7 @@ def test_torchvision_scales_and_cuts_alike(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"GIF89a"])
 def test_files_that_are_no_pictures(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    for function in (read, size_of):
+    for function in (read, head_of):
         with pytest.raises(NoPictureError, match=r"^is no picture that can be read: "):
             function(tmp_path / "a.png")
 

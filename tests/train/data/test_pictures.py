@@ -6,7 +6,7 @@ from PIL import Image
 
 from jaxconv.train import Config
 from jaxconv.train.data import load
-from jaxconv.train.data import pictures as of_pictures
+from jaxconv.train.data.form import KEPT, SIDE
 
 SIZE = (4, 5)  # height, width
 
@@ -102,7 +102,7 @@ def test_several_sizes_get_one(tmp_path):
     files = {f"{name}/{n}.png": picture(n, size=(5 + n, 7)) for n in range(3) for name in "ab"}
     write(tmp_path, files)
     dataset = read(tmp_path)
-    side = of_pictures.SIDE
+    side = SIDE
     assert dataset.train_images.shape[1:] == (side, side, 1)
     assert dataset.notes == (
         f"pictures have 3 sizes, 5 × 7 to 7 × 7; all are scaled and cut to {side} × {side}"
@@ -113,10 +113,10 @@ def test_several_sizes_get_one(tmp_path):
 
 
 def test_large_pictures_of_one_size_become_small(tmp_path):
-    size = (of_pictures.KEPT + 1, 20)
+    size = (KEPT + 1, 20)
     write(tmp_path, {f"{name}/{n}.png": picture(n, size=size) for n in range(2) for name in "ab"})
     dataset = read(tmp_path)
-    assert dataset.train_images.shape[1:3] == (of_pictures.SIDE,) * 2
+    assert dataset.train_images.shape[1:3] == (SIDE,) * 2
     assert dataset.notes[0].startswith("pictures are 129 × 20; all are scaled and cut to 64 × 64")
 
 

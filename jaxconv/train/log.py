@@ -1,0 +1,69 @@
+"""What a run says: on the screen, and in the log file of its folder."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jaxconv._core.extras import needs
+
+with needs("train"):
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+LOG = "log.txt"
+"""The file that gets all that a run says, also when it is resumed."""
+
+WIDTH = 120
+"""The width of tables in the file."""
+
+
+class Log:
+    """A screen and a file that are told the same.
+
+    Attributes:
+        console: the screen.
+    """
+
+    def __init__(self, console: Console, folder: Path) -> None:
+        self.console = console
+        self._file = (folder / LOG).open("a", encoding="utf-8")
+        self._paper = Console(
+            file=self._file, width=WIDTH, highlight=False, markup=False, emoji=False
+        )
+
+    def say(self, what: Any, *, on_screen: bool = True) -> None:
+        """Print text, which is never broken into lines, or a table."""
+        for console in (self.console, self._paper) if on_screen else (self._paper,):
+            console.print(what, soft_wrap=isinstance(what, str))
+        self._file.flush()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.say(f"{kind.__name__ if kind else ''}: {error}".rstrip(": "), on_screen=False)
+        self._file.close()
+
+
+def progress(console: Console) -> Progress:
+    """Return a bar that shows how far the run is, and that is gone when it ends."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
