@@ -133,6 +133,18 @@ EVERY_FORM = {
     ),
     "many rows": Large(_spec((87, 87), (3, 2), ((1, 1), (0, 1)), (2, 9), stride=(2, 2)), 16),
     "many rows, no padding": Large(_spec((66, 67), (3, 2), ((0, 0), (0, 0)), (2, 4)), 16),
+    "a stride, an input dilation and much padding": Large(
+        _spec(
+            (11, 10),
+            (4, 4),
+            ((0, 2), (8, 13)),
+            (6, 13),
+            stride=(3, 1),
+            dilation=(2, 2),
+            input_dilation=(2, 3),
+        ),
+        9,
+    ),
 }
 
 
