@@ -43,7 +43,7 @@ def _changed(array: np.ndarray, channels_first: bool, scale: int) -> np.ndarray:
     """Return an array as images (N, H, W, C), of bytes or of float32."""
     if channels_first:
         array = np.moveaxis(array, 1, 3)
-    images = array.reshape(*array.shape[:3], -1)
+    images = array if array.ndim == 4 else array[..., None]
     if images.dtype == np.uint8:
         return images
     images = images.astype(np.float32)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
@@ -30,7 +31,7 @@ class Stored:
     ) -> None:
         """Args: an open file, where in it the array begins, and the array's shape and dtype."""
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._file, self._offset = file, offset
+        self._file, self._offset = _Open(file), offset
         self._row, self._row_dtype = shape[1:], self.dtype
         self._order: np.ndarray | None = None
         self._changes: tuple[Change, ...] = ()
@@ -50,7 +51,7 @@ class Stored:
 
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
         if isinstance(index, int | np.integer):
-            return self[np.array([index])][0]
+            return self[np.array([index % len(self)])][0]
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
         rows = self._read(index if self._order is None else self._order[index])
@@ -82,15 +83,27 @@ class Stored:
         """Return the rows with these numbers; neighbours are read at once."""
         rows = np.empty((len(numbers), *self._row), self._row_dtype)
         size = self._row_dtype.itemsize * int(np.prod(self._row))
-        begins = np.flatnonzero(np.diff(numbers, prepend=-2) != 1)
-        for begin, end in zip(begins, [*begins[1:], len(numbers)], strict=True):
-            start = self._offset + int(numbers[begin]) * size
-            content = os.pread(self._file.fileno(), (end - begin) * size, start)
-            if len(content) < (end - begin) * size:
-                raise ValueError(f"{self._file.name} has become shorter while it was read")
-            found = np.frombuffer(content, self._row_dtype)
-            rows[begin:end] = found.reshape(-1, *self._row)
+        runs = np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) != 1) + 1)
+        for run in runs if len(numbers) else ():
+            begin = self._offset + int(numbers[run[0]]) * size
+            rows[run[0] : run[-1] + 1] = np.frombuffer(
+                self._file.read(len(run) * size, begin), self._row_dtype
+            ).reshape(-1, *self._row)
         return rows
+
+
+class _Open:
+    """A file that is closed when no array needs it any more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        weakref.finalize(self, file.close)
+
+    def read(self, count: int, begin: int) -> bytes:
+        content = os.pread(self.file.fileno(), count, begin)
+        if len(content) < count:
+            raise ValueError(f"{self.file.name} has become shorter while it was read")
+        return content
 
 
 def chosen(images: Images, order: np.ndarray) -> Images:
