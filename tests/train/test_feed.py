@@ -58,6 +58,6 @@ def test_a_run_on_streamed_images_is_the_run_on_kept_ones(tmp_path):
         one, another = ((run.folder / name).read_bytes() for run in (kept, streamed))
         assert one == another, name
     # A run may go on with more memory, or less.
-    more, _ = train(**(fields | {"epochs": 3}), memory=1e-6, resume=kept.folder)
+    more, _ = train(**(fields | {"epochs": 3}), memory=1e-6, out=kept.folder, resume=kept.folder)
     assert len(more.epochs) == 3
     assert isinstance(data.load(Config(dataset=str(path), memory=1e-6)).train_images, Stored)
