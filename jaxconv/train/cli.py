@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
         _stop(1, error)
     except (ValueError, OSError, MissingExtraError) as error:
         _stop(2, error)
+    except MemoryError as error:
+        _stop(2, f"the memory is not enough: {error}")
     except KeyboardInterrupt:  # before there was anything to save, or while it was saved
         sys.exit(130)
     if result.interrupted:

@@ -14,6 +14,7 @@ from jaxconv.train.board import Board
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
+from jaxconv.train.data.stored import Stored
 from jaxconv.train.log import Log, progress
 from jaxconv.train.points import DivergedError, Point, StoppedError
 from jaxconv.train.record import Epoch
@@ -55,13 +56,25 @@ def run(config: Config, console: Console | None = None) -> Result:
     if config.resume is not None:
         record.check_same_data(config, dataset, fingerprint)
     config = recipes.decided(config, dataset)
+    _check_extras(config, dataset)
     seen = seen_of(config, dataset)
     folder = config.resume or record.make_folder(config)
-    with record.locked(folder), Log(console, folder) as log:
-        made = _Run(_fitting(config, dataset), dataset, seen, folder, log)
+    with record.locked(folder):
+        made = _Run(_fitting(config, dataset), dataset, seen, folder)
         record.save_config(folder / record.CONFIG, config)
         record.save_data(folder / record.DATA, config, dataset, fingerprint, seen.scale)
-        return made.run()
+        with Log(console, folder) as log:
+            return made.run(log)
+
+
+def _check_extras(config: Config, dataset: Dataset) -> None:
+    """Raise MissingExtraError now if a library is missing that is used later."""
+    if config.tensorboard:
+        with needs("tensorboard"):
+            importlib.import_module("tensorboardX")
+    if isinstance(dataset.train_images, Stored):
+        with needs("stream"):
+            importlib.import_module("grain")
 
 
 def _fitting(config: Config, dataset: Dataset) -> Config:
@@ -74,17 +87,17 @@ def _fitting(config: Config, dataset: Dataset) -> Config:
 class _Run:
     """A run, on its way."""
 
-    def __init__(
-        self, config: Config, dataset: Dataset, seen: Seen, folder: Path, log: Log
-    ) -> None:
-        self.config, self.dataset, self.seen = config, dataset, seen
-        self.folder, self.log = folder, log
+    log: Log
+
+    def __init__(self, config: Config, dataset: Dataset, seen: Seen, folder: Path) -> None:
+        self.config, self.dataset, self.seen, self.folder = config, dataset, seen, folder
         self.trainer = Trainer(config, dataset, seen)
         self.checkpoints = Checkpoints(folder)
         self.point, self.epochs = self._beginning()
 
-    def run(self) -> Result:
+    def run(self, log: Log) -> Result:
         """Train to the end, or until the user stops it, and write the results."""
+        self.log = log
         self._introduce()
         interrupted = False
         try:

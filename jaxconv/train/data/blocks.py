@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-BYTES = 2**26
+BYTES = 2**24
 """As many bytes are in a block."""
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxconv._core.extras import needs
+from jaxconv.train.data.colours import in_srgb
 
 with needs("train"):
     from PIL import Image, ImageOps
@@ -35,7 +36,8 @@ def read(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """Return a picture as bytes: (H, W) if it is grey, otherwise (H, W, 3).
 
     It is turned upright as its EXIF data say, and what is transparent lies on white. Of several
-    frames the first is read. 16 bits become 8. With a `size` (height, width), it is scaled with a
+    frames the first is read. 16 bits become 8, and the colours of other colour spaces become sRGB.
+    With a `size` (height, width), it is scaled with a
     triangular filter until it just covers this size, and then cut to its middle: torchvision's
     Resize and CenterCrop.
 
@@ -43,8 +45,11 @@ def read(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
         NoPictureError: the file cannot be read, or holds numbers that are no colours.
     """
     with _opened(path) as image:
+        profile = image.info.get("icc_profile")
         picture = _flat(_upright(image))
-    return np.asarray(picture if size is None else _fitted(picture, size))
+    if size is not None:
+        picture = _fitted(picture, size)
+    return np.asarray(in_srgb(picture, profile))
 
 
 def with_channels(picture: np.ndarray, channels: int) -> np.ndarray:

@@ -20,7 +20,8 @@ def make_folder(config: Config) -> Path:
     folder = config.out
     if folder is None:
         return _new_folder(config)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # A hidden file is what a killed process has not finished writing.
+    if folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
         raise ValueError(f"--out {folder} is there already and not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
