@@ -1,5 +1,6 @@
 """Runs that are killed at random moments, and go on."""
 
+import json
 import os
 import random
 import subprocess
@@ -7,10 +8,9 @@ import sys
 import time
 
 import pytest
-from train.runs import train, without_speed
+from train.runs import without_speed
 
-from jaxconv.train import Config, record
-from jaxconv.train.record import begun
+from jaxconv.train import record
 
 KILLS = int(os.environ.get("JAXCONV_KILLS", "3"))
 """How many runs are killed."""
@@ -23,55 +23,66 @@ checkpoint.SECONDS = float(sys.argv[1])
 main(sys.argv[2:])
 """
 
-FIELDS = {"epochs": 6, "model": "lenet", "optimizer": "momentum", "learning_rate": 0.05}
-FIELDS |= {"ema": 0.9, "shift": 1, "flip": True}
-FLAGS = [word for name, value in FIELDS.items() for word in (f"--{name.replace('_', '-')}", value)]
+FLAGS = "--epochs 3 --model lenet --optimizer momentum --learning-rate 0.05 --ema 0.9 --flip True"
+
+EPOCHS = 3
+
+
+def start(seconds, *arguments):
+    """Start a run with this many seconds between its checkpoints, in a process of its own."""
+    command = [sys.executable, "-c", RUN, seconds, *arguments]
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finished(process):
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, "")
+
+
+def state(folder):
+    """What a run has left, but for the times in it."""
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("out")
+    names = ("params.safetensors", "best.safetensors", "batch.png", "layers.png", "data.json")
+    return (
+        sorted(path.name for path in folder.glob("[!.]*")),
+        [path.name for path in (folder / "checkpoints").iterdir()],
+        without_speed(record.load_metrics(folder / "metrics.csv", EPOCHS)),
+        config,
+        [(folder / name).read_bytes() for name in names],
+    )
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return train(**FIELDS, out=tmp_path_factory.mktemp("whole") / "run")[0]
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    finished(start(1e9, *FLAGS.split(), "--out", folder))
+    return state(folder)
 
 
-def killed(folder, seconds, moment):
-    """Start a run in a process of its own, and kill it; return whether it was still alive.
-
-    Args:
-        folder: the output folder.
-        seconds: between its checkpoints; with 0 it writes one after every step.
-        moment: "begin", "steps" or "end": while it starts, while it trains, or after its last
-            epoch, when it writes its results.
-    """
-    command = [sys.executable, "-c", RUN, seconds, *FLAGS, "--out", folder]
-    wait = {"begin": 8.0, "steps": 2.0, "end": 3.0}[moment] * random.random()
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
-        starts = {"begin": "", "steps": "training images", "end": "epoch 6/6"}[moment]
-        while starts and not process.stdout.readline().startswith(starts):
-            assert process.poll() is None
-        time.sleep(wait)
-        alive = process.poll() is None
-        process.kill()
-    return alive
+def kill(process, moment):
+    """Kill a run while it starts, while it takes its steps, or while it writes its results."""
+    begins = {"start": "", "steps": "training images", "results": f"epoch {EPOCHS}/"}[moment]
+    wait = {"start": 6.0, "steps": 4.0, "results": 3.0}[moment] * random.random()
+    while begins and not process.stdout.readline().startswith(begins):
+        assert process.poll() is None
+    time.sleep(wait)
+    process.kill()
+    process.communicate()
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_run_that_was_killed_ends_as_one_that_was_not(whole, tmp_path, number):
-    moment = ("steps", "end", "begin")[number % 3]
+    moment = ("steps", "results", "start")[number % 3]
+    seconds = (0, 0.2)[number // 3 % 2]  # with 0, a checkpoint is written after every step
     folder = tmp_path / "run"
-    alive = killed(folder, (0, 0.3)[number // 3 % 2], moment)
-    if not (folder / record.CONFIG).exists():  # it had not begun
-        result, _ = train(**FIELDS, out=folder)
-    elif alive:
-        result, _ = train(**(vars(begun(folder)) | {"resume": folder}))
-    else:
-        return  # it had ended
-    assert without_speed(result.epochs) == without_speed(whole.epochs)
-    for name in ("params.safetensors", "best.safetensors", "batch.png"):
-        assert (folder / name).read_bytes() == (whole.folder / name).read_bytes()
-    assert sorted(path.name for path in folder.glob("[!.]*")) == sorted(
-        path.name for path in whole.folder.glob("[!.]*")
-    )
-    assert Config(**(vars(begun(folder)) | {"out": None})) == Config(
-        **(vars(begun(whole.folder)) | {"out": None})
-    )
+    process = start(seconds, *FLAGS.split(), "--out", folder)
+    kill(process, moment)
+    had_begun = (folder / record.CONFIG).exists()
+    if process.returncode != 0:  # it had not ended by itself
+        again = ("--resume", folder) if had_begun else (*FLAGS.split(), "--out", folder)
+        finished(start(1e9, *again))
+    assert state(folder) == whole
