@@ -10,11 +10,17 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`, and move it to `path` once the writing is done."""
+    """Yield a path beside `path`, and move it to `path` once the writing is done.
+
+    Raises:
+        OSError: it cannot be written; the error has the name of the file.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
 

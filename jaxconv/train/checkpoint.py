@@ -1,9 +1,10 @@
 """The checkpoint from which an interrupted run continues: all that a step changes, by orbax."""
 
+import io
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,20 @@ class Checkpoints:
         return time.monotonic() - self._last >= SECONDS
 
     def save(self, step: int, tree: object) -> None:
-        """Write a checkpoint after this step, unless there is one."""
-        if step > self.step:
-            with _without_warnings():
+        """Write a checkpoint after this step, unless there is one.
+
+        Raises:
+            ValueError: it cannot be written.
+        """
+        if step <= self.step:
+            return
+        try:
+            with _quiet():
                 self._manager.save(step, args=ocp.args.PyTreeSave(tree))
-            self._last = time.monotonic()
+        except Exception as error:  # orbax and its libraries raise many kinds
+            what, *_ = str(error).split(": Failed writing: ")  # then the same again
+            raise ValueError(f"{self.folder} cannot be written: {what}") from error
+        self._last = time.monotonic()
 
     def restore(self, like: Any) -> Any:
         """Return the tree of the last checkpoint, with the shapes, dtypes and devices of `like`.
@@ -65,7 +75,8 @@ class Checkpoints:
                         f"{name} should be {wanted.get(name, 'nothing')}, but is"
                         f" {there.get(name, 'nothing')}"
                     )
-            return self._manager.restore(self.step, args=args)
+            with _quiet():
+                return self._manager.restore(self.step, args=args)
         except Exception as error:  # orbax and its libraries raise many kinds
             what, *_ = str(error).split(" See full ")  # then a page on how it was opened
             raise ValueError(f"{path} cannot be read: {what}") from error
@@ -90,12 +101,16 @@ def _listing(tree: object) -> dict[str, str]:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silence orbax, which warns if there is one file per array."""
+def _quiet() -> Iterator[None]:
+    """Silence orbax, which warns if there is one file per array.
+
+    If a file cannot be read or written, its threads print pages, and it raises an error, too.
+    """
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         logger.setLevel(level)

@@ -3,6 +3,7 @@
 import argparse
 import io
 import itertools
+import logging
 import signal
 import sys
 from contextlib import redirect_stderr
@@ -21,6 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
     2 for bad usage, and 130 if it was interrupted.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    # Of a checkpoint that fails, orbax leaves tasks behind, of which asyncio would print pages.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         with needs("train"):
             import tyro
@@ -82,5 +85,8 @@ def _is_rule(line: str) -> bool:
 
 
 def _stop(code: int, error: object) -> NoReturn:
-    print(f"train: {error}", file=sys.stderr)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        error = f"{error.filename}: {error.strerror}"
+    print(f"train: {error}", file=sys.stderr, flush=True)
+    sys.stderr = io.StringIO()  # this was the last word: no library has another
     sys.exit(code)

@@ -1,0 +1,51 @@
+"""A disk that is full: a file that may not grow is the same to a process."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxconv.train import Config
+from jaxconv.train.record import begun
+
+pytest.importorskip("resource")
+
+RUN = """
+import resource, sys
+most = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+from jaxconv.train import checkpoint
+from jaxconv.train.cli import main
+checkpoint.SECONDS = float(sys.argv[2])
+main(sys.argv[3:])
+"""
+
+
+def run(most, seconds, *arguments):
+    command = [sys.executable, "-c", RUN, most, seconds, *arguments]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("most", "seconds", "where"),
+    [
+        (300, 1e9, "config.json"),
+        (3_000, 1e9, "batch.png"),
+        (30_000, 1e9, "best.safetensors"),
+        (30_000, 0, "checkpoints"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, most, seconds, where):
+    out = tmp_path / "run"
+    ended = run(most, seconds, "--epochs", 1, "--out", out)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith(f"train: {out / where}"), ended.stderr
+    names = {path.name for path in out.rglob("*") if path.is_file() and "check" not in str(path)}
+    assert not any(name.startswith(".") for name in names)
+    again = ("--out", out) if where == "config.json" else ("--resume", out)
+    ended = run(10**9, 1e9, "--epochs", 1, *again)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert begun(out).epochs == Config(epochs=1).epochs
+    assert (out / "report.html").exists()
