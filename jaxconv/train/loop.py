@@ -127,9 +127,9 @@ class _Run:
         taken, start = self.checkpoints.step, self.trainer.start
         if taken == 0:
             return start, []
-        done = taken // self.trainer.steps
-        whole = taken == self.config.epochs * self.trainer.steps
-        if done > self.config.epochs or (whole and results.are_written(self.folder)):
+        done, all_of_them = taken // self.trainer.steps, self.config.epochs * self.trainer.steps
+        is_whole = taken == all_of_them and results.are_written(self.folder)
+        if taken > all_of_them or is_whole:
             raise ValueError(
                 f"--resume {self.folder}: its {done} epochs are done; to continue, --epochs must"
                 f" be more than {done}"

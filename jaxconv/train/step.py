@@ -23,6 +23,12 @@ with needs("train"):
     import optax
 
 
+SMALL = 2**16
+"""Parts of a batch with fewer numbers are written out one after the other instead of as a loop:
+XLA's CPU code for small operations is slow inside loops, and small parts need little memory. With
+four parts of 8 digits, a step of `convnet` takes 3.3 ms instead of 37 ms."""
+
+
 class After(NamedTuple):
     """The state of training after a step: all that the next one depends on.
 
@@ -123,7 +129,8 @@ def _in_parts(
 
     whole = (images, answers.labels, answers.others)
     none = jax.tree.map(jnp.zeros_like, params)
-    slope, counts = lax.scan(add, none, jax.tree.map(cut, whole))
+    unroll = parts if images.size // parts < SMALL else 1
+    slope, counts = lax.scan(add, none, jax.tree.map(cut, whole), unroll=unroll)
     return slope, jax.tree.map(lambda each: jnp.sum(each, axis=0, dtype=each.dtype), counts)
 
 
