@@ -1,6 +1,6 @@
 """Try a trained network on a data set.
 
-python -m jaxconv.evaluate RUN [--dataset D]
+python -m jaxconv.evaluate RUN [--dataset D] [--skip-bad]
 """
 
 import dataclasses
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="as in training, where the held-out images are used; by default the data set of the"
         " run, with its `test` if it was kept for the end",
     )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out pictures that cannot be read"
+    )
     options = parser.parse_args(arguments)
     try:
         with needs("train"):
@@ -37,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config = record.begun(options.run)
         if options.dataset and options.dataset != config.dataset:
             config = dataclasses.replace(config, dataset=options.dataset, data_dir=None)
+        if options.skip_bad:
+            config = dataclasses.replace(config, skip_bad=True)
         height, width, _ = network.image_shape
         if height == width and Path(config.dataset).is_dir():
             config = dataclasses.replace(config, image_size=height)
@@ -80,7 +85,12 @@ def report(matrix: np.ndarray, classes: Sequence[str]) -> list[object]:
         by_class.add_row(name, f"{count:,}", f"{own:,}", share, taken)
     lines.append(by_class)
     if len(classes) <= MOST_SHOWN:
-        grid = Table("is, taken for →", *classes, title="confusion matrix", title_justify="left")
+        grid = Table(
+            "class",
+            *classes,
+            title="confusion matrix: what the images of each class are taken for",
+            title_justify="left",
+        )
         for name, row in zip(classes, matrix, strict=True):
             grid.add_row(name, *(f"{n:,}" if n else "·" for n in row))
         lines.append(grid)

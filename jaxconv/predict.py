@@ -4,9 +4,12 @@ python -m jaxconv.predict RUN PICTURE… [--top K] [--csv FILE]
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from jaxconv._core.command import Parser, count, new_file
 from jaxconv._core.extras import MissingExtraError, needs
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the most probable classes of each picture; None means the arguments of the process."""
+    """Print the most probable classes of each picture; None means the arguments of the process.
+
+    Pictures that cannot be read are named at the end, and the process exits with 2.
+    """
     parser = Parser(prog="jaxconv.predict", description="Ask a trained network about pictures.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the output folder of a training run")
     parser.add_argument(
@@ -34,14 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with needs("train"):
             from jaxconv.train.trained import load_run
         network = load_run(options.run)
-        paths = list(_files(options.pictures))
-        predictions = network.predict(paths)
+        images, bad = _read(network, _files(options.pictures))
+        paths, predictions = list(images), network.predict(images.values())
         if options.csv:
             _write(options.csv, network, paths, predictions)
     except (ValueError, OSError, MissingExtraError) as error:
         parser.error(str(error))
     for path, prediction in zip(paths, predictions, strict=True):
         print(f"{path}: {prediction.first(options.top)}")
+    for what in dict.fromkeys(bad):
+        print(f"predict: {what}", file=sys.stderr)
+    if bad:
+        sys.exit(2)
 
 
 def _files(given: Sequence[Path]) -> Iterator[Path]:
@@ -62,6 +72,19 @@ def _files(given: Sequence[Path]) -> Iterator[Path]:
         if not inside:
             raise ValueError(f"{path} holds no pictures")
         yield from inside
+
+
+def _read(
+    network: "TrainedNetwork", paths: Iterable[Path]
+) -> tuple[dict[Path, np.ndarray], list[str]]:
+    """Return the pictures as the network sees them, and what is wrong with those left out."""
+    images, bad = dict[Path, np.ndarray](), list[str]()
+    for path in paths:
+        try:
+            images[path] = network.image(path)
+        except ValueError as error:
+            bad.append(str(error))
+    return images, bad
 
 
 def _write(

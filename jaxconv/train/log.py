@@ -1,9 +1,15 @@
 """What a run says: on the screen, and in the log file of its folder."""
 
+import shlex
+import sys
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import jax
+
+import jaxconv
 from jaxconv._core.extras import needs
 
 with needs("train"):
@@ -37,10 +43,22 @@ class Log:
             file=self._file, width=WIDTH, highlight=False, markup=False, emoji=False
         )
 
+    def begin(self) -> None:
+        """Write a line into the file that says when, and with which versions and arguments."""
+        now = datetime.now().isoformat(" ", "seconds")
+        versions = f"jaxconv {jaxconv.__version__}, JAX {jax.__version__}"
+        self._write(f"---- {now}: {versions}: {shlex.join(sys.argv[1:])}\n")
+
     def say(self, what: Any, *, on_screen: bool = True) -> None:
         """Print text, which is never broken into lines, or a table."""
-        for console in (self.console, self._paper) if on_screen else (self._paper,):
-            console.print(what, soft_wrap=isinstance(what, str))
+        if on_screen:
+            self.console.print(what, soft_wrap=isinstance(what, str))
+        with self._paper.capture() as captured:
+            self._paper.print(what, soft_wrap=isinstance(what, str))
+        self._write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
         self._file.flush()
 
     def __enter__(self) -> "Log":

@@ -2,12 +2,15 @@
 
 import dataclasses
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
-from jaxconv.models import Params
+from jaxconv.models import MODELS, Params
 from jaxconv.train import data, devices, messages, pictures, recipes, record, results, verify
 from jaxconv.train.balance import seen_of
 from jaxconv.train.board import Board
@@ -57,6 +60,7 @@ def run(config: Config, console: Console | None = None) -> Result:
         record.check_same_data(config, dataset, fingerprint)
     config = recipes.decided(config, dataset)
     _check_extras(config, dataset)
+    _check_network(config, dataset)
     seen = seen_of(config, dataset)
     folder = config.resume or record.make_folder(config)
     with record.locked(folder):
@@ -75,6 +79,21 @@ def _check_extras(config: Config, dataset: Dataset) -> None:
     if isinstance(dataset.train_images, Stored):
         with needs("stream"):
             importlib.import_module("grain")
+
+
+def _check_network(config: Config, dataset: Dataset) -> None:
+    """Raise ValueError now if the network cannot take images of this size."""
+    height, width, channels = dataset.train_images.shape[1:]
+    init = partial(
+        MODELS[config.model].init, image_shape=(height, width, channels), classes=dataset.classes
+    )
+    try:
+        jax.eval_shape(init, jax.random.key(0))
+    except ValueError as error:
+        raise ValueError(
+            f"--dataset {config.dataset}: {error}; height × width × channels are"
+            f" {height} × {width} × {channels}"
+        ) from None
 
 
 def _fitting(config: Config, dataset: Dataset) -> Config:
@@ -98,6 +117,7 @@ class _Run:
     def run(self, log: Log) -> Result:
         """Train to the end, or until the user stops it, and write the results."""
         self.log = log
+        self.log.begin()
         self._introduce()
         interrupted = False
         try:
@@ -111,7 +131,7 @@ class _Run:
             ) from None
         except KeyboardInterrupt:
             interrupted = True
-            self.log.say(messages.interrupted(self.epochs, self.config, self.folder))
+            self.log.say(messages.interrupted(self._far(), self.folder))
         if self._has_stalled():
             self.log.say(messages.stalled(self.epochs, self.config))
         self.checkpoints.save(self.point.taken, self.point.tree)
@@ -119,7 +139,8 @@ class _Run:
         if self.epochs:
             results.write(self.folder, self.config, self.dataset, self.seen, params, self.epochs)
             self.log.say(messages.summary(self.config, self.dataset, self.epochs, self.folder))
-            self.log.say(messages.next_commands(self.folder))
+            channels = self.dataset.train_images.shape[-1]
+            self.log.say(messages.next_commands(self.folder, channels))
         return Result(self.folder, params, self.epochs, interrupted)
 
     def _beginning(self) -> tuple[Point, list[Epoch]]:
@@ -146,8 +167,8 @@ class _Run:
         if self.dataset.names:
             self.log.say(messages.classes(self.dataset))
         self.log.say(messages.changes(self.config))
-        if self.epochs:
-            self.log.say(f"{len(self.epochs)} of {self.config.epochs} epochs are done")
+        if self.point.taken:
+            self.log.say(f"{self._far()} are done")
         if self.config.verify_gradients:
             verify.verify(self.config, self.dataset, self.seen, params, self.log)
 
@@ -183,6 +204,9 @@ class _Run:
         self.log.say(messages.line(epoch, self.config))
         if self.checkpoints.is_due:
             self.checkpoints.save(self.point.taken, self.point.tree)
+
+    def _far(self) -> str:
+        return messages.done(self.point.taken, self.trainer.steps, self.config)
 
     def _is_done(self) -> bool:
         return len(self.epochs) >= self.config.epochs or self._has_stalled()

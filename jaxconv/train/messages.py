@@ -12,6 +12,7 @@ from jaxconv.train import recipes
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch, best_of
+from jaxconv.train.trained import PICTURE_CHANNELS
 
 with needs("train"):
     from rich.table import Table
@@ -37,7 +38,7 @@ def classes(dataset: Dataset) -> str:
     counts = np.bincount(dataset.train_labels, minlength=dataset.classes)
     named = [f"{name} ({n:,})" for name, n in zip(dataset.names, counts, strict=True)]
     more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
-    return f"classes: {', '.join(named[:MOST_NAMED] + more)}"
+    return f"classes, with their images to train on: {', '.join(named[:MOST_NAMED] + more)}"
 
 
 def changes(config: Config) -> str:
@@ -49,18 +50,28 @@ def line(epoch: Epoch, config: Config) -> str:
     """Say what an epoch achieved."""
     return (
         f"epoch {epoch.epoch:{len(str(config.epochs))}}/{config.epochs}"
-        f"  loss {epoch.loss:.4f}"
+        f"  loss {number(epoch.loss)}"
         f"  train {epoch.train_accuracy:7.2%}"
         f"  test {epoch.test_accuracy:7.2%}"
         f"  {epoch.images_per_second:9,.0f} images/s"
     )
 
 
-def interrupted(epochs: Sequence[Epoch], config: Config, folder: Path) -> str:
-    """Say how to go on with a run that the user has stopped."""
-    return (
-        f"interrupted after {len(epochs)} of {config.epochs} epochs; to continue: --resume {folder}"
-    )
+def number(loss: float) -> str:
+    """Return a loss with four digits, also if it is small."""
+    return f"{loss:.4f}" if loss >= 0.001 else f"{loss:.1e}"
+
+
+def done(taken: int, steps: int, config: Config) -> str:
+    """Say how far a run is, which has taken so many steps; an epoch has `steps`."""
+    epochs, more = divmod(taken, steps)
+    also = f" and {more} of {steps} steps of the next one" if more else ""
+    return f"{epochs} of {config.epochs} epochs{also}"
+
+
+def interrupted(far: str, folder: Path) -> str:
+    """Say how to go on with a run that the user has stopped, and that is so far."""
+    return f"interrupted after {far}; to continue: python -m jaxconv.train --resume {folder}"
 
 
 def stalled(epochs: Sequence[Epoch], config: Config) -> str:
@@ -72,10 +83,11 @@ def stalled(epochs: Sequence[Epoch], config: Config) -> str:
     )
 
 
-def next_commands(folder: Path) -> str:
-    """Say what can be done with the trained network."""
+def next_commands(folder: Path, channels: int) -> str:
+    """Say what can be done with a network that was trained on images of so many channels."""
+    ask = f"\nask it about a picture:  python -m jaxconv.predict {folder} PICTURE"
     return (
-        f"\nask it about a picture:  python -m jaxconv.predict {folder} PICTURE"
+        f"{ask if channels in PICTURE_CHANNELS else ''}"
         f"\naccuracy by class:       python -m jaxconv.evaluate {folder}"
     )
 
@@ -97,7 +109,7 @@ def summary(config: Config, dataset: Dataset, epochs: Sequence[Epoch], folder: P
         table.add_row(
             "best epoch", f"{best.epoch}: {best.test_accuracy:.2%}, which predict and evaluate take"
         )
-    table.add_row("training loss", f"{last.loss:.4f}")
+    table.add_row("training loss", number(last.loss))
     table.add_row(
         "training time",
         f"{seconds:.1f} s without compiling, {len(epochs) * images / seconds:,.0f} images/s",

@@ -16,6 +16,9 @@ from jaxconv.train.config import Config
 from jaxconv.train.data.blocks import Images
 from jaxconv.train.normalize import Scale, normalized
 
+PICTURE_CHANNELS = (1, 3)
+"""A file of a picture can be shown to a network of images with as many channels."""
+
 BATCH = 256
 """Images that are computed at once; the last batch is filled up, so that one program does."""
 
@@ -93,6 +96,11 @@ class TrainedNetwork:
         """
         height, width, channels = self.image_shape
         if isinstance(picture, (str, Path)):
+            if channels not in PICTURE_CHANNELS:
+                raise ValueError(
+                    f"predict: a picture has 1 or 3 channels, but the network was trained on images"
+                    f" of {channels}: pass arrays of the shape {self.image_shape}"
+                )
             return _from_file(Path(picture), (height, width), channels)
         array = np.asarray(picture)
         if array.shape == (height, width) and channels == 1:

@@ -181,7 +181,7 @@ def test_missing_data(command, tmp_path):
         (loop.DivergedError("the loss is nan"), 1, "train: the loss is nan\n"),
         (MissingExtraError("x is missing"), 2, "train: x is missing\n"),
         (ValueError("a bad value"), 2, "train: a bad value\n"),
-        (PermissionError(13, "denied", "there"), 2, "train: [Errno 13] denied: 'there'\n"),
+        (PermissionError(13, "denied", "there"), 2, "train: there: denied\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
     ids=lambda case: type(case).__name__ if isinstance(case, BaseException) else "",

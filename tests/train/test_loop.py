@@ -278,6 +278,16 @@ def test_a_shift_beyond_the_image_is_refused(small, tmp_path, shift):
     assert not (tmp_path / "new").exists()
 
 
+def test_images_that_are_too_small_for_the_network(monkeypatch, tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((10, 2, 16, 40)), y=np.arange(10) % 2)
+    message = f"--dataset {path}: images must be at least 4 × 4 for 2 rounds of pooling, but they"
+    sizes = "; height × width × channels are 2 × 16 × 40"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}.*{re.escape(sizes)}$"):
+        train(dataset=str(path), recipe="none", out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_batch_larger_than_the_data_set_is_the_data_set(small, no_pictures, tmp_path):
     huge, _ = train(**(small | {"batch_size": 10**12}), out=tmp_path / "huge")
     whole, _ = train(**(small | {"batch_size": 100}), out=tmp_path / "whole")
@@ -290,5 +300,7 @@ def test_notes_on_the_data_are_said(small, no_pictures, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "load", lambda config: noted)
     _, text = train(**small, out=tmp_path)
     assert text.startswith("note: left out a file\n")
-    assert re.search(r"^classes: zero \(\d+\), 1 \(\d+\), 2 ", text, re.M)
+    assert re.search(
+        r"^classes, with their images to train on: zero \(\d+\), 1 \(\d+\), 2 ", text, re.M
+    )
     assert f"python -m jaxconv.predict {tmp_path} PICTURE" in text

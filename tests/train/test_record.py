@@ -27,7 +27,7 @@ def listing(folder):
     [
         ("config.json", lambda p: record.save_config(p, Config()), "json.dumps"),
         ("metrics.csv", lambda p: record.save_metrics(p, EPOCHS), "csv.writer"),
-        ("params", lambda p: record.save_params(p, PARAMS), "safetensors.numpy.save_file"),
+        ("params", lambda p: record.save_params(p, PARAMS), "safetensors.numpy.save"),
     ],
 )
 def test_every_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, name, write, spoilt):
@@ -199,6 +199,10 @@ def test_out_is_made_or_must_be_empty(tmp_path):
     assert make_folder(Config(out=new)) == new
     assert new.is_dir()
     assert make_folder(Config(out=new)) == new
+    # What a process that was killed had begun to write.
+    (new / ".config.json.17.json").touch()
+    assert make_folder(Config(out=new)) == new
+    (new / ".config.json.17.json").unlink()
     (new / ".hidden").touch()
     (tmp_path / "file").write_text("kept")
     for path in (new, tmp_path / "file"):

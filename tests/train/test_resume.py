@@ -48,7 +48,8 @@ def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert len(result.epochs) == 1
-    assert f"interrupted after 1 of 2 epochs; to continue: --resume {tmp_path}\n" in text
+    assert "interrupted after 1 of 2 epochs and 1 of 4 steps of the next one; to continue:" in text
+    assert f" python -m jaxconv.train --resume {tmp_path}\n" in text
     assert "test accuracy" in text
     assert sorted(os.listdir(tmp_path)) == FILES
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 2
@@ -65,7 +66,7 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     result, text = train(**small, out=tmp_path)
     assert result.interrupted
     assert result.epochs == []
-    assert f"interrupted after 0 of 2 epochs; to continue: --resume {tmp_path}\n" in text
+    assert "interrupted after 0 of 2 epochs and 1 of 4 steps of the next one; to continue:" in text
     assert "test accuracy" not in text
     assert sorted(os.listdir(tmp_path)) == sorted([*BEGUN, "checkpoints"])
 
@@ -76,14 +77,15 @@ def test_a_run_that_goes_on_is_the_run_that_was_not_cut_off(cut_off, step):
     config = at(step)
     result, text = train(**vars(config))
     assert not result.interrupted
-    assert f"\n{(step - 1) // 4} of 4 epochs are done\n" in text
+    epochs, steps = divmod(step - 1, 4)
+    assert f"\n{epochs} of 4 epochs and {steps} of 4 steps of the next one are done\n" in text
     assert_same_run(result, whole)
     assert json.loads((result.folder / "config.json").read_text()) == (
         json.loads((whole.folder / "config.json").read_text()) | {"out": str(result.folder)}
     )
 
 
-@pytest.mark.parametrize(("seconds", "done"), [(0.0, 2), (1e9, 0)])
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, 9), (1e9, 0)])
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     cut_off, monkeypatch, seconds, done
 ):
@@ -94,7 +96,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     assert (config.resume / "checkpoints").exists() == (done > 0)
     assert len((config.resume / "metrics.csv").read_text().splitlines()) == 3
     result, text = train(**vars(config))
-    assert (f"{done} of 4 epochs are done" in text) == (done > 0)
+    assert ("2 of 4 epochs and 1 of 4 steps of the next one are done" in text) == (done > 0)
     assert_same_run(result, whole)
 
 

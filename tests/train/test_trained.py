@@ -198,6 +198,30 @@ def test_predict_of_something_else(run, tmp_path, command, arguments, message):
     assert err.count("\n") == 1
 
 
+def test_predict_goes_on_without_what_it_cannot_read(run, tmp_path, command):
+    for name in ("a", "c"):
+        picture("blue", 3).save(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    table = tmp_path / "table.csv"
+    status, out, err = command(jaxconv.predict.main, run, tmp_path, "--csv", table)
+    assert status == 2
+    assert [line.split(": ")[0] for line in out.splitlines()] == [
+        str(tmp_path / "a.png"), str(tmp_path / "c.png"),
+    ]  # fmt: skip
+    assert len(table.read_text().splitlines()) == 3
+    assert err.startswith(f"predict: {tmp_path}/b.png is no picture that can be read: ")
+    assert err.count("\n") == 1
+
+
+def test_no_file_of_a_picture_has_two_channels(tmp_path):
+    params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, 2), classes=3)
+    network = TrainedNetwork(Config(model="lenet"), params, CLASSES, (12, 12, 2))
+    picture("red", 1).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"^predict: a picture has 1 or 3 channels, but .* of 2:"):
+        network.predict([tmp_path / "a.png"])
+    assert len(network.predict([np.zeros((12, 12, 2), np.float32)])) == 1
+
+
 def test_evaluate(run, command):
     status, out, err = command(jaxconv.evaluate.main, run)
     assert (status, err) == (0, "")
@@ -228,6 +252,20 @@ def test_evaluate_other_classes(run, tmp_path, command):
     status, _, err = command(jaxconv.evaluate.main, run, "--dataset", tmp_path)
     assert status == 2
     assert err == f"evaluate: {tmp_path}: the network does not know the class pink\n"
+
+
+def test_evaluate_leaves_out_what_cannot_be_read(run, colours, tmp_path, command):
+    for name in CLASSES:
+        (tmp_path / name).mkdir()
+        for seed in range(2):
+            picture(name, seed).save(tmp_path / name / f"{seed}.png")
+    (tmp_path / "red" / "2.png").write_bytes(b"no picture")
+    status, _, err = command(jaxconv.evaluate.main, run, "--dataset", tmp_path)
+    assert (status, err.count("\n")) == (2, 1)
+    assert err.endswith("--skip-bad goes on without it\n")
+    status, out, _ = command(jaxconv.evaluate.main, run, "--dataset", tmp_path, "--skip-bad")
+    assert status == 0
+    assert out.startswith("accuracy 100.00% (3 of 3 images)\n")
 
 
 def test_evaluate_some_of_the_classes(run, tmp_path, command):

@@ -32,7 +32,7 @@ def as_images(where: str, array: Array, notes: list[str], scale: int = 1) -> Ima
         raise ValueError(f"{where} should hold numbers, but holds {array.dtype}")
     first = array.ndim == 4 and array.shape[1] in CHANNELS and array.shape[3] not in CHANNELS
     if first:
-        notes.append(f"{where} has its channels first, {array.shape}: they were moved last")
+        notes.append(f"{where} has its channels first, {array.shape}; they were moved last")
     if array.dtype.kind == "f" and not all(np.isfinite(block).all() for block in blocks(array)):
         raise ValueError(f"{where} should hold finite numbers, but NaN or infinity is among them")
     change = partial(_changed, channels_first=first, scale=scale)
@@ -62,7 +62,7 @@ def scale_of(where: str, array: Array, notes: list[str]) -> int:
     # Colours in [0, 1] may overshoot a little, for example where they were sharpened.
     if scale == 1 or not low >= 0 or not high > 2:
         return 1
-    notes.append(f"{where} goes up to {high:g}: it was divided by {scale}")
+    notes.append(f"{where} holds numbers up to {high:g}, which were divided by {scale}")
     return scale
 
 

@@ -16,7 +16,19 @@ ARCHIVE = "cifar-10-binary.tar.gz"
 INSIDE = "cifar-10-batches-bin"
 TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST = ("test_batch.bin",)
-CLASSES = 10
+NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+"""The classes, in the order of the labels."""
 SHAPE = (3, 32, 32)
 
 
@@ -33,7 +45,7 @@ def of_folder(folder: Path) -> Dataset:
             folder = folder / ARCHIVE
     contents = _read_archive(folder) if folder.name == ARCHIVE else _read_files(folder)
     train, test = (_part(folder, contents, names) for names in (TRAIN, TEST))
-    return together(str(folder), train, test, CLASSES)
+    return together(str(folder), train, test, len(NAMES))._replace(names=NAMES)
 
 
 def _part(folder: Path, contents: dict[str, bytes], names: tuple[str, ...]) -> Part:
@@ -79,6 +91,6 @@ def _records(path: Path, content: bytes) -> Part:
         raise ValueError(f"{path} should hold records of {size} bytes, but holds {len(content)}")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)
     labels = records[:, 0].astype(np.int32)
-    check_labels(str(path), labels, CLASSES)
+    check_labels(str(path), labels, len(NAMES))
     images = records[:, 1:].reshape(-1, *SHAPE).transpose(0, 2, 3, 1)
     return as_images(str(path), images, []), labels

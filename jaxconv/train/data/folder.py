@@ -1,5 +1,6 @@
 """The pictures of a folder, by part and class, told from everything else that lies in it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -94,8 +95,9 @@ class _Search:
         """Return what was left out, in sentences."""
         if not self._junk:
             return tuple(dict.fromkeys(self.said))
-        count, names = len(self._junk), sorted(set(self._junk))
-        named = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+        count, names = len(self._junk), sorted(Counter(self._junk).items())
+        each = [f"{name} ({times})" if times > 1 else name for name, times in names]
+        named = ", ".join(each[:4]) + (", …" if len(each) > 4 else "")
         what = "file that is no picture" if count == 1 else "files that are no pictures"
         return (*dict.fromkeys(self.said), f"left out {count} {what}: {named}")
 

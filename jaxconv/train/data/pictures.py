@@ -61,7 +61,7 @@ def of_folder(
     if bad and not skip_bad:
         raise ValueError(_complaint(bad))
     if bad:
-        notes.append(f"left out {len(bad)} pictures that cannot be read")
+        notes.append(_left_out(bad))
     _check_classes(tree, bad)
     made = _joined(str(tree.root), parts, seed)
     return made._replace(
@@ -106,9 +106,17 @@ def _joined(where: str, parts: dict[str, Part], seed: int) -> Dataset:
 
 
 def _complaint(bad: Bad) -> str:
+    if len(bad) == 1:
+        return f"{_listed(bad)}; --skip-bad goes on without it"
+    return f"{len(bad)} pictures cannot be read (--skip-bad goes on without them): {_listed(bad)}"
+
+
+def _left_out(bad: Bad) -> str:
+    what = "1 picture" if len(bad) == 1 else f"{len(bad)} pictures"
+    return f"left out {what} that cannot be read: {_listed(bad)}"
+
+
+def _listed(bad: Bad) -> str:
     named = [f"{path} {why}" for path, why in sorted(bad.items())]
-    if len(named) == 1:
-        return f"{named[0]}; --skip-bad goes on without it"
     more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
-    listing = "; ".join(named[:MOST_NAMED] + more)
-    return f"{len(named)} pictures cannot be read (--skip-bad goes on without them): {listing}"
+    return "; ".join(named[:MOST_NAMED] + more)

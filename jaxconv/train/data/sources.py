@@ -10,6 +10,20 @@ from jaxconv.train.data.memory import allowed
 
 MNIST_CLASSES = 10
 
+CLOTHES = (
+    "T-shirt",
+    "trousers",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+"""The classes of Fashion-MNIST, in the order of its labels."""
+
 
 def load(config: Config) -> Dataset:
     """Return the data set that the configuration names.
@@ -22,9 +36,10 @@ def load(config: Config) -> Dataset:
         return digits.bundled()
     if name in PUBLISHED:
         folder = config.data_dir or fetched(name)
-        return (
-            cifar10.of_folder(folder) if name == "cifar10" else idx.of_folder(folder, MNIST_CLASSES)
-        )
+        if name == "cifar10":
+            return cifar10.of_folder(folder)
+        made = idx.of_folder(folder, MNIST_CLASSES)
+        return made._replace(names=CLOTHES) if name == "fashion-mnist" else made
     path = Path(name)
     if config.image_size is not None and not path.is_dir():
         raise ValueError(f"--image-size is for a folder of pictures, but --dataset is {name}")

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jaxconv.train.config import Config
+from jaxconv.train.record.settings import CONFIG
 
 try:
     import fcntl
@@ -20,11 +21,15 @@ def make_folder(config: Config) -> Path:
     folder = config.out
     if folder is None:
         return _new_folder(config)
-    # A hidden file is what a killed process has not finished writing.
-    if folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
+    if folder.exists() and (not folder.is_dir() or any(map(_is_kept, folder.iterdir()))):
         raise ValueError(f"--out {folder} is there already and not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _is_kept(path: Path) -> bool:
+    """Return whether a file is more than what a killed process had begun to write first."""
+    return not path.name.startswith(f".{CONFIG}.")
 
 
 def _new_folder(config: Config) -> Path:

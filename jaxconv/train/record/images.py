@@ -46,9 +46,8 @@ def load_data(folder: Path) -> Json:
         if not {"dataset", "data_dir", "classes", "image_shape", "fingerprint"} <= values.keys():
             raise ValueError("it is no description of images and classes")
     except OSError as error:
-        raise ValueError(
-            f"{folder} is no output folder of a run: {path.name}: {error.strerror}"
-        ) from None
+        why = "it is a file" if folder.is_file() else f"{path.name}: {error.strerror}"
+        raise ValueError(f"{folder} is no output folder of a run: {why}") from None
     except (AttributeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     return dict(values)

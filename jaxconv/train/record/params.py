@@ -16,18 +16,14 @@ BEST = "best.safetensors"
 def save_params(path: Path, params: Params) -> None:
     """Save the parameters as safetensors, one array per leaf: "conv1.w", "conv1.b", …"""
     with needs("train"):
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
     leaves = {
         f"{layer}.{name}": np.asarray(leaf, order="C")  # safetensors assumes this order
         for layer, leaves in params.items()
         for name, leaf in leaves.items()
     }
-    try:
-        with replacing(path) as beside:
-            save_file(leaves, beside)
-    except SafetensorError as error:  # what it makes of an OSError
-        raise OSError(f"{path} cannot be written: {error}") from None
+    with replacing(path) as beside:
+        beside.write_bytes(save(leaves))
 
 
 def load_params(path: str | Path) -> Params:

@@ -40,9 +40,8 @@ def load_config(folder: Path) -> Config:
                 values[name] = Path(values[name])
         return Config(**values)
     except OSError as error:
-        raise ValueError(
-            f"{folder} is no output folder of a run: {path.name}: {error.strerror}"
-        ) from None
+        why = "it is a file" if folder.is_file() else f"{path.name}: {error.strerror}"
+        raise ValueError(f"{folder} is no output folder of a run: {why}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no configuration of a run: {error}") from None
 

@@ -46,14 +46,16 @@ def test_numbers_are_scaled_by_what_they_are(array, scale):
     images = as_images("here", array, notes, scale)
     assert images.dtype == np.float32
     np.testing.assert_allclose(images, array.astype(np.float64) / scale, rtol=1e-6)
-    assert notes == ([f"here goes up to {array.max():g}: it was divided by {scale}"] * (scale > 1))
+    assert notes == (
+        [f"here holds numbers up to {array.max():g}, which were divided by {scale}"] * (scale > 1)
+    )
 
 
 def test_channels_first_become_last():
     notes = []
     got = as_images("here", BYTES[..., :3].transpose(0, 3, 1, 2), notes)
     np.testing.assert_array_equal(got, BYTES[..., :3])
-    assert notes == ["here has its channels first, (5, 3, 3, 2): they were moved last"]
+    assert notes == ["here has its channels first, (5, 3, 3, 2); they were moved last"]
 
 
 def test_one_channel_needs_no_axis():

@@ -50,7 +50,8 @@ def test_what_systems_add_is_left_out(tmp_path):
     tree = tree_of(tmp_path)
     assert listing(tree) == {"all": {"a": ["a/1.png"], "b": ["b/1.png"]}}
     assert tree.notes == (
-        "left out 6 files that are no pictures: README.txt, Thumbs.db, desktop.ini, list.csv, …",
+        "left out 6 files that are no pictures:"
+        " README.txt, Thumbs.db (2), desktop.ini, list.csv, …",
     )
 
 

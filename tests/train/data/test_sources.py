@@ -1,3 +1,4 @@
+import gzip
 import re
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from jaxconv.train import Config
 from jaxconv.train.data import load, sources
+from jaxconv.train.data.idx import PARTS, names
 
 
 @pytest.mark.parametrize("name", ["imagenet", "", "MNIST"])
@@ -58,3 +60,17 @@ def test_a_path_that_does_not_exist(tmp_path):
         ValueError, match=rf"^--dataset {re.escape(str(tmp_path))}/no does not exist$"
     ):
         load(Config(dataset=f"{tmp_path}/no"))
+
+
+def test_the_classes_of_published_data_sets_have_names(monkeypatch, tmp_path):
+    images = np.zeros((20, 28, 28), np.uint8)
+    for part in PARTS:
+        for name, array in zip(names(part), (images, np.arange(20) % 10), strict=True):
+            rank = bytes([0, 0, 8, array.ndim])
+            sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+            content = rank + sizes + array.astype(np.uint8).tobytes()
+            (tmp_path / name).write_bytes(gzip.compress(content))
+    clothes = load(Config(dataset="fashion-mnist", data_dir=tmp_path))
+    assert clothes.class_names[::9] == ("T-shirt", "ankle boot")
+    numbers = load(Config(dataset="mnist", data_dir=tmp_path))
+    assert numbers.class_names == tuple("0123456789")
