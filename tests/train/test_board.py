@@ -16,6 +16,7 @@ def events(folder):
             content = content[16 + length :]
 
 
+@pytest.mark.thorough
 def test_tensorboard_shows_what_metrics_say(small, monkeypatch, tmp_path):
     result, _ = train(**small, tensorboard=True, out=tmp_path)
     found = {

@@ -165,6 +165,7 @@ def test_verified_gradients_are_printed_leaf_by_leaf(default):
 # ---- the two modes -----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_both_gradients_train_alike(default, tmp_path):
     """In float32: equal up to rounding, until rounding decides about a kink or a tie.
 
@@ -198,6 +199,7 @@ def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_pa
 # ---- precision and devices ---------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_bfloat16_on_two_devices(small, no_pictures, tmp_path):
     """It says so, and it learns; what is saved is float32."""
     small |= {"epochs": 8, "optimizer": "adam", "learning_rate": 0.01, "precision": "bfloat16"}
@@ -288,6 +290,7 @@ def test_images_that_are_too_small_for_the_network(monkeypatch, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.thorough
 def test_a_batch_larger_than_the_data_set_is_the_data_set(small, no_pictures, tmp_path):
     huge, _ = train(**(small | {"batch_size": 10**12}), out=tmp_path / "huge")
     whole, _ = train(**(small | {"batch_size": 100}), out=tmp_path / "whole")

@@ -223,9 +223,19 @@ def test_bfloat16_layers_and_a_float32_rest(mode):
 MIXED = {"mixup": 0.4, "flip": True, "shift": 1, "normalize": True}
 
 
-@pytest.mark.parametrize("mode", OPS)
-@pytest.mark.parametrize("changes", [{"shift": 1}, MIXED], ids=["shifted", "mixed"])
-@pytest.mark.parametrize(("count", "parts"), [(2, 1), (1, 2), (2, 2)])
+FIRST, *OTHERS = (
+    (mode, changes, *shares)
+    for mode in OPS
+    for changes in (MIXED, {"shift": 1})
+    for shares in ((2, 2), (2, 1), (1, 2))
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "count", "parts"),
+    [FIRST, *(pytest.param(*other, marks=pytest.mark.thorough) for other in OTHERS)],
+    ids=str,
+)
 def test_parts_on_devices_and_in_turn_take_the_step_of_the_whole(mode, changes, count, parts):
     """Even where one of them has fewer images than the other, or none, or lighter ones."""
     images, labels = data(9)
