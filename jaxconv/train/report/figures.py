@@ -2,10 +2,12 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 
 from jaxconv._core.extras import needs
+from jaxconv.train.pictures.tiles import note_on
 from jaxconv.train.report.markup import text
 
 with needs("train"):
@@ -15,7 +17,18 @@ THUMBNAIL = 64
 """The least height and width of an image on the page."""
 
 
-def figure(image: np.ndarray, caption: str) -> str:
+def figures(images: Sequence[np.ndarray], captions: Sequence[str]) -> str:
+    """Return images with a line below each, and a sentence about channels that are left out."""
+    note = note_on(images[0].shape[-1])
+    return "".join(map(_figure, images, captions)) + (f"<p>{note}</p>" if note else "")
+
+
+def png_url(content: bytes) -> str:
+    """Return a URL that is the content of a PNG file."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def _figure(image: np.ndarray, caption: str) -> str:
     """Return an image with a line below it."""
     height, width = image.shape[:2]
     times = max(1, -(-THUMBNAIL // max(height, width)))
@@ -26,11 +39,6 @@ def figure(image: np.ndarray, caption: str) -> str:
         f'<figure><img class="right" alt="" width="{width * times}" height="{height * times}"'
         f' src="{png_url(written.getvalue())}"><figcaption>{text(caption)}</figcaption></figure>'
     )
-
-
-def png_url(content: bytes) -> str:
-    """Return a URL that is the content of a PNG file."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _bytes(image: np.ndarray) -> np.ndarray:
