@@ -27,11 +27,11 @@ def draw_batch(path: Path, config: Config, dataset: Dataset, seen: Seen) -> None
     tile = WIDTH / columns
     columns = max(2, min(columns, len(first.colours)))
     rows = -(-len(first.colours) // columns)
-    captions = _captions(first, dataset.class_names, 72 * (tile - 0.1))
+    captions = _captions(first, dataset.class_names, 0.92 * 72 * (tile - 0.1))
     note = note_on(first.colours.shape[-1])
     line = 1.3 * SIZE / 72
     lines = max(caption.count("\n") + 1 for caption in captions)
-    inches = rows * (tile * height + lines * line + 0.02) + (2 * line if note else 0)
+    inches = rows * (tile * height + lines * line + 0.08) + (2 * line if note else 0)
     figure = Figure(figsize=(tile * columns, inches), layout="constrained", dpi=120)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:

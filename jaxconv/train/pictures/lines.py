@@ -59,4 +59,7 @@ def _finish(axes: Axes, epochs: Sequence[Epoch], title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if len(epochs) == 1:
-        axes.set_xlim(epochs[0].epoch - 0.9, epochs[0].epoch + 0.9)
+        axes.margins(y=0.8)  # room for the legend
+    first, last = epochs[0].epoch, epochs[-1].epoch
+    beside = min(0.45, 0.05 * (last - first)) or 0.9  # no epoch that there is not
+    axes.set_xlim(first - beside, last + beside)

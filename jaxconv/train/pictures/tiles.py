@@ -12,7 +12,11 @@ def input_of(image: np.ndarray) -> np.ndarray:
 
 def note_on(channels: int) -> str:
     """Return a sentence about the channels that `input_of` leaves out, "" if there are none."""
-    return "" if channels in (1, 3) else f"Images are shown as the first of {channels:,} channels."
+    return (
+        ""
+        if channels in (1, 3)
+        else f"Each image is shown as the first of its {channels:,} channels."
+    )
 
 
 def height_of(tile: np.ndarray) -> float:

@@ -12,7 +12,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; } td, th { padding: .15rem .6rem; text-align: right; }
 th { color: var(--soft); font-weight: normal; } td:first-child, th:first-child { text-align: left; }
-.wide { overflow-x: auto; } .tall { max-height: 30rem; overflow-y: auto; }
+.wide { overflow-x: auto; } .tall { max-height: 30rem; overflow: auto; margin-bottom: 1rem; }
 .curves svg, .plot { max-width: 100%; height: auto; }
 .plot { box-sizing: border-box; background: #fff; padding: .5rem; border-radius: .5rem; }
 @media (prefers-color-scheme: dark) { .plot { filter: brightness(.75); } }
@@ -23,7 +23,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 pre { padding: .6rem; border: 1px solid var(--line); }
 .right { outline: 1px solid var(--line); }
 """.strip()
-MOST_IN_HEADER, MOST_IN_CELL = 22, 32
+MOST_IN_HEADER, MOST_IN_CELL = 22, 48
 """Longer names are shortened in tables, and shown whole where the pointer is."""
 
 
