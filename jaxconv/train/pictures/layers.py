@@ -32,7 +32,7 @@ def draw_layers(
     """
     rows = rows_of(model, params, normalized(jnp.asarray(image), scale))
     heights = [height_of(row.tiles[0]) for row in rows]
-    inches = TILE * sum(heights) + 0.18 * len(rows) + 0.3
+    inches = TILE * sum(heights) + 0.18 * len(rows) + 0.4
     figure = Figure(figsize=(TILE * (MAPS + 1), inches), layout="constrained", dpi=120)
     grid = figure.subplots(len(rows), MAPS + 1, squeeze=False, height_ratios=heights)
     for axes in grid.flat:
@@ -45,7 +45,7 @@ def draw_layers(
         for tile, axes in zip(row.tiles, axes_row[1:], strict=False):
             _show(axes, tile, "RdBu_r" if row.signed else "gray", -top if row.signed else 0, top)
         axes_row[1].set_title(row.title, fontsize=8, loc="left", pad=3)
-    key = f"{KEY} {note_on(image.shape[-1])}".strip()
+    key = f"{KEY}\n{note_on(image.shape[-1])}".strip()
     figure.supxlabel(key, x=0.01, ha="left", fontsize=7)
     figure.savefig(path)
 

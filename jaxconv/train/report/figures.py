@@ -44,9 +44,10 @@ def _figure(image: np.ndarray, caption: str, title: str) -> str:
     picture = Image.fromarray(_bytes(image))
     written = io.BytesIO()
     picture.save(written, format="png")
+    size = f'width="{width * times}" height="{height * times}"'
     return (
-        f'<figure{whole}><img class="right" alt="" width="{width * times}"'
-        f' height="{height * times}" src="{png_url(written.getvalue())}"><figcaption>{text(caption)}</figcaption></figure>'
+        f'<figure{whole}><img class="right" alt="" {size} src="{png_url(written.getvalue())}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
     )
 
 
