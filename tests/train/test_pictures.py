@@ -60,6 +60,8 @@ def test_ticks_are_epochs(draw, count):
     ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert ticks
     assert all(tick in range(1, count + 1) for tick in ticks)
+    if draw is lines.draw_accuracy:
+        assert axes.get_ylim()[1] <= 105
     if draw is lines.draw_learning_rate:
         assert axes.get_ylim() == pytest.approx((0, 0.0022))
 

@@ -31,6 +31,8 @@ def draw_accuracy(axes: Axes, epochs: Sequence[Epoch]) -> None:
     ):
         _line(axes, epochs, values, color, f"{name} {values[-1]:.2f}%")
     _finish(axes, epochs, "accuracy (%)")
+    if len(epochs) == 1:
+        axes.set_ylim(0, 105)
 
 
 def draw_learning_rate(axes: Axes, epochs: Sequence[Epoch]) -> None:

@@ -38,7 +38,11 @@ def curves(epochs: Sequence[Epoch], best: Epoch, config: Config) -> str:
             if reached is not None:
                 if len(epochs) > 1:
                     _mark(axes, best, reached)
-                axes.legend(frameon=False, fontsize=8)
+                # Beside a single dot those of the legend would look like two more.
+                place: Any = "upper right" if name == "loss" else "lower right"
+                if len(epochs) > 1:
+                    place = "best"
+                axes.legend(frameon=False, fontsize=8, loc=place)
             drawn.append(_svg(figure, name))
     return f'<div class="curves">{"".join(drawn)}</div>' + _note(config)
 

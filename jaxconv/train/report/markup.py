@@ -13,7 +13,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; } td, th { padding: .15rem .6rem; text-align: right; }
 th { color: var(--soft); font-weight: normal; } td:first-child, th:first-child { text-align: left; }
 .wide { overflow-x: auto; } .tall { max-height: 30rem; overflow: auto; margin-bottom: 1rem; }
-.curves svg, .plot { max-width: 100%; height: auto; }
+.curves svg, .plot { max-width: 100%; height: auto; } .plot { min-width: 44rem; }
 .plot { box-sizing: border-box; background: #fff; padding: .5rem; border-radius: .5rem; }
 @media (prefers-color-scheme: dark) { .plot { filter: brightness(.75); } }
 figure { display: inline-block; margin: .3rem; text-align: center; font-size: .8rem; }
