@@ -1,5 +1,6 @@
 """The first batch of a run, as the network sees it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -31,13 +32,14 @@ class First(NamedTuple):
     answers: Answers
     colours: np.ndarray
 
-    def captions(self, names: tuple[str, ...]) -> list[str]:
-        """Return what each image shows."""
+    def captions(self, names: Sequence[str], between: str = ", ") -> list[str]:
+        """Return what each image shows; if it is a mixture, with the share of each part."""
         labels, others, share = self.answers
         if others is None:
             return [names[label] for label in labels]
+        own = round(100 * float(share))
         return [
-            f"{names[label]} {float(share):.0%}, {names[other]}"
+            between.join(_parts(names[label], names[other], own))
             for label, other in zip(labels, others, strict=True)
         ]
 
@@ -60,6 +62,13 @@ def first_batch(config: Config, dataset: Dataset, seen: Seen) -> First:
     others = None if answers.others is None else np.asarray(answers.others)[few]
     known = Answers(np.asarray(answers.labels)[few], others, answers.share)
     return First(shown, known, _colours(shown, seen.scale))
+
+
+def _parts(name: str, other: str, own: int) -> list[str]:
+    """Return the names of an image and its partner with their shares, if it has both in it."""
+    if name == other or own == 100:
+        return [name]
+    return [f"{name} {own}%", f"{other} {100 - own}%"] if own else [other]
 
 
 def _colours(images: np.ndarray, scale: Scale | None) -> np.ndarray:

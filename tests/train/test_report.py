@@ -13,6 +13,9 @@ from jaxconv.train.balance import seen_of
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch
 from jaxconv.train.report import make_report
+from jaxconv.train.report.classes import classes
+from jaxconv.train.report.curves import INK, curves
+from jaxconv.train.report.headline import achieved, optimistic
 from jaxconv.train.report.held import Held
 from jaxconv.train.report.mistakes import mistakes
 from jaxconv.train.report.repeat import command
@@ -31,13 +34,15 @@ def part(count, channels):
     return images, np.arange(count, dtype=np.int32) % 3
 
 
-def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, **fields):
+def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, names=NAMES, **fields):
     config = Config(dataset="some/[folder]", batch_size=8, model="lenet", **fields)
     dataset = Dataset(
-        *part(20, channels), *part(9, channels), classes=3, names=NAMES,
+        *part(20, channels), *part(9, channels), classes=len(names), names=names,
         notes=("left out 1 file",), last=part(6, channels) if last else None,
     )  # fmt: skip
-    params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, channels), classes=3)
+    params = MODELS["lenet"].init(
+        jax.random.key(0), image_shape=(12, 12, channels), classes=len(names)
+    )
     config = recipes.decided(config, dataset)
     seen = seen_of(config, dataset)
     return make_report(config, dataset, seen, params, epochs, tmp_path), dataset
@@ -67,6 +72,121 @@ def test_everything_is_on_one_page(tmp_path, channels):
         assert cells[0].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">") == name
         assert cells[1] == "3"
         assert sum(int(cell) for cell in cells[3:] if cell != "·") == 3
+
+
+def test_curves_fit_into_the_page_and_have_its_colour(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert re.search(r"\.curves svg[^}]*max-width: 100%; height: auto", page)
+    drawn = re.findall("<svg.*?</svg>", page, re.DOTALL)
+    assert len(drawn) == 3
+    for svg in drawn:
+        assert "currentColor" in svg
+        assert "#ffffff" not in svg  # no background
+        assert INK not in svg
+    ids = re.findall(' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    for used in re.findall(r'(?:href="#|url\(#)([^")]*)', page):
+        assert used in ids
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, ""),
+        ({"mixup": 0.3}, "The training loss includes mixup, and so"),
+        (
+            {"mixup": 0.3, "label_smoothing": 0.1, "class_weights": "balanced"},
+            "The training loss includes label smoothing, mixup and class weights, and so",
+        ),
+    ],
+    ids=["none", "one", "all"],
+)
+def test_losses_that_are_not_comparable(fields, sentence):
+    drawn = curves(EPOCHS, EPOCHS[1], Config(**fields))
+    assert sentence in drawn
+    assert ("not comparable with the held-out loss" in drawn) == bool(sentence)
+
+
+def test_what_is_achieved():
+    dataset = Dataset(*part(20, 1), *part(1200, 1), classes=3)
+    one, two, three = EPOCHS
+    assert achieved(dataset, one, one) == "50.00% of 1,200 held-out images after epoch 1."
+    assert achieved(dataset, two, two) == (
+        "75.00% of 1,200 held-out images after epoch 2, which is the best."
+    )
+    assert achieved(dataset, three, two) == (
+        "50.00% of 1,200 held-out images after epoch 3; the best was 75.00% after epoch 2."
+    )
+    assert "a little optimistic" in optimistic(dataset)
+    assert optimistic(dataset._replace(last=part(6, 1))) == ""
+
+
+def held_of(labels, found, count):
+    """What a network says that takes images of these labels for these classes."""
+    return Held(np.zeros((len(labels), 4, 4, 1)), np.array(labels), np.eye(count)[found])
+
+
+def cells(page):
+    return [re.findall("<t[dh][^>]*>([^<>]*)</t", row) for row in page.split("<tr>")[1:]]
+
+
+def test_few_classes_have_a_table_of_all_pairs():
+    long = "a_name_of_a_class_that_is_far_too_long_for_the_head_of_a_column"
+    page = classes(held_of([0] * 2000 + [1], [1] * 2000 + [1], 2), ["cat", long])
+    head, cat, other = cells(page)
+    assert head[:4] == ["class", "images", "accuracy", "→\u00a0cat"]
+    assert "…" in head[4]
+    assert len(head[4]) < 25
+    assert f'title="→\u00a0{long}"' in page
+    assert cat == ["cat", "2,000", "0.0%", "·", "2,000"]
+    assert other[1:] == ["1", "100.0%", "·", "1"]
+
+
+def test_many_classes_have_their_worst_pairs():
+    names = [f"class {i}" for i in range(25)]
+    labels = list(range(24)) + [3] * 1500 + [7, 7]
+    found = list(range(24)) + [4] * 1500 + [9, 9]
+    page = classes(held_of(labels, found, 25), names)
+    assert "→" not in page
+    rows = cells(page)
+    by_class, pairs = rows[:26], rows[26:]
+    assert by_class[:3] == [
+        ["class", "images", "accuracy"],
+        ["class 3", "1,501", "0.1%"],
+        ["class 7", "3", "33.3%"],
+    ]
+    assert by_class[-1] == ["class 24", "0", "–"]
+    assert pairs == [
+        ["class", "taken for", "images"],
+        ["class 3", "class 4", "1,500"],
+        ["class 7", "class 9", "2"],
+    ]
+    right = classes(held_of(labels, labels, 25), names)
+    assert "No image is taken for another class." in right
+
+
+def test_a_page_of_many_classes_with_long_names(tmp_path):
+    names = tuple(f"<i>the class with the number {i} & a long name</i>" for i in range(30))
+    page, _ = page_of(tmp_path, names=names, mixup=1.0)
+    assert "<i>" not in page
+    assert "The 30 classes" in page
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_channels_that_are_left_out(tmp_path, channels):
+    page, _ = page_of(tmp_path, channels=channels)
+    assert ("shown as the first of its 2 channels" in page) == (channels == 2)
+
+
+def test_gradients_say_what_they_are_of(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert "norms for the 8 images of the first batch" in page
+    assert "<th>norm of the parameter</th>" in page
+
+
+def test_a_long_command_is_shown_whole(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert re.search(r"pre \{[^}]*white-space: pre-wrap; overflow-wrap: anywhere", page)
 
 
 def test_nothing_is_fetched(tmp_path):

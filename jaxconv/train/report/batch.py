@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from jaxconv.train.first import First
-from jaxconv.train.report.figures import figure
+from jaxconv.train.pictures.names import shortened
+from jaxconv.train.report.figures import MOST, figures
 
 
 def batch(first: First, names: Sequence[str]) -> str:
     """Return the images of the first batch with the names of their classes."""
-    captions = first.captions(tuple(names))
-    return "".join(map(figure, first.colours, captions))
+    short = [shortened(name, MOST) for name in names]
+    return figures(list(first.colours), first.captions(short), first.captions(names))

@@ -37,4 +37,8 @@ def gradients(config: Config, first: First, params: Params) -> str:
         [cell(name), shaded(f"{norm:.3g}", 0.8 * norm / most), cell(f"{size:.3g}")]
         for name, norm, size in norms
     ]
-    return table(["parameter", "norm of its gradient", "norm"], rows)
+    said = (
+        f"<p>These are norms for the {len(images)} images of the first batch that are shown above,"
+        " with the parameters after the best epoch.</p>"
+    )
+    return said + table(["parameter", "norm of its gradient", "norm of the parameter"], rows)

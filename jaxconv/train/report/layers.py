@@ -21,4 +21,5 @@ def layers(network: TrainedNetwork, held: Held, folder: Path) -> str:
     if not path.exists():
         return said
     url = png_url(path.read_bytes())
-    return said + f'<img class="plot" alt="filters and feature maps" src="{url}">'
+    image = f'<img class="plot" alt="filters and feature maps" src="{url}">'
+    return f'{said}<div class="wide">{image}</div>'

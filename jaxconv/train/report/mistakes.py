@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxconv.train.report.figures import figure
+from jaxconv.train.pictures.names import shortened
+from jaxconv.train.report.figures import MOST, figures
 from jaxconv.train.report.held import Held
 
 MISTAKES = 24
@@ -18,11 +19,12 @@ def mistakes(held: Held, names: Sequence[str]) -> str:
     surest = wrong[np.argsort(-held.probabilities[wrong, found[wrong]], kind="stable")][:MISTAKES]
     if not len(surest):
         return "<p>There is none.</p>"
-    return "".join(
-        figure(
-            held.images[i],
-            f"{names[held.labels[i]]}, taken for {names[found[i]]}"
-            f" ({held.probabilities[i, found[i]]:.0%})",
-        )
-        for i in surest
+    captions, titles = (
+        [
+            f"{known[held.labels[i]]}, taken for {known[found[i]]}"
+            f" ({held.probabilities[i, found[i]]:.0%})"
+            for i in surest
+        ]
+        for known in ([shortened(name, MOST) for name in names], names)
     )
+    return figures([held.images[i] for i in surest], captions, titles)

@@ -12,6 +12,7 @@ from jaxconv.train.report.batch import batch
 from jaxconv.train.report.classes import classes
 from jaxconv.train.report.curves import curves
 from jaxconv.train.report.gradients import gradients
+from jaxconv.train.report.headline import achieved, kept, optimistic
 from jaxconv.train.report.held import Held
 from jaxconv.train.report.layers import layers
 from jaxconv.train.report.markup import STYLE, text
@@ -46,19 +47,18 @@ def make_report(
     first = first_batch(config, dataset, seen)
     images, labels = dataset.last or dataset[2:4]
     held = Held(images, labels, network.probabilities(images))
-    last = epochs[-1]
     best = best_of(epochs)
     parts = [
         f"<h1>{text(config.model)} on {text(config.title)}</h1>",
-        f"<p>{last.test_accuracy:.2%} of {len(dataset.test_labels):,} held-out images after epoch"
-        f" {last.epoch}; the best was {best.test_accuracy:.2%} after epoch {best.epoch}."
+        f"<p>{achieved(dataset, epochs[-1], best)}"
         f" {len(dataset.train_labels):,} images to train on.</p>",
-        "<p>This page shows the network after its best epoch, as predict and evaluate take it.</p>",
+        "<p>This page shows the network after its best epoch, as predict and evaluate take it."
+        f"{optimistic(dataset)}</p>",
         *(f"<p>Note: {text(note)}.</p>" for note in dataset.notes),
         "<h2>Curves</h2>",
-        curves(epochs, best),
+        curves(epochs, best, config),
         "<h2>Classes</h2>",
-        f"<p>Of the {len(labels):,} images that were {_kept(dataset)}.</p>",
+        f"<p>Of the {len(labels):,} images that were {kept(dataset)}.</p>",
         classes(held, dataset.class_names),
         "<h2>The surest mistakes</h2>",
         mistakes(held, dataset.class_names),
@@ -79,7 +79,3 @@ def make_report(
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
-
-
-def _kept(dataset: Dataset) -> str:
-    return "held out" if dataset.last is None else "kept for the end"
