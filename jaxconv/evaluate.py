@@ -12,9 +12,6 @@ import numpy as np
 from jaxconv._core.command import Parser
 from jaxconv._core.extras import MissingExtraError, needs
 
-MOST_SHOWN = 20
-"""With more classes the confusion matrix is too wide to print; the worst pairs are printed."""
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print accuracy, accuracy by class, and the confusion matrix."""
@@ -73,6 +70,8 @@ def report(matrix: np.ndarray, classes: Sequence[str]) -> list[object]:
     """Return the lines and tables to print."""
     with needs("train"):
         from rich.table import Table
+
+        from jaxconv.train.trained import MOST_CLASSES
     right, total = int(np.trace(matrix)), int(matrix.sum())
     lines: list[object] = [f"accuracy {right / total:.2%} ({right:,} of {total:,} images)"]
     by_class = Table("class", "images", "right", "accuracy", "most often taken for")
@@ -84,7 +83,7 @@ def report(matrix: np.ndarray, classes: Sequence[str]) -> list[object]:
         share = f"{own / count:.2%}" if count else "none"
         by_class.add_row(name, f"{count:,}", f"{own:,}", share, taken)
     lines.append(by_class)
-    if len(classes) <= MOST_SHOWN:
+    if len(classes) <= MOST_CLASSES:
         grid = Table(
             "class",
             *classes,

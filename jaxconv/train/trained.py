@@ -19,6 +19,9 @@ from jaxconv.train.normalize import Scale, normalized
 PICTURE_CHANNELS = (1, 3)
 """A file of a picture can be shown to a network of images with as many channels."""
 
+MOST_CLASSES = 20
+"""With more classes a confusion matrix is too wide to be read."""
+
 BATCH = 256
 """Images that are computed at once; the last batch is filled up, so that one program does."""
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -96,11 +97,17 @@ class _Open:
     """A file that is closed when no array needs it any more."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+        self.file, self._lock = file, threading.Lock()
         weakref.finalize(self, file.close)
 
     def read(self, count: int, begin: int) -> bytes:
-        content = os.pread(self.file.fileno(), count, begin)
+        """Return this many bytes from a place on."""
+        if hasattr(os, "pread"):
+            content = os.pread(self.file.fileno(), count, begin)
+        else:  # Windows
+            with self._lock:
+                self.file.seek(begin)
+                content = self.file.read(count)
         if len(content) < count:
             raise ValueError(f"{self.file.name} has become shorter while it was read")
         return content

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxconv.evaluate import MOST_SHOWN
 from jaxconv.train.report.held import Held
 from jaxconv.train.report.markup import cell, name_cell, shaded, table
-from jaxconv.train.trained import confusion
+from jaxconv.train.trained import MOST_CLASSES, confusion
 
 PAIRS = 20
 """As many pairs of classes are shown if there are too many for the confusion matrix."""
@@ -16,7 +15,7 @@ PAIRS = 20
 def classes(held: Held, names: Sequence[str]) -> str:
     """Return accuracy by class and the confusion matrix; of many classes, only the worst pairs."""
     matrix = confusion(held.probabilities, held.labels, len(names))
-    if len(names) > MOST_SHOWN:
+    if len(names) > MOST_CLASSES:
         return _many(matrix, names)
     rows = []
     for name, row, own in zip(names, matrix, np.diag(matrix), strict=True):

@@ -1,4 +1,5 @@
 import io
+import os
 import tempfile
 import threading
 import zipfile
@@ -58,7 +59,10 @@ def test_chosen_and_changed():
     np.testing.assert_array_equal(chosen(IMAGES, order), IMAGES[order])
 
 
-def test_threads_read_at_once():
+@pytest.mark.parametrize("has_pread", [True, False])
+def test_threads_read_at_once(monkeypatch, has_pread):
+    if not has_pread:
+        monkeypatch.delattr(os, "pread", raising=False)
     rows, wrong = stored(RANDOM.random((200, 50))), []
 
     def read(seed):
