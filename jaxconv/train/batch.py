@@ -29,6 +29,11 @@ def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng((config.seed, epoch)).permutation(count).astype(np.int32)
 
 
+def steps_of(config: Config, count: int) -> int:
+    """Return the number of steps of an epoch of so many images."""
+    return -(-count // config.batch_size)
+
+
 def split(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yield the order in pieces of one size; the last is filled up with NO_IMAGE."""
     for start in range(0, len(order), size):

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxconv.models import MODELS
 from jaxconv.train import devices
+from jaxconv.train.batch import steps_of
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
@@ -36,7 +37,7 @@ class Trainer:
     def __init__(self, config: Config, dataset: Dataset, seen: Seen) -> None:
         self._config, self._dataset, self._seen = config, dataset, seen
         self._count = len(dataset.train_labels)
-        self.steps = -(-self._count // config.batch_size)
+        self.steps = steps_of(config, self._count)
         self._model = MODELS[config.model]
         shape = dataset.train_images.shape[1:]
         params = self._model.init(
@@ -66,8 +67,8 @@ class Trainer:
     def finish_epoch(
         self,
         point: Point,
-        checkpoints: Checkpoints | None = None,
-        tick: Callable[[], None] = lambda: None,
+        checkpoints: Checkpoints,
+        tick: Callable[[], None],
     ) -> tuple[Point, Epoch]:
         """Take the steps to the end of the epoch that `point` is in, and measure it.
 

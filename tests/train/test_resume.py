@@ -71,18 +71,38 @@ def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([*BEGUN, "checkpoints"])
 
 
-@pytest.mark.parametrize("step", [6, 16])
+@pytest.mark.parametrize("step", [1, 5, 6, 16])
 def test_a_run_that_goes_on_is_the_run_that_was_not_cut_off(cut_off, step):
     whole, at = cut_off
     config = at(step)
     result, text = train(**vars(config))
     assert not result.interrupted
     epochs, steps = divmod(step - 1, 4)
-    assert f"\n{epochs} of 4 epochs and {steps} of 4 steps of the next one are done\n" in text
+    done = f"\n{epochs} of 4 epochs"
+    done += f" and {steps} of 4 steps of the next one are done\n" if steps else " are done\n"
+    assert (done in text) == (step > 1)
     assert_same_run(result, whole)
     assert json.loads((result.folder / "config.json").read_text()) == (
         json.loads((whole.folder / "config.json").read_text()) | {"out": str(result.folder)}
     )
+
+
+def test_interrupted_while_a_checkpoint_is_written(cut_off, monkeypatch):
+    whole, at = cut_off
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    save = checkpoint.Checkpoints.save
+
+    def interrupted(self, step, tree):
+        if step == 6:
+            monkeypatch.setattr(checkpoint.Checkpoints, "save", save)
+            raise KeyboardInterrupt
+        save(self, step, tree)
+
+    monkeypatch.setattr(checkpoint.Checkpoints, "save", interrupted)
+    config = at(100)
+    result, text = train(**vars(config))
+    assert "1 of 4 epochs and 2 of 4 steps of the next one are done" in text
+    assert_same_run(result, whole)
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(0.0, 9), (1e9, 0)])
