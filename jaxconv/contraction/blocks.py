@@ -67,8 +67,7 @@ NUMBERS = 2**20
 # this limit.
 TERMS, TERMS_OF_MANY = 2**14, 2**11
 # The parts are a loop that takes this many at a time, so that XLA can copy one while it correlates
-# another: a transposed 3-D convolution (64 groups, 16×4×64×32) takes 30 ms with two at a time and
-# 26 ms with four.
+# another: 3×3, 3→64, stride 2, 64×128×64, takes 13.8 ms with two at a time and 10.2 ms with four.
 AT_ONCE = 4
 
 
