@@ -28,7 +28,7 @@ class _Header(NamedTuple):
 
 
 def in_memory(archive: zipfile.ZipFile, name: str) -> int:
-    """Return how many bytes an array of the archive takes as images: 1 a number, or 4.
+    """Return how many bytes an array of the archive takes as images: 1 a byte, 4 another number.
 
     Raises:
         ValueError: the member is no array.
@@ -37,7 +37,7 @@ def in_memory(archive: zipfile.ZipFile, name: str) -> int:
         raise ValueError(f"{name} is no array")
     with archive.open(f"{name}.npy") as file:
         header = _header(file, name)
-    return math.prod(header.shape) * (1 if header.dtype.itemsize == 1 else 4)
+    return math.prod(header.shape) * (1 if header.dtype == np.uint8 else 4)
 
 
 def on_disk(path: Path, archive: zipfile.ZipFile, name: str) -> Stored:

@@ -14,9 +14,9 @@ GIGABYTE = 10**9
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def allowed(gigabytes: float | None) -> int:
+def allowed(gigabytes: float | None) -> float:
     """Return how many bytes the images may take: as the user says, or a SHARE of what is free."""
-    return free() // SHARE if gigabytes is None else int(gigabytes * GIGABYTE)
+    return free() // SHARE if gigabytes is None else gigabytes * GIGABYTE
 
 
 def free() -> int:

@@ -146,6 +146,16 @@ def test_an_archive_on_the_disk_is_the_one_in_memory(tmp_path, save, kind):
     assert streamed.notes[1:] == kept.notes
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(np.uint8, 1), (np.int8, 4), (bool, 4), (float, 4)])
+def test_what_arrays_take_as_images(tmp_path, dtype, size):
+    """Bytes stay what they are, and all others become float32."""
+    images = (np.arange(40 * 12).reshape(40, 3, 4) % 2).astype(dtype)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 2)
+    for bytes_, kind in ((480 * size + 0.5, np.ndarray), (480 * size - 0.5, Stored)):
+        config = Config(dataset=str(tmp_path / "a.npz"), memory=bytes_ / 1e9)
+        assert isinstance(load(config).train_images, kind)
+
+
 def test_an_archive_whose_names_are_long(tmp_path):
     """Where an array begins depends on the length of its name and of what follows it."""
     path, known = tmp_path / "a.npz", arrays("bytes")
@@ -191,6 +201,7 @@ def test_a_folder_on_the_disk_is_the_one_in_memory(tmp_path, parts):
 
 def test_what_the_images_may_take(monkeypatch):
     assert memory.allowed(0.5) == 5 * 10**8
+    assert memory.allowed(1e300) > 10**300
     monkeypatch.setattr(memory, "free", lambda: 1000)
     assert memory.allowed(None) == 250
 
