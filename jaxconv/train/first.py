@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.train.augment import augmented
-from jaxconv.train.batch import as_floats, shuffled
+from jaxconv.train.batch import NO_IMAGE, as_floats, shuffled
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.loss import Answers
@@ -52,7 +52,7 @@ def first_batch(config: Config, dataset: Dataset, seen: Seen) -> First:
     # A batch is as large as in the run, because the drawn numbers depend on it.
     empty = config.batch_size - len(order)
     images = jnp.pad(images, ((0, empty), (0, 0), (0, 0), (0, 0)))
-    labels = jnp.pad(labels, (0, empty), constant_values=-1)
+    labels = jnp.pad(labels, (0, empty), constant_values=NO_IMAGE)
     key = jax.random.fold_in(jax.random.key(config.seed + 1), 0)
     images, answers = jax.jit(lambda *args: augmented(config, seen.scale, *args))(
         key, images, labels

@@ -63,14 +63,14 @@ def number(loss: float) -> str:
 
 
 def done(taken: int, steps: int, config: Config) -> str:
-    """Say how far a run is, which has taken so many steps; an epoch has `steps`."""
+    """Say how many epochs and steps are done after `taken` steps, of which an epoch has `steps`."""
     epochs, more = divmod(taken, steps)
     also = f" and {more} of {steps} steps of the next one" if more else ""
     return f"{epochs} of {config.epochs} epochs{also}"
 
 
 def interrupted(far: str, folder: Path) -> str:
-    """Say how to go on with a run that the user has stopped, and that is so far."""
+    """Say how to go on with a run that the user has stopped; `far` is what `done` says of it."""
     return f"interrupted after {far}; to continue: python -m jaxconv.train --resume {folder}"
 
 
@@ -84,7 +84,7 @@ def stalled(epochs: Sequence[Epoch], config: Config) -> str:
 
 
 def next_commands(folder: Path, channels: int) -> str:
-    """Say what can be done with a network that was trained on images of so many channels."""
+    """Say what can be done with a network of images with this many channels."""
     ask = f"\nask it about a picture:  python -m jaxconv.predict {folder} PICTURE"
     return (
         f"{ask if channels in PICTURE_CHANNELS else ''}"

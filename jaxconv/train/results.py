@@ -36,7 +36,7 @@ def write(
         config: the settings of the run.
         dataset: the images.
         seen: what the steps knew of the images as a whole.
-        params: the parameters after the last epoch.
+        params: the parameters after the last step.
         epochs: all epochs so far.
     """
     record.save_params(folder / PARAMS, params)

@@ -39,7 +39,7 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture
 def seen(small, no_pictures, monkeypatch):
-    """Trains without computing anything; what came to the steps and to the evaluations."""
+    """Trains without computing anything; what the steps and the evaluations got."""
     steps, evaluations = [], []
 
     def step(after, batch, key, taken):

@@ -63,7 +63,7 @@ def test_config(default):
     assert values.pop("environment")["device"] == "cpu"
     expected = dataclasses.asdict(Config(epochs=EPOCHS, verify_gradients=True)) | {
         "out": str(result.folder),
-        # What was used, though not asked for.
+        # What was used where no flag said it.
         "weight_decay": 0.05,
         "shift": 1,
         "flip": False,

@@ -46,7 +46,8 @@ def augmented(
     )
     for number, (amount, change) in enumerate(changes):
         if amount:
-            # The shift came first in time, and keeps the key that it always had.
+            # A shift has the step's own key, so that runs which only shift are as they were before
+            # there were other changes.
             own = key if change is random_shifts else jax.random.fold_in(key, number)
             images = change(own, images, amount)
     images = normalized(images, scale)

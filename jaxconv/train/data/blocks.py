@@ -10,7 +10,7 @@ BYTES = 2**24
 
 
 class Images(Protocol):
-    """Images (N, H, W, C) in memory or on the disk: what is asked for is in memory."""
+    """Images (N, H, W, C), in memory or on the disk. To index them gives an array in memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def form_of(paths: Sequence[Path], side: int | None, bad: Bad, notes: list[str])
 
     Args:
         paths: the files.
-        side: the height and width that the user has asked for.
+        side: the height and width of `--image-size`; None without it.
         bad: gets the files that are no pictures.
         notes: gets what a person should know of the sizes.
     """

@@ -1,4 +1,4 @@
-"""Images that stay on the disk, and are read when they are asked for."""
+"""Images that stay on the disk; each is read when it is indexed."""
 
 import os
 import tempfile
@@ -119,9 +119,10 @@ def chosen(images: Images, order: np.ndarray) -> Images:
 
 
 def spilled(parts: Iterable[bytes | np.ndarray]) -> IO[bytes]:
-    """Write the parts one after the other into a file that nobody sees and that ends with us.
+    """Write the parts one after the other into a file without a name.
 
-    It lies in the user's cache, because the folder for temporary files can be in memory.
+    The system removes it when the process ends. It lies in the user's cache, because the folder for
+    temporary files can be in memory.
 
     Raises:
         ValueError: there is no room for them.
