@@ -2,7 +2,9 @@
 
 import io
 import logging
+import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
@@ -111,6 +113,27 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with redirect_stderr(io.StringIO()):
-            yield
+            try:
+                yield
+            except Exception:
+                _ignore_unfinished()
+                raise
     finally:
         logger.setLevel(level)
+
+
+def _ignore_unfinished() -> None:
+    """Let reads and writes that were under way when one failed end without a word.
+
+    orbax closes their event loop. asyncio then logs their errors, Python warns of those that had
+    not begun, and a thread of tensorstore that ends one finds the loop closed, which Python prints.
+    """
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    say = sys.unraisablehook
+
+    def say_others(what: "sys.UnraisableHookArgs") -> None:
+        if str(what.exc_value) != "Event loop is closed":
+            say(what)
+
+    sys.unraisablehook = say_others

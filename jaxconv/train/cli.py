@@ -3,7 +3,6 @@
 import argparse
 import io
 import itertools
-import logging
 import signal
 import sys
 from contextlib import redirect_stderr
@@ -22,8 +21,6 @@ def main(arguments: list[str] | None = None) -> None:
     2 for bad usage, and 130 if it was interrupted.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    # Of a checkpoint that fails, orbax leaves tasks behind, of which asyncio would print pages.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         with needs("train"):
             import tyro

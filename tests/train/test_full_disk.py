@@ -49,3 +49,26 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, most, seconds, wh
     assert (ended.returncode, ended.stderr) == (0, "")
     assert begun(out).epochs == Config(epochs=1).epochs
     assert (out / "report.html").exists()
+
+
+MANY = """
+import resource, sys, jax.numpy as jnp
+from pathlib import Path
+from jaxconv.train.checkpoint import Checkpoints
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+tree = {str(i): jnp.full((60 + 400 * (i % 3), 100), float(i)) for i in range(int(sys.argv[2]))}
+for i in range(10):
+    try:
+        Checkpoints(Path(sys.argv[1]) / str(i)).save(1, tree)
+    except ValueError:
+        print("cannot be written")
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("arrays", [6, 20])
+def test_writes_under_way_when_one_fails_are_silent(tmp_path, arrays):
+    command = [sys.executable, "-c", MANY, tmp_path, arrays]
+    ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.count("cannot be written") == 10
