@@ -69,7 +69,10 @@ def waiting_on(device: str) -> Callable[[Tensor], Tensor]:
 
 
 class TorchOps:
-    """The ops that the networks call, with the names and arguments of jaxconv, in PyTorch."""
+    """The ops that the networks call, with the names and arguments of jaxconv, in PyTorch.
+
+    Images are (N, H, W, C) to whoever calls an op, and channels first in memory.
+    """
 
     def __init__(self) -> None:
         self._nn: Any = importlib.import_module("torch").nn.functional
@@ -80,7 +83,7 @@ class TorchOps:
     ) -> Tensor:  # fmt: skip
         """Call `conv2d`; "SAME" needs a stride of 1."""
         padding = padding.lower() if isinstance(padding, str) else padding
-        return self._nn.conv2d(x, w, b, stride, padding, groups=groups)
+        return self._nn.conv2d(_first(x), w, b, stride, padding, groups=groups).movedim(1, -1)
 
     def dense(self, x: Tensor, w: Tensor, b: Tensor) -> Tensor:
         """Call `linear`."""
@@ -90,15 +93,25 @@ class TorchOps:
         """Call `max_pool2d`, which supports only `ties="first"`."""
         if ties != "first":
             raise ValueError(f"PyTorch gives the gradient to the first of ties, not to {ties!r}")
-        return self._nn.max_pool2d(x, window)
+        return self._nn.max_pool2d(_first(x), window).movedim(1, -1)
 
-    def batch_norm(self, x: Tensor, scale: Tensor, bias: Tensor) -> tuple[Tensor]:
-        """Normalize by the statistics of the batch, which are not returned."""
-        return (self._nn.batch_norm(x, None, None, scale, bias, training=True),)
+    def batch_norm(
+        self, x: Tensor, scale: Tensor, bias: Tensor, *, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalize by the batch, and return its mean and its biased variance, too.
+
+        PyTorch has them as running averages that keep nothing of what they were.
+        """
+        mean, var = scale.detach().clone(), scale.detach().clone()
+        y = self._nn.batch_norm(
+            _first(x), mean, var, scale, bias, training=True, momentum=1.0, eps=eps
+        )
+        m = x.numel() // len(scale)
+        return y.movedim(1, -1), mean, var * ((m - 1) / m)
 
     def global_avg_pool(self, x: Tensor) -> Tensor:
         """Return the means over height and width, of shape (N, C)."""
-        return x.mean((2, 3))
+        return x.mean((1, 2))
 
     def relu(self, x: Tensor) -> Tensor:
         """Call `relu`."""
@@ -111,3 +124,8 @@ class TorchOps:
     def softmax_cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Call `cross_entropy`."""
         return self._nn.cross_entropy(logits, labels)
+
+
+def _first(x: Tensor) -> Tensor:
+    """Return x with its channels first, as a view."""
+    return x.movedim(-1, 1)

@@ -9,7 +9,7 @@ from jax import Array
 
 import jaxconv
 from jaxconv._core.arguments import Ties
-from jaxconv.models.model import Model, Observer, Params, ignore, layer
+from jaxconv.models.model import Model, Observer, Params, State, ignore, layer
 
 Round = tuple[tuple[int, int], ...]  # (window, channels) of each convolution
 
@@ -22,9 +22,7 @@ def plain(rounds: tuple[Round, ...], hidden: tuple[int, ...], ties: Ties = "firs
     named conv1, conv2, …, dense1, dense2, … in order.
     """
 
-    def init(
-        key: Array, *, image_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10
-    ) -> Params:
+    def init(key: Array, image_shape: tuple[int, int, int], classes: int) -> tuple[Params, State]:
         height, width, channels = image_shape
         least = 2 ** len(rounds)
         if min(height, width) < least:
@@ -41,13 +39,21 @@ def plain(rounds: tuple[Round, ...], hidden: tuple[int, ...], ties: Ties = "firs
             shapes[f"dense{number}"] = (features, outputs)
             features = outputs
         keys = jax.random.split(key, len(shapes))
-        return {
+        params = {
             name: layer(k, shape) for k, (name, shape) in zip(keys, shapes.items(), strict=True)
         }
+        return params, {}
 
     def apply(
-        params: Params, x: Array, *, ops: ModuleType = jaxconv, observe: Observer = ignore
-    ) -> Array:
+        params: Params,
+        state: State,
+        x: Array,
+        *,
+        train: bool,
+        key: Array | None = None,
+        ops: ModuleType = jaxconv,
+        observe: Observer = ignore,
+    ) -> tuple[Array, State]:
         conv_names = (f"conv{i}" for i in itertools.count(1))
         for convs in rounds:
             for name in itertools.islice(conv_names, len(convs)):
@@ -58,7 +64,7 @@ def plain(rounds: tuple[Round, ...], hidden: tuple[int, ...], ties: Ties = "firs
         for name in (f"dense{i}" for i in range(1, len(hidden) + 1)):
             x = ops.relu(ops.dense(x, **params[name]))
             observe(name, x)
-        return ops.dense(x, **params[f"dense{len(hidden) + 1}"])
+        return ops.dense(x, **params[f"dense{len(hidden) + 1}"]), state
 
     return Model(init, apply)
 
@@ -71,6 +77,10 @@ convnet = plain((((3, 32), (3, 32)), ((3, 64), (3, 64))), hidden=(128,))
 # recognition" (1998), with ReLU instead of tanh, max pooling instead of trainable subsampling,
 # SAME padding, so that small images keep their border, and four times as many feature maps.
 lenet = plain((((5, 24),), ((5, 64),)), hidden=(120, 84))
+
+# The three-layer network of assignment 2 of CS231n (Stanford): its sizes, with the initial
+# parameters of all networks here.
+cs231n = plain((((7, 32),),), hidden=(100,))
 
 # The notebook's network of "Backpropagation in a Convolutional Neural Network" (Demystifying
 # Deep Learning 9), where all ties of a pooling window get the gradient.

@@ -42,9 +42,16 @@ def split(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def take(batch: Batch) -> tuple[Array, Array]:
-    """Return the images of a batch in floats, and the labels, NO_IMAGE where a place is empty."""
+    """Return the images of a batch in floats, and the labels, NO_IMAGE where a place is empty.
+
+    Empty places get the batch's own images again, so that its statistics are about the same.
+    """
     images, labels, indices = batch
-    return as_floats(images[indices]), jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
+    empty = indices == NO_IMAGE
+    there = jnp.maximum(jnp.sum(~empty), 1)
+    again = jnp.asarray(indices)[jnp.arange(len(indices)) % there]
+    shown = as_floats(images[jnp.where(empty, again, indices)])
+    return shown, jnp.where(empty, NO_IMAGE, labels[indices])
 
 
 def as_floats(images: Array | np.ndarray) -> Any:

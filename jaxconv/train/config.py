@@ -31,8 +31,8 @@ class Config:
     memory: float | None = None
     """Gigabytes of images that may stay in memory; more of them are read from the disk while the
     network trains. Without it, a quarter of what is free."""
-    model: Literal["convnet", "lenet", "demystified"] = "convnet"
-    """A network of jaxconv.models."""
+    model: str = "convnet"
+    """A network by its name, which --list-models shows; or MODULE:NAME, one of your own."""
     epochs: int = 40
     """Passes over the training images."""
     batch_size: int = 32

@@ -1,4 +1,8 @@
-"""One batch on several devices: each has all parameters and a share of the images."""
+"""One batch on several devices: each has all parameters and a share of the images.
+
+A step is written for the whole batch. JAX's compiler splits it by where its arrays are, and adds up
+what the devices must know of each other: the gradients, and the statistics of batch norm.
+"""
 
 import contextlib
 from typing import Any
@@ -6,11 +10,11 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxconv._core.types import Function
 from jaxconv.train.config import Config
 
 AXIS = "devices"
-SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)  # each device has all; each has a share
+SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)
+"""Every device has all of an array; every device has a share of its images."""
 
 
 def make_cpus(count: int) -> None:
@@ -28,21 +32,27 @@ def check(config: Config) -> None:
         )
 
 
-def on_each(config: Config, function: Function, *specs: Any) -> Function:
-    """Return the function as run on each device, with arguments that are SHARED or EACH by `specs`.
-
-    Its result must be the same on all devices.
-    """
-    if config.devices == 1:
-        return function
-    return jax.shard_map(function, mesh=_mesh(config), in_specs=specs, out_specs=SHARED)
-
-
 def on_all(config: Config, tree: object) -> Any:
     """Return the tree with its arrays on every device."""
     if config.devices == 1:
         return tree
     return jax.device_put(tree, NamedSharding(_mesh(config), SHARED))
+
+
+def shared_out(config: Config, tree: Any) -> Any:
+    """Return the tree, inside a jitted function, with the images of its arrays shared out."""
+    return _constrained(config, tree, EACH)
+
+
+def the_same(config: Config, tree: Any) -> Any:
+    """Return the tree, inside a jitted function, with its arrays on every device."""
+    return _constrained(config, tree, SHARED)
+
+
+def _constrained(config: Config, tree: Any, spec: PartitionSpec) -> Any:
+    if config.devices == 1:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh(config), spec))
 
 
 def _mesh(config: Config) -> Mesh:

@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Literal, get_args, get_origin, get_type_hints
 
+from jaxconv.models import MODELS
 from jaxconv.train.flags import flag
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def check(config: "Config") -> None:
 
 
 def _check_choices(config: "Config") -> None:
+    if config.model not in MODELS and ":" not in config.model:
+        raise ValueError(
+            f"--model must be one of {', '.join(MODELS)}, or MODULE:NAME, not {config.model!r}"
+        )
     for name, annotation in get_type_hints(type(config)).items():
         choices = get_args(annotation) if get_origin(annotation) is Literal else ()
         if choices and getattr(config, name) not in choices:

@@ -10,7 +10,7 @@ import jax
 
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
-from jaxconv.models import MODELS, Params
+from jaxconv.models import Params, Variables, find
 from jaxconv.train import data, devices, messages, pictures, recipes, record, results, verify
 from jaxconv.train.balance import seen_of
 from jaxconv.train.board import Board
@@ -34,9 +34,14 @@ class Result(NamedTuple):
     """The result of a run."""
 
     folder: Path
-    params: Params
+    variables: Variables
     epochs: list[Epoch]
     interrupted: bool
+
+    @property
+    def params(self) -> Params:
+        """The parameters of the network."""
+        return self.variables.params
 
 
 def run(config: Config, console: Console | None = None) -> Result:
@@ -84,9 +89,8 @@ def _check_extras(config: Config, dataset: Dataset) -> None:
 def _check_network(config: Config, dataset: Dataset) -> None:
     """Raise ValueError now if the network cannot take images of this size."""
     height, width, channels = dataset.train_images.shape[1:]
-    init = partial(
-        MODELS[config.model].init, image_shape=(height, width, channels), classes=dataset.classes
-    )
+    shape = (height, width, channels)
+    init = partial(find(config.model).init, image_shape=shape, classes=dataset.classes)
     try:
         jax.eval_shape(init, jax.random.key(0))
     except ValueError as error:
@@ -135,13 +139,13 @@ class _Run:
         if self._has_stalled():
             self.log.say(messages.stalled(self.epochs, self.config))
         self.checkpoints.save(self.point.taken, self.point.tree)
-        params = self.point.after.shown
+        variables = self.point.after.shown
         if self.epochs:
-            results.write(self.folder, self.config, self.dataset, self.seen, params, self.epochs)
+            results.write(self.folder, self.config, self.dataset, self.seen, variables, self.epochs)
             self.log.say(messages.summary(self.config, self.dataset, self.epochs, self.folder))
             channels = self.dataset.train_images.shape[-1]
             self.log.say(messages.next_commands(self.folder, channels))
-        return Result(self.folder, params, self.epochs, interrupted)
+        return Result(self.folder, variables, self.epochs, interrupted)
 
     def _beginning(self) -> tuple[Point, list[Epoch]]:
         """Return where the run begins, or goes on if it has saved a checkpoint, and its epochs."""
@@ -162,15 +166,15 @@ class _Run:
         """Say what is trained, and compare its gradients if the user wants it."""
         for note in self.dataset.notes:
             self.log.say(f"note: {note}")
-        params = self.trainer.start.after.params
-        self.log.say(messages.headline(self.config, self.dataset, params))
+        variables = self.trainer.start.after.variables
+        self.log.say(messages.headline(self.config, self.dataset, variables.params))
         if self.dataset.names:
             self.log.say(messages.classes(self.dataset))
         self.log.say(messages.changes(self.config))
         if self.point.taken:
             self.log.say(f"{self._far()} are done")
         if self.config.verify_gradients:
-            verify.verify(self.config, self.dataset, self.seen, params, self.log)
+            verify.verify(self.config, self.dataset, self.seen, variables, self.log)
 
     def _train(self) -> None:
         """Take all steps that are left, and say and save what every epoch achieved."""
@@ -199,7 +203,7 @@ class _Run:
         """Save and say what an epoch achieved, in an order that a kill cannot spoil."""
         self.epochs.append(epoch)
         if record.best_of(self.epochs) is epoch:
-            record.save_params(self.folder / record.BEST, self.point.after.shown)
+            record.save_variables(self.folder / record.BEST, self.point.after.shown)
         record.save_metrics(self.folder / record.METRICS, self.epochs)
         self.log.say(messages.line(epoch, self.config))
         if self.checkpoints.is_due:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv.models import Model, Params
+from jaxconv.models import Model, State, Variables
 from jaxconv.train.batch import NO_IMAGE
 
 
@@ -44,14 +44,17 @@ class Answers(NamedTuple):
 def counted(
     model: Model,
     ops: ModuleType,
-    params: Params,
+    variables: Variables,
     images: Array,
     answers: Answers,
     precision: str = "float32",
     label_smoothing: float = 0.0,
     weights: Array | None = None,
-) -> Counts:
-    """Return the sums over a batch.
+    *,
+    train: bool = False,
+    key: Array | None = None,
+) -> tuple[Counts, State]:
+    """Return the sums over a batch, and the state of the network after it.
 
     With a precision of bfloat16, parameters and images are rounded to it and the logits are
     computed in it; the gradients have the original dtypes of the parameters and images.
@@ -59,17 +62,20 @@ def counted(
     Args:
         model: the network.
         ops: jaxconv, or its reference.
-        params: the parameters of the network.
+        variables: the parameters and the state of the network.
         images: (N, H, W, C).
         answers: what they show.
         precision: float32 or bfloat16.
         label_smoothing: this share of each label is spread over all classes.
         weights: (classes,), how much an image of each class counts; None means 1.
+        train: whether the network is trained on the batch, or evaluated.
+        key: what the network draws with in training.
     """
+    params, state = variables
     narrow = precision == "bfloat16"
     if narrow:
         params, images = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, images))
-    logits = model.apply(params, images, ops=ops)
+    logits, state = model.apply(params, state, images, train=train, key=key, ops=ops)
     if narrow:
         logits = logits.astype(jnp.float32)
     if weights is not None:
@@ -89,7 +95,8 @@ def counted(
     found = jnp.argmax(logits, axis=-1).astype(answers.labels.dtype)
     present = answers.labels != NO_IMAGE
     correct = jnp.sum((found == answers.labels) & present)
-    return Counts(jnp.sum(present), loss, weight_of(answers, logits.dtype, weights), correct)
+    counts = Counts(jnp.sum(present), loss, weight_of(answers, logits.dtype, weights), correct)
+    return counts, state
 
 
 def weight_of(answers: Answers, dtype: Any, weights: Array | None = None) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxconv._core.files import replacing, write_text
-from jaxconv.models import MODELS, Params
+from jaxconv.models import Variables, find
 from jaxconv.train import pictures, record, report
 from jaxconv.train.batch import as_floats
 from jaxconv.train.config import Config
@@ -26,7 +26,7 @@ def write(
     config: Config,
     dataset: Dataset,
     seen: Seen,
-    params: Params,
+    variables: Variables,
     epochs: Sequence[Epoch],
 ) -> None:
     """Write the files.
@@ -36,16 +36,16 @@ def write(
         config: the settings of the run.
         dataset: the images.
         seen: what the steps knew of the images as a whole.
-        params: the parameters after the last step.
+        variables: what the network has learnt after the last step.
         epochs: all epochs so far.
     """
-    record.save_params(folder / PARAMS, params)
+    record.save_variables(folder / PARAMS, variables)
     best = folder / record.BEST
-    shown = record.load_params(best) if best.exists() else params
+    shown = record.load_variables(best, like=variables) if best.exists() else variables
     image = as_floats(dataset.test_images[:1])[0]
     with replacing(folder / "curves.png") as path:
         pictures.draw_curves(path, list(epochs), config)
     with replacing(folder / "layers.png") as path:
-        pictures.draw_layers(path, MODELS[config.model], shown, image, seen.scale)
+        pictures.draw_layers(path, find(config.model), shown, image, seen.scale)
     page = report.make_report(config, dataset, seen, shown, epochs, folder)
     write_text(folder / "report.html", page)

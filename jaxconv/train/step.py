@@ -1,4 +1,4 @@
-"""The jit-compiled functions of training."""
+"""The jit-compiled functions of training, each written for a whole batch on all devices."""
 
 from typing import Any, NamedTuple
 
@@ -10,12 +10,12 @@ from jax.stages import Compiled, Wrapped
 import jaxconv
 from jaxconv._core.extras import needs
 from jaxconv.compiler import largest_array
-from jaxconv.models import Model, Params
+from jaxconv.models import Model, Params, State, Variables
+from jaxconv.train import devices
 from jaxconv.train.augment import augmented
 from jaxconv.train.average import moved_on
 from jaxconv.train.batch import OPS, Batch, take
 from jaxconv.train.config import Config
-from jaxconv.train.devices import AXIS, EACH, SHARED, on_each
 from jaxconv.train.loss import Answers, Counts, counted, weight_of
 from jaxconv.train.normalize import Scale, normalized
 
@@ -28,24 +28,27 @@ SMALL = 2**16
 XLA's CPU code for small operations is slow inside loops, and small parts need little memory. With
 four parts of 8 digits, a step of `convnet` takes 3.3 ms instead of 37 ms."""
 
+OF_NETWORK = 2**30
+"""The key of a step is folded with this for the network; changes of images take small numbers."""
+
 
 class After(NamedTuple):
     """The state of training after a step: all that the next one depends on.
 
     Attributes:
-        params: the parameters.
-        state: the state of the optimiser.
-        mean: the moving average of the parameters; None without --ema.
+        variables: the parameters and the state of the network.
+        optimizer: the state of the optimiser.
+        mean: the moving average of the variables; None without --ema.
     """
 
-    params: Params
-    state: Any
-    mean: Params | None = None
+    variables: Variables
+    optimizer: Any
+    mean: Variables | None = None
 
     @property
-    def shown(self) -> Params:
-        """The parameters that are evaluated and saved."""
-        return self.params if self.mean is None else self.mean
+    def shown(self) -> Variables:
+        """What is evaluated and saved."""
+        return self.variables if self.mean is None else self.mean
 
 
 class Seen(NamedTuple):
@@ -68,88 +71,112 @@ def make_step(config: Config, model: Model, optimizer: Any, seen: Seen | None = 
     seen = seen or Seen()
     weights = None if seen.weights is None else jnp.array(seen.weights)
 
-    def gradient(params: Params, images: Array, answers: Answers) -> tuple[Params, Counts]:
-        """Return the gradient of the whole batch's mean; each device has a share of the batch."""
-        # The loss of a part is its sum over the weight of the whole batch. So the gradients of the
-        # parts add up to that of the batch. Parameters are on all devices, and so JAX adds up
-        # their gradients itself.
-        weight = weight_of(answers, images.dtype, weights)
-        if config.devices > 1:
-            weight = lax.psum(weight, AXIS)
+    def slope_of(
+        variables: Variables, images: Array, answers: Answers, key: Array, weight: Array
+    ) -> tuple[Params, tuple[Counts, State]]:
+        """Return the gradient of the loss of a part of the batch, over the weight of the whole."""
 
-        def objective(params: Params, images: Array, answers: Answers) -> tuple[Array, Counts]:
-            counts = counted(
+        def objective(params: Params) -> tuple[Array, tuple[Counts, State]]:
+            counts, state = counted(
                 model,
                 OPS[config.gradients],
-                params,
+                variables._replace(params=params),
                 images,
                 answers,
                 config.precision,
                 config.label_smoothing,
                 weights,
+                train=True,
+                key=key,
             )
-            return counts.loss / weight.astype(counts.loss.dtype), counts
+            return counts.loss / weight.astype(counts.loss.dtype), (counts, state)
 
-        slope_of = jax.grad(objective, has_aux=True)
-        slope, counts = _in_parts(config.accumulate, slope_of, params, images, answers)
-        return slope, counts if config.devices == 1 else lax.psum(counts, AXIS)
-
-    mixing = Answers(EACH, EACH, SHARED) if config.mixup else Answers(EACH)
-    gradient_of_all = on_each(config, gradient, SHARED, EACH, mixing)
+        return jax.grad(objective, has_aux=True)(variables.params)
 
     @jax.jit
     def step(after: After, batch: Batch, key: Array, taken: Array) -> tuple[After, Counts]:
-        images, labels = take(batch)
-        # Drawn for the whole batch, so that nothing depends on the number of devices.
+        images, labels = devices.shared_out(config, take(batch))
         own = jax.random.fold_in(key, taken)
         images, answers = augmented(config, seen.scale, own, images, labels)
-        slope, counts = gradient_of_all(after.params, images, answers)
+        images = devices.shared_out(config, images)
+        weight = weight_of(answers, images.dtype, weights)
+        of_network = jax.random.fold_in(own, OF_NETWORK)
+        slope, (counts, state) = _in_parts(
+            config.accumulate, slope_of, after.variables, images, answers, of_network, weight
+        )
+        params = after.variables.params
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-            updates, state = optimizer.update(slope, after.state, after.params)
-        params = optax.apply_updates(after.params, updates)
-        return After(params, state, moved_on(after.mean, params, config.ema, taken)), counts
+            updates, optimizer_state = optimizer.update(slope, after.optimizer, params)
+        variables = Variables(optax.apply_updates(params, updates), state)
+        mean = moved_on(after.mean, variables, config.ema, taken)
+        return devices.the_same(config, (After(variables, optimizer_state, mean), counts))
 
     return step
 
 
 def _in_parts(
-    parts: int, slope_of: Any, params: Params, images: Array, answers: Answers
-) -> tuple[Params, Counts]:
-    """Return gradient and counts of a batch, computed in this many parts one after the other."""
+    parts: int,
+    slope_of: Any,
+    variables: Variables,
+    images: Array,
+    answers: Answers,
+    key: Array,
+    weight: Array,
+) -> tuple[Params, tuple[Counts, State]]:
+    """Return gradient, counts and state of a batch, computed in this many parts in turn.
+
+    The gradients of the parts add up to that of the batch. Each part has statistics of its own for
+    batch norm, and passes the state on.
+    """
     if parts == 1:
-        return slope_of(params, images, answers)
+        return slope_of(variables, images, answers, key, weight)
 
     def cut(array: Array) -> Array:
-        return array.reshape(parts, -1, *array.shape[1:])
+        # Every device keeps its images: a part has some from each of them.
+        return jnp.moveaxis(array.reshape(-1, parts, *array.shape[1:]), 1, 0)
 
-    def add(total: Params, part: tuple[Array, Array, Array | None]) -> tuple[Params, Counts]:
-        images, labels, others = part
-        slope, counts = slope_of(params, images, Answers(labels, others, answers.share))
-        return jax.tree.map(jnp.add, total, slope), counts
+    def add(
+        so_far: tuple[Params, State], part: tuple[Array, Array, Array | None, Array]
+    ) -> tuple[tuple[Params, State], Counts]:
+        total, state = so_far
+        images, labels, others, number = part
+        slope, (counts, state) = slope_of(
+            variables._replace(state=state),
+            images,
+            Answers(labels, others, answers.share),
+            jax.random.fold_in(key, number),
+            weight,
+        )
+        return (jax.tree.map(jnp.add, total, slope), state), counts
 
-    whole = (images, answers.labels, answers.others)
-    none = jax.tree.map(jnp.zeros_like, params)
+    cuts = jax.tree.map(cut, (images, answers.labels, answers.others))
+    none = jax.tree.map(jnp.zeros_like, variables.params)
     unroll = parts if images.size // parts < SMALL else 1
-    slope, counts = lax.scan(add, none, jax.tree.map(cut, whole), unroll=unroll)
-    return slope, jax.tree.map(lambda each: jnp.sum(each, axis=0, dtype=each.dtype), counts)
+    (slope, state), counts = lax.scan(
+        add, (none, variables.state), (*cuts, jnp.arange(parts)), unroll=unroll
+    )
+    return slope, (
+        jax.tree.map(lambda each: jnp.sum(each, axis=0, dtype=each.dtype), counts),
+        state,
+    )
 
 
 def make_evaluation(config: Config, model: Model, seen: Seen | None = None) -> Wrapped:
-    """Return a jitted evaluation: (params, batch) -> counts; every class has the weight 1."""
+    """Return a jitted evaluation: (variables, batch) -> counts; every class has the weight 1."""
     scale = None if seen is None else seen.scale
 
-    def count(params: Params, images: Array, labels: Array) -> Counts:
-        counts = counted(
-            model, OPS[config.gradients], params, images, Answers(labels), config.precision
-        )
-        return counts if config.devices == 1 else lax.psum(counts, AXIS)
-
-    count_all = on_each(config, count, SHARED, EACH, EACH)
-
     @jax.jit
-    def evaluate(params: Params, batch: Batch) -> Counts:
-        images, labels = take(batch)
-        return count_all(params, normalized(images, scale), labels)
+    def evaluate(variables: Variables, batch: Batch) -> Counts:
+        images, labels = devices.shared_out(config, take(batch))
+        counts, _ = counted(
+            model,
+            OPS[config.gradients],
+            variables,
+            normalized(images, scale),
+            Answers(labels),
+            config.precision,
+        )
+        return devices.the_same(config, counts)
 
     return evaluate
 

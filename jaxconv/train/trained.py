@@ -1,7 +1,7 @@
 """A trained network, loaded from the output folder of its run, and what it says of pictures."""
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.models import MODELS, Params
+from jaxconv.models import Variables, find
 from jaxconv.train import record
 from jaxconv.train.batch import OPS, as_floats
 from jaxconv.train.config import Config
@@ -47,7 +47,7 @@ class TrainedNetwork:
 
     Attributes:
         config: the settings of the run.
-        params: the parameters of the network.
+        variables: the parameters and the state of the network.
         classes: the names of the classes.
         image_shape: height, width and channels of the images it was trained on.
         scale: the mean and deviation that it normalises images with; None if it does not.
@@ -56,13 +56,13 @@ class TrainedNetwork:
     def __init__(
         self,
         config: Config,
-        params: Params,
+        variables: Variables,
         classes: Sequence[str],
         image_shape: tuple[int, int, int],
         scale: Scale | None = None,
     ) -> None:
         self.config = config
-        self.params = params
+        self.variables = variables
         self.classes = tuple(classes)
         self.image_shape = image_shape
         self.scale = scale
@@ -120,22 +120,24 @@ class TrainedNetwork:
         for start in range(0, len(images), BATCH):
             some = images[start : start + BATCH]
             empty = ((0, BATCH - len(some)), *((0, 0),) * (some.ndim - 1))
-            rows.append(np.asarray(self._compiled(self.params, np.pad(some, empty)))[: len(some)])
+            full = self._compiled(self.variables, np.pad(some, empty))
+            rows.append(np.asarray(full)[: len(some)])
         return np.concatenate(rows) if rows else np.zeros((0, len(self.classes)), np.float32)
 
     @cached_property
     def _compiled(self) -> Any:
-        model, precision = MODELS[self.config.model], self.config.precision
+        model, precision = find(self.config.model), self.config.precision
         ops = OPS[self.config.gradients]
 
-        def probabilities(params: Params, images: jax.Array) -> jax.Array:
+        def probabilities(variables: Variables, images: jax.Array) -> jax.Array:
+            params, state = variables
             images = normalized(as_floats(images), self.scale)
             if precision == "bfloat16":
                 params, images = jax.tree.map(
                     lambda leaf: leaf.astype(jnp.bfloat16), (params, images)
                 )
-            logits = model.apply(params, images, ops=ops).astype(jnp.float32)
-            return ops.softmax(logits)
+            logits, _ = model.apply(params, state, images, train=False, ops=ops)
+            return ops.softmax(logits.astype(jnp.float32))
 
         return jax.jit(probabilities)
 
@@ -165,13 +167,16 @@ def load_run(folder: str | Path, *, last: bool = False) -> TrainedNetwork:
     if not last and (folder / record.BEST).exists():
         path = folder / record.BEST
     height, width, channels = known["image_shape"]
-    return TrainedNetwork(
-        config,
-        record.load_params(path),
-        known["classes"],
-        (height, width, channels),
-        record.scale_of_run(known),
-    )
+    shape = (height, width, channels)
+    like = _shapes(config, shape, len(known["classes"]))
+    variables = record.load_variables(path, like=like)
+    return TrainedNetwork(config, variables, known["classes"], shape, record.scale_of_run(known))
+
+
+def _shapes(config: Config, image_shape: tuple[int, int, int], classes: int) -> Variables:
+    """Return the shapes of what the network of a run learns."""
+    init = partial(find(config.model).init, image_shape=image_shape, classes=classes)
+    return Variables(*jax.eval_shape(init, jax.random.key(0)))
 
 
 def _from_file(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxconv.models import MODELS
+from jaxconv.models import Variables, find
 from jaxconv.train import devices
 from jaxconv.train.batch import steps_of
 from jaxconv.train.checkpoint import Checkpoints
@@ -38,15 +38,15 @@ class Trainer:
         self._config, self._dataset, self._seen = config, dataset, seen
         self._count = len(dataset.train_labels)
         self.steps = steps_of(config, self._count)
-        self._model = MODELS[config.model]
+        self._model = find(config.model)
         shape = dataset.train_images.shape[1:]
-        params = self._model.init(
-            jax.random.key(config.seed), image_shape=shape, classes=dataset.classes
-        )
+        key = jax.random.key(config.seed)
+        variables = Variables(*self._model.init(key, image_shape=shape, classes=dataset.classes))
         total = config.epochs * self.steps
         self._rate = schedule_of(config, total)
         self._optimizer = make_optimizer(config, total)
-        after = After(params, self._optimizer.init(params), params if config.ema else None)
+        optimizer = self._optimizer.init(variables.params)
+        after = After(variables, optimizer, variables if config.ema else None)
         self.start = Point(0, devices.on_all(config, after), np.zeros(len(Counts._fields)))
 
     def compile(self) -> None:

@@ -80,6 +80,7 @@ needed = {"jax", "jaxlib", "numpy", "scipy", "ml_dtypes", "opt_einsum", "jaxconv
 standard = lambda top: top in sys.stdlib_module_names or top.startswith("_sysconfigdata")
 Hiding.hidden = lambda top: not standard(top) and top not in needed
 
+import functools
 import json
 import jax, jax.numpy as jnp
 import jaxconv, jaxconv.reference, jaxconv.models
@@ -88,8 +89,9 @@ x = jnp.arange(32.0).reshape(2, 4, 4, 1)
 w = jnp.full((3, 3, 1, 2), 0.5)
 dx = jax.grad(lambda x: jnp.sum(jaxconv.conv(x, w, padding="VALID")[..., 0]))(x)
 model = jaxconv.models.MODELS["lenet"]
-params = jax.eval_shape(lambda: model.init(jax.random.key(0), image_shape=(8, 8, 1)))
-logits = jax.eval_shape(model.apply, params, x.repeat(2, 1).repeat(2, 2))
+both = jax.eval_shape(lambda: model.init(jax.random.key(0), image_shape=(8, 8, 1), classes=10))
+apply = functools.partial(model.apply, train=False)
+logits, _ = jax.eval_shape(apply, *both, x.repeat(2, 1).repeat(2, 2))
 
 from jaxconv.train import Config, load_params  # nothing is needed before it is used
 try:

@@ -1,6 +1,5 @@
 import dataclasses
 import re
-from typing import get_args, get_type_hints
 
 import pytest
 
@@ -73,8 +72,13 @@ def test_a_run_cannot_change_under_way():
         Config().epochs = 2
 
 
-def test_every_model_can_be_chosen():
-    assert set(get_args(get_type_hints(Config)["model"])) == set(MODELS)
+def test_models_by_name_and_of_ones_own():
+    for name in (*MODELS, "package.module:network"):
+        assert Config(model=name).model == name
+    names = ", ".join(MODELS)
+    message = f"--model must be one of {names}, or MODULE:NAME, not 'resnet'"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Config(model="resnet")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from networks import TINY
 from train.runs import BEGUN, train
 
 import jaxconv
+from jaxconv.models import Variables
 from jaxconv.train import Config, data, load_params, pictures, record, report, trainer
 from jaxconv.train.loss import Answers, counted
 from jaxconv.train.points import DivergedError
@@ -34,8 +35,8 @@ def test_the_best_epoch_is_kept(small, no_pictures, monkeypatch, tmp_path):
 def test_the_best_epoch_is_shown(small, no_pictures, monkeypatch, tmp_path):
     """In the report and in the picture of the layers, as predict takes it."""
     shown = []
-    monkeypatch.setattr(report, "make_report", lambda *args: shown.append(args[3]) or "")
-    draw = lambda path, model, params, *args: shown.append(params) or path.touch()  # noqa: E731
+    monkeypatch.setattr(report, "make_report", lambda *args: shown.append(args[3].params) or "")
+    draw = lambda path, model, variables, *args: shown.append(variables.params) or path.touch()  # noqa: E731
     monkeypatch.setattr(pictures, "draw_layers", draw)
     # After the first epoch everything gets worse.
     best_first = lambda epochs: epochs[0]  # noqa: E731
@@ -88,12 +89,12 @@ def test_a_run_that_diverges_ends_and_says_so(small, tmp_path):
         assert saved["images"].shape == (32, 8, 8, 1)
         params: dict = {}
         for name in saved.files:
-            if name.startswith("params."):
-                _, layer, leaf = name.split(".")
+            if name.startswith("variables.params."):
+                *_, layer, leaf = name.split(".")
                 params.setdefault(layer, {})[leaf] = saved[name]
         # It was this step: with what was learnt before it, this batch gives this loss.
         batch = jnp.asarray(saved["images"]), jnp.asarray(saved["labels"])
-    counts = counted(TINY, jaxconv, params, batch[0], Answers(batch[1]))
+    counts, _ = counted(TINY, jaxconv, Variables(params, {}), batch[0], Answers(batch[1]))
     assert f"the loss is {float(counts.loss / counts.weight)} in step" in str(error.value)
 
 

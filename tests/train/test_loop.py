@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -95,9 +96,11 @@ def test_parameters_are_those_that_were_tested(default):
         )
     )
     digits = load(Config())
-    apply = jax.jit(MODELS["convnet"].apply)
-    logits = apply(params, jnp.asarray(digits.test_images))
-    np.testing.assert_array_equal(logits, apply(result.params, jnp.asarray(digits.test_images)))
+    apply = jax.jit(partial(MODELS["convnet"].apply, train=False))
+    logits, _ = apply(params, {}, jnp.asarray(digits.test_images))
+    np.testing.assert_array_equal(
+        logits, apply(*result.variables, jnp.asarray(digits.test_images))[0]
+    )
     accuracy = np.mean(np.argmax(np.asarray(logits), axis=-1) == digits.test_labels)
     assert accuracy == pytest.approx(result.epochs[-1].test_accuracy, abs=1e-9)
 
@@ -184,7 +187,7 @@ def test_both_gradients_train_alike(default, tmp_path):
 
 
 def test_wrong_gradients_end_the_run_before_it_trains(small, monkeypatch, tmp_path):
-    def compare(model, params, images, labels):
+    def compare(model, variables, images, labels):
         assert images.shape == (32, 8, 8, 1)
         assert sorted(set(np.asarray(labels)) - {NO_IMAGE}) == list(range(10))
         return [verify.Comparison("conv1.w", (3,), 0.5, 0.0, 0.0)]

@@ -5,7 +5,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from networks import TINY, parameters
+from networks import TINY, variables
 
 from jaxconv.models import plain
 from jaxconv.train import Config, pictures, recipes
@@ -155,40 +155,42 @@ def test_layers(tmp_path, monkeypatch, model, image_shape, rows):
         show(axes, tile, colors, low, high)
 
     monkeypatch.setattr(layers, "_show", spy)
-    params = parameters(model, image_shape=image_shape, classes=3)
+    before = variables(model, image_shape=image_shape, classes=3)
     random = np.random.default_rng(0)
     path = tmp_path / "layers.png"
     image = random.random(image_shape).astype(np.float32)
-    pictures.draw_layers(path, model, params, jnp.asarray(image))
+    pictures.draw_layers(path, model, before, jnp.asarray(image))
     pixels = seen(path)
     assert pixels.shape[0] > 50 * rows
 
-    channels = [leaves["b"].size for name, leaves in params.items() if name.startswith("conv")]
+    channels = [
+        leaves["b"].size for name, leaves in before.params.items() if name.startswith("conv")
+    ]
     assert len(shown) == 1 + sum(2 * min(c, maps.MAPS) for c in channels)
     for tile in shown[1:]:
         assert tile.ndim == 2
     # In colour if it can be.
     np.testing.assert_array_equal(shown[0], image if image_shape[-1] == 3 else image[..., 0])
-    kernel = np.asarray(params["conv1"]["w"])
+    kernel = np.asarray(before.params["conv1"]["w"])
     slices = np.moveaxis(kernel, (2, 3), (0, 1)).reshape(-1, *kernel.shape[:2])
     assert any(np.array_equal(shown[1], tile) for tile in slices)
 
 
 def test_the_strongest_maps_are_shown_below_their_filters():
     model = plain((((3, 20),),), ())
-    params = parameters(model, image_shape=(6, 5, 1), classes=3)
+    before = variables(model, image_shape=(6, 5, 1), classes=3)
     image = jnp.asarray(np.random.default_rng(0).random((6, 5, 1)), jnp.float32)
-    (_, value), *_ = maps._outputs(model, params, image)
-    filters, shown = maps.rows_of(model, params, image)
+    (_, value), *_ = maps._outputs(model, before, image)
+    filters, shown = maps.rows_of(model, before, image)
     assert [row.title for row in (filters, shown)] == [
         "conv1 filters, 12 of 20",
-        "conv1 ReLU, 12 of 20",
+        "conv1 output, 12 of 20",
     ]
     strength = np.linalg.norm(value, axis=(0, 1))
     order = sorted(range(20), key=lambda i: -strength[i])[: maps.MAPS]
     for i, kernel, tile in zip(order, filters.tiles, shown.tiles, strict=True):
         np.testing.assert_array_equal(tile, value[..., i])
-        np.testing.assert_array_equal(kernel, params["conv1"]["w"][..., 0, i])
+        np.testing.assert_array_equal(kernel, before.params["conv1"]["w"][..., 0, i])
 
 
 def test_titles_of_rows_begin_at_the_same_place(tmp_path, monkeypatch):
@@ -198,10 +200,10 @@ def test_titles_of_rows_begin_at_the_same_place(tmp_path, monkeypatch):
         layers, "Figure", lambda *args, **more: figures.append(make(*args, **more)) or figures[-1]
     )
     for shape in ((4, 12, 1), (12, 4, 1)):
-        params = parameters(TINY, image_shape=shape, classes=3)
+        before = variables(TINY, image_shape=shape, classes=3)
         path = tmp_path / "layers.png"
         pictures.draw_layers(
-            path, TINY, params, jnp.linspace(0, 1, 48, dtype=jnp.float32).reshape(shape)
+            path, TINY, before, jnp.linspace(0, 1, 48, dtype=jnp.float32).reshape(shape)
         )
         titles = [
             axes.get_window_extent().x0 for axes in figures[-1].axes if axes.get_title("left")
@@ -220,11 +222,11 @@ def test_an_image_of_other_numbers_is_shown_whole(channels):
 
 
 def test_layers_of_a_network_that_died(tmp_path):
-    params = parameters(TINY, image_shape=(4, 4, 1), classes=3)
+    before = variables(TINY, image_shape=(4, 4, 1), classes=3)
     for value, name in ((0.0, "zeros.png"), (NAN, "nan.png")):
-        params["conv1"] = {
-            leaf: jnp.full_like(array, value) for leaf, array in params["conv1"].items()
+        before.params["conv1"] = {
+            leaf: jnp.full_like(array, value) for leaf, array in before.params["conv1"].items()
         }
         image = jnp.linspace(0, 1, 16, dtype=jnp.float32).reshape(4, 4, 1)
-        pictures.draw_layers(tmp_path / name, TINY, params, image)
+        pictures.draw_layers(tmp_path / name, TINY, before, image)
         assert matplotlib.image.imread(tmp_path / name).shape[0] > 50

@@ -1,8 +1,10 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,11 +12,14 @@ import safetensors.numpy
 from networks import TINY, parameters
 
 import jaxconv
+from jaxconv.models import Variables
 from jaxconv.train import Config, load_params, record
 from jaxconv.train.record import Epoch, make_folder
 
 EPOCHS = [Epoch(1, 1 / 3, 0.25, 0.1, 12345.678), Epoch(2, float("nan"), 1.0, 1e-9, 1e9)]
 PARAMS = parameters(TINY, image_shape=(4, 4, 1), classes=3)
+STATE = {"norm": {"mean": np.float32([0.5, np.nan]), "batches": np.int32(7)}}
+VARIABLES = Variables(PARAMS, STATE)
 
 
 def listing(folder):
@@ -27,7 +32,7 @@ def listing(folder):
     [
         ("config.json", lambda p: record.save_config(p, Config()), "json.dumps"),
         ("metrics.csv", lambda p: record.save_metrics(p, EPOCHS), "csv.writer"),
-        ("params", lambda p: record.save_params(p, PARAMS), "safetensors.numpy.save"),
+        ("params", lambda p: record.save_variables(p, VARIABLES), "safetensors.numpy.save"),
     ],
 )
 def test_every_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch, name, write, spoilt):
@@ -165,9 +170,10 @@ def test_parameters_come_back_bit_for_bit(tmp_path):
     # Transposed: in memory not in the order in which it is written.
     spoilt["dense2"] = {**PARAMS["dense2"], "w": np.asarray(PARAMS["dense2"]["w"]).T}
     path = tmp_path / "params.safetensors"
-    record.save_params(path, spoilt)
+    record.save_variables(path, Variables(spoilt, STATE))
     assert set(safetensors.numpy.load_file(path)) == {
-        f"{layer}.{leaf}" for layer in ("conv1", "dense1", "dense2") for leaf in "wb"
+        *(f"{layer}.{leaf}" for layer in ("conv1", "dense1", "dense2") for leaf in "wb"),
+        *(f"state/norm.{leaf}" for leaf in ("mean", "batches")),
     }
     back = load_params(str(path))
     assert {layer: set(leaves) for layer, leaves in back.items()} == {
@@ -179,6 +185,29 @@ def test_parameters_come_back_bit_for_bit(tmp_path):
             assert back[layer][name].dtype == jnp.float32
             assert back[layer][name].shape == leaf.shape
             assert np.asarray(back[layer][name]).tobytes() == np.asarray(leaf).tobytes()
+    variables = record.load_variables(path, like=Variables(spoilt, STATE))
+    assert isinstance(variables, Variables)
+    for got, want in zip(*map(jax.tree.leaves, (variables, Variables(spoilt, STATE))), strict=True):
+        assert got.dtype == want.dtype
+        assert np.asarray(got).tobytes() == np.asarray(want, order="C").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("params", "state", "message"),
+    [
+        ({"dense2": PARAMS["dense2"]}, STATE, "conv1.b should be nothing, but is float32"),
+        (PARAMS | {"new": {"w": np.zeros(2)}}, STATE, "new.w should be float64[2], but is nothing"),
+        (PARAMS, {"norm": {"mean": STATE["norm"]["mean"]}},
+         "state/norm.batches should be nothing, but is int32[]"),
+        (PARAMS | {"dense1": {"b": np.zeros(4), "w": PARAMS["dense1"]["w"]}}, STATE,
+         "dense1.b should be float64[4], but is float32[8]"),
+    ],
+)  # fmt: skip
+def test_files_of_another_network(tmp_path, params, state, message):
+    path = tmp_path / "file"
+    record.save_variables(path, VARIABLES)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path}: {message}')}"):
+        record.load_variables(path, like=Variables(params, state))
 
 
 def test_files_that_hold_no_parameters(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxconv.models import MODELS
+from jaxconv.models import MODELS, Variables
 from jaxconv.train import Config, recipes
 from jaxconv.train.balance import seen_of
 from jaxconv.train.data.dataset import Dataset
@@ -40,12 +40,12 @@ def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, names=NAMES, **f
         *part(20, channels), *part(9, channels), classes=len(names), names=names,
         notes=("left out 1 file",), last=part(6, channels) if last else None,
     )  # fmt: skip
-    params = MODELS["lenet"].init(
-        jax.random.key(0), image_shape=(12, 12, channels), classes=len(names)
-    )
+    shape = (12, 12, channels)
+    init = MODELS["lenet"].init
+    before = Variables(*init(jax.random.key(0), image_shape=shape, classes=len(names)))
     config = recipes.decided(config, dataset)
     seen = seen_of(config, dataset)
-    return make_report(config, dataset, seen, params, epochs, tmp_path), dataset
+    return make_report(config, dataset, seen, before, epochs, tmp_path), dataset
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -58,7 +58,9 @@ def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):
     # The best is what was tested after the first epoch, and the last that after the last step.
     for name, step in (("best", 4), ("params", 5)):
         saved = load_params(tmp_path / f"{name}.safetensors")
-        assert jax.tree.all(jax.tree.map(np.array_equal, saved, after[step - 1][0].params))
+        assert jax.tree.all(
+            jax.tree.map(np.array_equal, saved, after[step - 1][0].variables.params)
+        )
 
 
 def test_interrupted_before_anything_was_learnt(small, monkeypatch, tmp_path):

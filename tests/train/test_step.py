@@ -2,11 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import TINY, parameters
+from networks import TINY, variables
 from rules import assert_trees_close
 
 import jaxconv
-from jaxconv.models import MODELS, Model
+from jaxconv.models import MODELS, Model, Variables
 from jaxconv.train import Config, devices
 from jaxconv.train.batch import NO_IMAGE, OPS, Batch, take
 from jaxconv.train.data import load
@@ -29,7 +29,7 @@ def data(count, dtype=np.float64):
 
 
 def network(dtype=np.float64):
-    return parameters(TINY, dtype, image_shape=IMAGE_SHAPE, classes=CLASSES)
+    return variables(TINY, dtype, image_shape=IMAGE_SHAPE, classes=CLASSES)
 
 
 def indices(*numbers):
@@ -37,6 +37,7 @@ def indices(*numbers):
 
 
 INDICES = indices(0, 3, 5, 1)
+NOTHING = Variables({}, {})
 
 
 # ---- batches -----------------------------------------------------------------------------
@@ -53,22 +54,22 @@ def test_empty_places_have_no_label():
 
 def test_counts():
     """Of a network whose logits are the image, so that they can be written down."""
-    model = Model(lambda key: {}, lambda params, x, *, ops: x.reshape(len(x), 3))
+    model = Model(None, lambda params, state, x, **_: (x.reshape(len(x), 3), state))
     images = jnp.log(jnp.float32([[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.6, 0.2, 0.2], [1, 1, 1]]))
     labels = jnp.int32([0, 2, 1, NO_IMAGE])
     for ops in OPS.values():
-        counts = counted(model, ops, {}, images, Answers(labels))
+        counts, _ = counted(model, ops, NOTHING, images, Answers(labels))
         surprise = -np.log([0.7, 0.3, 0.2])
         np.testing.assert_allclose(counts.loss, surprise.sum(), rtol=1e-6)
         assert (int(counts.images), float(counts.weight), int(counts.correct)) == (3, 3, 1)
 
         weights = jnp.float32([2, 0.5, 1])
-        counts = counted(model, ops, {}, images, Answers(labels), weights=weights)
+        counts, _ = counted(model, ops, NOTHING, images, Answers(labels), weights=weights)
         np.testing.assert_allclose(counts.loss, surprise @ [2, 1, 0.5], rtol=1e-6)
         assert (int(counts.images), float(counts.weight), int(counts.correct)) == (3, 3.5, 1)
 
         mixed = Answers(labels, jnp.int32([1, 0, 1, NO_IMAGE]), jnp.float32(0.75))
-        counts = counted(model, ops, {}, images, mixed, weights=weights)
+        counts, _ = counted(model, ops, NOTHING, images, mixed, weights=weights)
         others = -np.log([0.2, 0.3, 0.2])
         want = 0.75 * surprise @ [2, 1, 0.5] + 0.25 * others @ [0.5, 2, 0.5]
         np.testing.assert_allclose(counts.loss, want, rtol=1e-6)
@@ -78,7 +79,7 @@ def test_counts():
             == float(weight_of(mixed, jnp.float32, weights))
         )
 
-        counts = counted(model, ops, {}, images, Answers(jnp.full(4, NO_IMAGE)))
+        counts, _ = counted(model, ops, NOTHING, images, Answers(jnp.full(4, NO_IMAGE)))
         assert [*map(float, counts)] == [0, 0, 0, 0]
 
 
@@ -88,19 +89,21 @@ def test_a_place_left_empty_gives_no_gradient_and_does_not_count():
     config = Config(optimizer="sgd", learning_rate=1.0, schedule="constant", shift=0)
     optimizer = make_optimizer(config, 1)
     step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
-    params = network()
-    state = optimizer.init(params)
+    before = network()
+    state = optimizer.init(before.params)
     after, told = [], []
     for places in (
         indices(4, 0, 7, 2, 1),
         indices(4, NO_IMAGE, 0, 7, 2, 1, NO_IMAGE, NO_IMAGE),
     ):
         batch = Batch(images, labels, places)
-        new, counts = step(After(params, state), batch, KEY, 0)
-        after.append(new.params)
-        told += [counts, evaluate(params, batch)]
+        new, counts = step(After(before, state), batch, KEY, 0)
+        after.append(new.variables.params)
+        told += [counts, evaluate(before, batch)]
     assert_trees_close(after[1], after[0])
-    moved = jax.tree.map(lambda new, old: float(jnp.max(jnp.abs(new - old))), after[0], params)
+    moved = jax.tree.map(
+        lambda new, old: float(jnp.max(jnp.abs(new - old))), after[0], before.params
+    )
     assert min(jax.tree.leaves(moved)) > 1e-3
     for counts in told:
         assert int(counts.images) == float(counts.weight) == 5
@@ -120,7 +123,7 @@ def test_both_gradients_give_the_same_loss_curve():
     digits = load(Config())
     images, labels = jnp.asarray(digits.train_images, jnp.float64), jnp.asarray(digits.train_labels)
     model = MODELS[Config().model]
-    start = parameters(model, np.float64, image_shape=(8, 8, 1), classes=10)
+    start = variables(model, np.float64, image_shape=(8, 8, 1), classes=10)
     order = np.random.default_rng(0).permutation(len(images)).astype(np.int32)
     batches = np.split(order[: len(order) // 32 * 32], len(order) // 32)
     curves, results = [], []
@@ -128,12 +131,12 @@ def test_both_gradients_give_the_same_loss_curve():
         config = Config(gradients=mode, shift=1)
         optimizer = make_optimizer(config, len(batches))
         step = make_step(config, model, optimizer)
-        after, losses = After(start, optimizer.init(start)), []
+        after, losses = After(start, optimizer.init(start.params)), []
         for taken, places in enumerate(batches):
             after, counts = step(after, Batch(images, labels, places), KEY, taken)
             losses.append(float(counts.loss) / 32)
         curves.append(losses)
-        results.append(after.params)
+        results.append(after.variables.params)
     np.testing.assert_allclose(*curves, rtol=1e-11)
     assert np.mean(curves[0][-5:]) < 0.7 * np.mean(curves[0][:5])  # it does learn
     for hand, autodiff in zip(*map(jax.tree.leaves, results), strict=True):
@@ -156,15 +159,15 @@ def test_each_mode_calls_its_own_ops(monkeypatch):
     for mode in OPS_BEFORE:
         monkeypatch.setitem(OPS, mode, Ops(mode))
     images, labels = data(4)
-    params = network()
+    before = network()
     for mode in OPS_BEFORE:
         config = Config(gradients=mode)
         optimizer = make_optimizer(config, 1)
         step, evaluate = make_step(config, TINY, optimizer), make_evaluation(config, TINY)
         called.clear()
         batch = Batch(images, labels, indices(0, 1))
-        jax.eval_shape(step, After(params, optimizer.init(params)), batch, KEY, 0)
-        jax.eval_shape(evaluate, params, batch)
+        jax.eval_shape(step, After(before, optimizer.init(before.params)), batch, KEY, 0)
+        jax.eval_shape(evaluate, before, batch)
         assert set(called) == {mode}
         assert len(called) == 2 * len(["conv", "relu", "max_pool", "dense", "relu", "dense", "ce"])
 
@@ -177,15 +180,15 @@ def test_bfloat16_layers_and_a_float32_rest(mode):
     """Every layer sees bfloat16 alone; the loss, its gradients and the parameters are float32."""
     seen = []
 
-    def apply(params, x, *, ops):
+    def apply(params, state, x, *, train, key, ops):
         def observe(name, value):
             seen.append((name, value.dtype))
 
         seen.extend((name, leaf.dtype) for name in params for leaf in params[name].values())
-        return TINY.apply(params, x, ops=ops, observe=observe)
+        return TINY.apply(params, state, x, train=train, ops=ops, observe=observe)
 
     images, labels = data(6, np.float32)
-    params = network(np.float32)
+    before = network(np.float32)
     results = {}
     for precision in ("float32", "bfloat16"):
         seen.clear()
@@ -200,20 +203,20 @@ def test_bfloat16_layers_and_a_float32_rest(mode):
         optimizer = make_optimizer(config, 1)
         step = make_step(config, Model(TINY.init, apply), optimizer)
         batch = Batch(images, labels, INDICES)
-        (new, *_), counts = step(After(params, optimizer.init(params)), batch, KEY, 0)
+        (new, *_), counts = step(After(before, optimizer.init(before.params)), batch, KEY, 0)
         assert {dtype for _, dtype in seen} == {jnp.dtype(precision)}
         assert len(seen) == 8
         assert {leaf.dtype for leaf in jax.tree.leaves(new)} == {jnp.dtype("float32")}
         assert counts.loss.dtype == jnp.float32
         results[precision] = new, counts.loss
         evaluate = make_evaluation(config, TINY)
-        evaluated = evaluate(params, batch)
+        evaluated = evaluate(before, batch)
         np.testing.assert_allclose(evaluated.loss, counts.loss, rtol=1e-6)
     (wide, loss), (narrow, rounded) = results.values()
     # Eight bits of a number: apart, but not far.
     assert 0 < abs(float(loss - rounded)) < 0.02 * float(loss)
-    for before, one, another in zip(*map(jax.tree.leaves, (params, wide, narrow)), strict=True):
-        moved = float(jnp.max(jnp.abs(one - before)))
+    for old, one, another in zip(*map(jax.tree.leaves, (before, wide, narrow)), strict=True):
+        moved = float(jnp.max(jnp.abs(one - old)))
         assert 0 < float(jnp.max(jnp.abs(one - another))) < 0.05 * moved
 
 
@@ -250,7 +253,7 @@ def test_parts_on_devices_and_in_turn_take_the_step_of_the_whole(mode, changes, 
         step = make_step(config, TINY, optimizer, seen)
         evaluate = make_evaluation(config, TINY, seen)
         state, arrays = devices.on_all(
-            config, (After(network(), optimizer.init(network())), (images, labels))
+            config, (After(network(), optimizer.init(network().params)), (images, labels))
         )
         run = compiled(step, state, Batch(*arrays, indices(0, 0, 0, 0)), KEY, 0)
         told = []
@@ -259,12 +262,14 @@ def test_parts_on_devices_and_in_turn_take_the_step_of_the_whole(mode, changes, 
         ):
             batch = Batch(*arrays, places)
             state, counts = run(state, batch, KEY, taken)
-            told += [counts, evaluate(state.params, batch)]
-        assert len(state.params["conv1"]["w"].sharding.device_set) == devices_
-        after[devices_, parts_] = jax.tree.map(np.asarray, (state.params, told))
+            told += [counts, evaluate(state.variables, batch)]
+        assert len(state.variables.params["conv1"]["w"].sharding.device_set) == devices_
+        after[devices_, parts_] = jax.tree.map(np.asarray, (state.variables, told))
     assert_trees_close(after[count, parts], after[1, 1])
     assert [int(counts.images) for counts in after[1, 1][1]] == [4, 4, 3, 3, 2, 2]
-    moves = jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), after[1, 1][0], network())
+    moves = jax.tree.map(
+        lambda a, b: float(np.max(np.abs(a - b))), after[1, 1][0].params, network().params
+    )
     assert min(jax.tree.leaves(moves)) > 1e-5
 
 
@@ -276,14 +281,14 @@ def test_the_average_follows_the_parameters():
     config = Config(optimizer="sgd", learning_rate=0.5, ema=0.3)
     optimizer = make_optimizer(config, 4)
     step = make_step(config, TINY, optimizer)
-    after = After(network(), optimizer.init(network()), network())
-    mean = network()
+    after = After(network(), optimizer.init(network().params), network())
+    mean = network().params
     for taken in range(4):
         after, _ = step(after, Batch(images, labels, INDICES), KEY, taken)
         share = min(0.3, (1 + taken) / (10 + taken))
-        mean = jax.tree.map(lambda m, p: share * m + (1 - share) * p, mean, after.params)  # noqa: B023
+        mean = jax.tree.map(lambda m, p: share * m + (1 - share) * p, mean, after.variables.params)  # noqa: B023
     assert after.shown is after.mean
-    for got, want in zip(*map(jax.tree.leaves, (after.mean, mean)), strict=True):
+    for got, want in zip(*map(jax.tree.leaves, (after.mean.params, mean)), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-7)
 
 
@@ -296,10 +301,12 @@ def test_a_step_counts_itself_for_the_schedule():
     config = Config(optimizer="sgd", learning_rate=1.0, shift=0)
     optimizer = make_optimizer(config, 2)
     step = make_step(config, TINY, optimizer)
-    after = After(network(), optimizer.init(network()))
+    after = After(network(), optimizer.init(network().params))
     for taken, moves in enumerate((True, True, False)):
         new, _ = step(after, Batch(images, labels, indices(0, 1)), KEY, taken)
-        assert moves != jax.tree.all(jax.tree.map(np.array_equal, new.params, after.params))
+        assert moves != jax.tree.all(
+            jax.tree.map(np.array_equal, new.variables.params, after.variables.params)
+        )
         after = new
 
 
@@ -309,32 +316,35 @@ def test_a_step_counts_itself_for_the_schedule():
 def test_steps_shift_differently_and_evaluation_not_at_all():
     """Read off the logits of a network that passes its images on."""
     model = Model(
-        lambda key: {},
-        lambda params, x, *, ops: ops.dense(x.reshape(len(x), 9), **params["dense1"]),
+        None,
+        lambda params, state, x, *, ops, **_: (
+            ops.dense(x.reshape(len(x), 9), **params["dense1"]),
+            state,
+        ),
     )
-    params = {"dense1": {"w": jnp.eye(9), "b": jnp.zeros(9)}}
+    before = Variables({"dense1": {"w": jnp.eye(9), "b": jnp.zeros(9)}}, {})
     images = jnp.zeros((1, 3, 3, 1)).at[0, 1, 1, 0].set(5.0)
     labels = jnp.zeros(1, jnp.int32)
     config = Config(optimizer="sgd", shift=1)
     optimizer = make_optimizer(config, 1)
     step, evaluate = make_step(config, model, optimizer), make_evaluation(config, model)
-    after, places = After(params, optimizer.init(params)), np.zeros(1, np.int32)
+    after, places = After(before, optimizer.init(before.params)), np.zeros(1, np.int32)
     batch = Batch(images, labels, places)
     # The loss is small only if the bright pixel has come to lie on the place of class 0.
     at = {float(step(after, batch, KEY, t)[1].loss) > 1 for t in range(60)}
     assert at == {True, False}
-    assert float(evaluate(params, batch).loss) > 1
+    assert float(evaluate(before, batch).loss) > 1
     labels = jnp.full(1, 4, jnp.int32)
-    assert float(evaluate(params, Batch(images, labels, places)).loss) < 1
+    assert float(evaluate(before, Batch(images, labels, places)).loss) < 1
 
 
 def test_labels_are_smoothed_in_training_alone():
     images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 8, 8, 1)), jnp.float32)
     labels = jnp.asarray([0, 2, 1, NO_IMAGE], jnp.int32)
-    params = TINY.init(jax.random.key(0), image_shape=(8, 8, 1), classes=3)
-    logits = TINY.apply(params, images, ops=jaxconv)
+    before = Variables(*TINY.init(jax.random.key(0), image_shape=(8, 8, 1), classes=3))
+    logits, _ = TINY.apply(*before, images, train=True, ops=jaxconv)
     logs = np.asarray(jax.nn.log_softmax(logits))[:3]
     targets = 0.9 * np.eye(3)[np.asarray(labels)[:3]] + 0.1 / 3
     want = -np.mean(np.sum(targets * logs, axis=1))
-    counts = counted(TINY, jaxconv, params, images, Answers(labels), label_smoothing=0.1)
+    counts, _ = counted(TINY, jaxconv, before, images, Answers(labels), label_smoothing=0.1)
     assert float(counts.loss / counts.weight) == pytest.approx(want, rel=1e-6)

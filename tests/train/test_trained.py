@@ -12,7 +12,7 @@ from PIL import Image
 
 import jaxconv.evaluate
 import jaxconv.predict
-from jaxconv.models import MODELS
+from jaxconv.models import MODELS, Variables
 from jaxconv.train import Config, load_run, record
 from jaxconv.train.data import load
 from jaxconv.train.trained import TrainedNetwork, confusion
@@ -47,12 +47,15 @@ def run(colours, tmp_path_factory):
     config = Config(dataset=str(colours), image_size=12, model="lenet")
     dataset = load(config)
     model = MODELS[config.model]
-    params = model.init(jax.random.key(0), image_shape=dataset.train_images.shape[1:], classes=3)
+    shape = dataset.train_images.shape[1:]
+    params, _ = model.init(jax.random.key(0), image_shape=shape, classes=3)
 
     @jax.jit
     def step(params, images, labels):
         def loss(params):
-            return jaxconv.softmax_cross_entropy(model.apply(params, images / 255), labels)
+            return jaxconv.softmax_cross_entropy(
+                model.apply(params, {}, images / 255, train=True)[0], labels
+            )
 
         return jax.tree.map(lambda w, d: w - 0.1 * d, params, jax.grad(loss)(params))
 
@@ -61,7 +64,7 @@ def run(colours, tmp_path_factory):
         params = step(params, images, dataset.train_labels)
     record.save_config(folder / "config.json", config)
     record.save_data(folder / record.DATA, config, dataset, dataset.fingerprint)
-    record.save_params(folder / "params.safetensors", params)
+    record.save_variables(folder / "params.safetensors", Variables(params, {}))
     return folder
 
 
@@ -111,7 +114,7 @@ def test_many_images_are_as_one(run):
 
 def test_a_network_of_grey_images_sees_colours_as_grey(run, tmp_path):
     known = load_run(run)
-    network = TrainedNetwork(known.config, known.params, CLASSES, (*SIZE, 1))
+    network = TrainedNetwork(known.config, known.variables, CLASSES, (*SIZE, 1))
     image = picture("red", 1)
     image.save(tmp_path / "a.png")
     np.testing.assert_array_equal(network.image(tmp_path / "a.png")[..., 0], image.convert("L"))
@@ -214,8 +217,10 @@ def test_predict_goes_on_without_what_it_cannot_read(run, tmp_path, command):
 
 
 def test_no_file_of_a_picture_has_two_channels(tmp_path):
-    params = MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, 2), classes=3)
-    network = TrainedNetwork(Config(model="lenet"), params, CLASSES, (12, 12, 2))
+    variables = Variables(
+        *MODELS["lenet"].init(jax.random.key(0), image_shape=(12, 12, 2), classes=3)
+    )
+    network = TrainedNetwork(Config(model="lenet"), variables, CLASSES, (12, 12, 2))
     picture("red", 1).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"^predict: a picture has 1 or 3 channels, but .* of 2:"):
         network.predict([tmp_path / "a.png"])
@@ -288,12 +293,13 @@ def test_evaluate_data_that_are_no_folder(where, tmp_path, command, monkeypatch)
     config = Config(dataset=where, model="lenet")
     dataset = load(config)
     shape = dataset.train_images.shape[1:]
-    params = MODELS["lenet"].init(jax.random.key(0), image_shape=shape, classes=dataset.classes)
+    init = MODELS["lenet"].init
+    variables = Variables(*init(jax.random.key(0), image_shape=shape, classes=dataset.classes))
     folder = tmp_path / "run"
     folder.mkdir()
     record.save_config(folder / "config.json", config)
     record.save_data(folder / record.DATA, config, dataset, dataset.fingerprint)
-    record.save_params(folder / "params.safetensors", params)
+    record.save_variables(folder / "params.safetensors", variables)
     monkeypatch.chdir("/")
     status, out, err = command(jaxconv.evaluate.main, folder)
     assert (status, err) == (0, "")

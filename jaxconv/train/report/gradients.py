@@ -4,33 +4,35 @@ import jax
 import jax.numpy as jnp
 
 import jaxconv
-from jaxconv.models import MODELS, Params
+from jaxconv.models import Params, Variables, find
+from jaxconv.models.leaves import named
 from jaxconv.train.config import Config
 from jaxconv.train.first import First
 from jaxconv.train.loss import counted
 from jaxconv.train.report.markup import cell, shaded, table
 
 
-def gradients(config: Config, first: First, params: Params) -> str:
+def gradients(config: Config, first: First, variables: Variables) -> str:
     """Return the norms of the gradients of the first batch, and of the parameters."""
     images = jnp.asarray(first.images)
     answers = jax.tree.map(jnp.asarray, first.answers)
 
     def loss(params: Params) -> jax.Array:
-        counts = counted(MODELS[config.model], jaxconv, params, images, answers)
+        counts, _ = counted(
+            find(config.model),
+            jaxconv,
+            variables._replace(params=params),
+            images,
+            answers,
+            train=True,
+            key=jax.random.key(0),
+        )
         return counts.loss / counts.weight
 
-    gradient = jax.jit(jax.grad(loss))
-
-    slopes = gradient(params)
+    slopes = dict(named(jax.jit(jax.grad(loss))(variables.params)))
     norms = [
-        (
-            f"{layer}.{name}",
-            float(jnp.linalg.norm(slopes[layer][name])),
-            float(jnp.linalg.norm(leaf)),
-        )
-        for layer, leaves in params.items()
-        for name, leaf in leaves.items()
+        (name, float(jnp.linalg.norm(slopes[name])), float(jnp.linalg.norm(leaf)))
+        for name, leaf in named(variables.params)
     ]
     most = max(norm for _, norm, _ in norms) or 1.0
     rows = [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxconv.models import Params
+from jaxconv.models import Variables
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.first import first_batch
@@ -26,7 +26,7 @@ def make_report(
     config: Config,
     dataset: Dataset,
     seen: Seen,
-    params: Params,
+    variables: Variables,
     epochs: Sequence[Epoch],
     folder: Path,
 ) -> str:
@@ -36,13 +36,13 @@ def make_report(
         config: the settings of the run.
         dataset: the images.
         seen: what the steps knew of the images as a whole.
-        params: the parameters after the best epoch.
+        variables: what the network had learnt after the best epoch.
         epochs: all epochs so far.
         folder: the output folder, with the pictures that the run has drawn.
     """
     height, width, channels = dataset.train_images.shape[1:]
     network = TrainedNetwork(
-        config, params, dataset.class_names, (height, width, channels), seen.scale
+        config, variables, dataset.class_names, (height, width, channels), seen.scale
     )
     first = first_batch(config, dataset, seen)
     images, labels = dataset.last or dataset[2:4]
@@ -67,7 +67,7 @@ def make_report(
         "<h2>What the layers compute</h2>",
         layers(network, held, folder),
         "<h2>Gradients by layer</h2>",
-        gradients(config, first, params),
+        gradients(config, first, variables),
         "<h2>How to repeat it</h2>",
         f"<pre>{text(command(config, dataset))}</pre>",
         settings(config),

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jaxconv._core.extras import needs
-from jaxconv.models import MODELS, Params
+from jaxconv.models import Variables, find
 from jaxconv.train.batch import as_floats, shuffled
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
@@ -28,7 +28,7 @@ class GradientMismatchError(Exception):
     """The hand-written gradient differs from autodiff's."""
 
 
-def verify(config: Config, dataset: Dataset, seen: Seen, params: Params, log: Log) -> None:
+def verify(config: Config, dataset: Dataset, seen: Seen, variables: Variables, log: Log) -> None:
     """Compare the gradients of the first batch and print the table.
 
     Raises:
@@ -37,7 +37,7 @@ def verify(config: Config, dataset: Dataset, seen: Seen, params: Params, log: Lo
     order = shuffled(config, 1, len(dataset.train_labels))[: config.batch_size]
     images = normalized(jnp.asarray(as_floats(dataset.train_images[order])), seen.scale)
     labels = jnp.asarray(dataset.train_labels[order])
-    comparisons = compare_gradients(MODELS[config.model], params, images, labels)
+    comparisons = compare_gradients(find(config.model), variables, images, labels)
     log.say(_table(comparisons))
     worst = check(comparisons)
     log.say(f"worst relative error {worst.worst:.1e} ({worst.name}): the gradients agree")
