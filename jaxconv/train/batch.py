@@ -17,11 +17,15 @@ NO_IMAGE = -1  # among a batch's indices: an empty place
 
 
 class Batch(NamedTuple):
-    """A batch: the images and labels at these indices. Empty places have the index NO_IMAGE."""
+    """A batch: the images and labels at these indices. Empty places have the index NO_IMAGE.
+
+    Without indices, images and labels are the batch itself, and empty places have the label
+    NO_IMAGE.
+    """
 
     images: Any
     labels: Any
-    indices: Any
+    indices: Any = None
 
 
 def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
@@ -42,16 +46,23 @@ def split(order: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def take(batch: Batch) -> tuple[Array, Array]:
-    """Return the images of a batch in floats, and the labels, NO_IMAGE where a place is empty.
-
-    Empty places get the batch's own images again, so that its statistics are about the same.
-    """
+    """Return the images of a batch in floats, and the labels, NO_IMAGE where a place is empty."""
     images, labels, indices = batch
-    empty = indices == NO_IMAGE
-    there = jnp.maximum(jnp.sum(~empty), 1)
-    again = jnp.asarray(indices)[jnp.arange(len(indices)) % there]
-    shown = as_floats(images[jnp.where(empty, again, indices)])
-    return shown, jnp.where(empty, NO_IMAGE, labels[indices])
+    if indices is None:
+        return as_floats(images), labels
+    labels = jnp.where(indices == NO_IMAGE, NO_IMAGE, labels[indices])
+    return as_floats(images[filled_up(indices)]), labels
+
+
+def filled_up(indices: Any) -> Any:
+    """Return the indices with those of the batch again instead of NO_IMAGE.
+
+    So the statistics of the batch are about those of its images.
+    """
+    numpy: Any = np if isinstance(indices, np.ndarray) else jnp
+    there = numpy.maximum(numpy.sum(indices != NO_IMAGE), 1)
+    again = indices[numpy.arange(len(indices)) % there]
+    return numpy.where(indices == NO_IMAGE, again, indices)
 
 
 def as_floats(images: Array | np.ndarray) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from jaxconv._core.extras import needs
-from jaxconv.train.config import Config
 from jaxconv.train.record import Epoch
 
 FOLDER = "tensorboard"
@@ -23,11 +22,11 @@ TAGS = {
 
 
 class Board:
-    """A writer of the files that TensorBoard reads; without `--tensorboard` it writes nothing."""
+    """A writer of the files that TensorBoard reads; unless it is wanted, it writes nothing."""
 
-    def __init__(self, folder: Path, config: Config) -> None:
+    def __init__(self, folder: Path, *, wanted: bool) -> None:
         self._writer: Any = None
-        if config.tensorboard:
+        if wanted:
             with needs("tensorboard"):
                 from tensorboardX import SummaryWriter
             self._writer = SummaryWriter(str(folder / FOLDER))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from jaxconv._core.extras import MissingExtraError, needs
-from jaxconv.train import devices, record
+from jaxconv.train import processes, record
 from jaxconv.train.config import Config
 
 
@@ -40,9 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
             if stop.code:
                 _stop(2, _first_words(said.getvalue()))
             raise
-        if config.devices > 1:
-            devices.make_cpus(config.devices)
-        result = run(config)
+        result = run(processes.join(config))
     except (GradientMismatchError, DivergedError) as error:
         _stop(1, error)
     except (ValueError, OSError, MissingExtraError) as error:

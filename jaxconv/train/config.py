@@ -96,15 +96,22 @@ class Config:
     """Also write what TensorBoard shows, to tensorboard/ in the output folder."""
     devices: int = 1
     """Split each batch over this many devices. If there are only CPUs, as many CPU devices are made
-    as you ask for."""
+    as you ask for. Several processes always use all the devices that they have."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes that train one network together; or auto, if they
+    were started by Slurm, Open MPI or Kubernetes."""
+    processes: int | None = None
+    """How many processes there are, beside --coordinator HOST:PORT."""
+    process_id: int | None = None
+    """Which of them this one is: 0, 1, …"""
     seed: int = 0
     """Seed of the initial parameters, of the order of the images and of their random changes."""
     out: Path | None = None
     """Output folder, which must be new or empty. The default is a new folder in runs/."""
     resume: Path | None = None
     """Output folder of an interrupted run: the run continues from its last checkpoint, with its
-    old settings. Only --epochs, --dataset, --data-dir, --devices, --memory,
-    --tensorboard and --verify-gradients may change."""
+    old settings. Only --epochs, --dataset, --data-dir, --devices, --memory, --tensorboard,
+    --verify-gradients and the number of processes may change."""
 
     @property
     def title(self) -> str:

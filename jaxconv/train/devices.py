@@ -8,6 +8,8 @@ import contextlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxconv.train.config import Config
@@ -36,7 +38,27 @@ def on_all(config: Config, tree: object) -> Any:
     """Return the tree with its arrays on every device."""
     if config.devices == 1:
         return tree
-    return jax.device_put(tree, NamedSharding(_mesh(config), SHARED))
+    sharding = NamedSharding(_mesh(config), SHARED)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def placed(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(placed(jax.random.key_data(leaf)))
+        return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
+
+    return jax.tree.map(placed, tree)
+
+
+def shares(config: Config, tree: Any) -> Any:
+    """Return the tree with the images of its arrays shared out over the devices.
+
+    Of several processes, each has its own share in the arrays that it gives.
+    """
+    if config.devices == 1:
+        return jax.tree.map(jnp.asarray, tree)
+    sharding = NamedSharding(_mesh(config), EACH)
+    return jax.tree.map(lambda own: jax.make_array_from_process_local_data(sharding, own), tree)
 
 
 def shared_out(config: Config, tree: Any) -> Any:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.extras import needs
-from jaxconv.train import devices
-from jaxconv.train.batch import NO_IMAGE, Batch, split
+from jaxconv.train import devices, processes
+from jaxconv.train.batch import NO_IMAGE, Batch, filled_up, split
 from jaxconv.train.config import Config
 from jaxconv.train.data.blocks import Images
 from jaxconv.train.data.stored import Stored
@@ -35,15 +35,19 @@ class Feed(Protocol):
 
 
 def feed_of(config: Config, images: Images, labels: np.ndarray) -> Feed:
-    """Return the feed that suits the images: streamed if they do not fit on a device."""
-    if isinstance(images, Stored) or not _fit(images):
+    """Return the feed that suits the images.
+
+    They are streamed if they do not fit on a device, and by several processes, of which each reads
+    its share of every batch.
+    """
+    if isinstance(images, Stored) or not _fit(images) or processes.are_several():
         return Streamed(config, images, labels)
     return Kept(config, images, labels)
 
 
 def _fit(images: Images) -> bool:
     """Return whether the images fit on a device; a CPU has what the process has."""
-    known = jax.devices()[0].memory_stats() or {}
+    known = jax.local_devices()[0].memory_stats() or {}
     size = images.dtype.itemsize * int(np.prod(images.shape))
     return size <= known.get("bytes_limit", np.inf) / HALF
 
@@ -68,39 +72,46 @@ class Kept:
 
 
 class Streamed:
-    """Images are read batch by batch, by threads of grain, while the devices compute."""
+    """Images are read batch by batch, by threads of grain if they are on the disk."""
 
     def __init__(self, config: Config, images: Images, labels: np.ndarray) -> None:
-        with needs("stream"):
-            import grain
-        self._grain: Any = grain
         self._config, self._images, self._labels = config, images, labels
 
     @property
     def example(self) -> Batch:
         """A batch, for whose shapes and dtypes a step is compiled."""
-        indices = np.full(self._config.batch_size, NO_IMAGE, np.int32)
-        return self._placed(self.read(indices))
+        return self._placed(self.read(np.full(self._config.batch_size, NO_IMAGE, np.int32)))
 
     def batches(self, order: np.ndarray, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of this order, without the first ones."""
         source = _Batches(self, list(split(order, self._config.batch_size)))
-        reading = self._grain.ReadOptions(num_threads=READERS, prefetch_buffer_size=AHEAD)
-        dataset = self._grain.MapDataset.source(source)[first:].to_iter_dataset(reading)
-        return map(self._placed, dataset)
+        ahead = isinstance(self._images, Stored)
+        read = (
+            _ahead(source, first) if ahead else map(source.__getitem__, range(first, len(source)))
+        )
+        return map(self._placed, read)
 
     def read(self, indices: np.ndarray) -> Batch:
-        """Return these images and their labels, with their places in the batch as indices."""
-        there = indices[indices != NO_IMAGE]
-        shape = (len(indices), *self._images.shape[1:])
-        images, labels = np.zeros(shape, self._images.dtype), np.zeros(len(indices), np.int32)
-        images[: len(there)], labels[: len(there)] = self._images[there], self._labels[there]
-        places = np.arange(len(indices), dtype=np.int32)
-        return Batch(images, labels, np.where(indices == NO_IMAGE, indices, places))
+        """Return this process's share of the images and labels at these indices."""
+        share = processes.share(len(indices))
+        own = filled_up(indices)[share]
+        images = np.zeros((len(own), *self._images.shape[1:]), self._images.dtype)
+        if len(self._images):
+            images[own != NO_IMAGE] = self._images[own[own != NO_IMAGE]]
+        labels = np.where(indices[share] == NO_IMAGE, NO_IMAGE, self._labels[own])
+        return Batch(images, labels.astype(np.int32))
 
     def _placed(self, batch: Batch) -> Batch:
-        images, labels = devices.on_all(self._config, tuple(map(jnp.asarray, batch[:2])))
-        return Batch(images, labels, batch.indices)
+        return Batch(*devices.shares(self._config, batch[:2]))
+
+
+def _ahead(source: "_Batches", first: int) -> Iterator[Batch]:
+    """Yield the batches from this one on, which threads of grain read ahead."""
+    with needs("stream"):
+        import grain
+    reading = grain.ReadOptions(num_threads=READERS, prefetch_buffer_size=AHEAD)
+    dataset: Any = grain.MapDataset.source(source)
+    return iter(dataset[first:].to_iter_dataset(reading))
 
 
 class _Batches:

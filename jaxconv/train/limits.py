@@ -22,6 +22,8 @@ LEAST = {
     "rotate": 0,
     "mixup": 0,
     "devices": 1,
+    "processes": 1,
+    "process_id": 0,
     "seed": 0,
     "weight_decay": 0,
 }
@@ -39,6 +41,7 @@ def check(config: "Config") -> None:
     """
     _check_choices(config)
     _check_numbers(config)
+    _check_processes(config)
     if config.batch_size % (config.devices * config.accumulate):
         also = f" and --accumulate {config.accumulate}" if config.accumulate > 1 else ""
         raise ValueError(
@@ -57,6 +60,24 @@ def _check_choices(config: "Config") -> None:
             raise ValueError(
                 f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(config, name)!r}"
             )
+
+
+def _check_processes(config: "Config") -> None:
+    given = (config.processes is not None, config.process_id is not None)
+    if config.coordinator is None or config.coordinator == "auto":
+        if any(given):
+            raise ValueError("--processes and --process-id need --coordinator HOST:PORT")
+        return
+    host, _, port = config.coordinator.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(f"--coordinator must be HOST:PORT or auto, not {config.coordinator!r}")
+    if config.processes is None or config.process_id is None:
+        raise ValueError("--coordinator HOST:PORT needs --processes and --process-id")
+    if config.process_id >= config.processes:
+        raise ValueError(
+            f"--process-id must be below --processes, but is {config.process_id} of"
+            f" {config.processes}"
+        )
 
 
 def _check_numbers(config: "Config") -> None:

@@ -36,9 +36,9 @@ class Log:
         console: the screen.
     """
 
-    def __init__(self, console: Console, folder: Path) -> None:
+    def __init__(self, console: Console, path: Path) -> None:
         self.console = console
-        self._file = (folder / LOG).open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
         self._paper = Console(
             file=self._file, width=WIDTH, highlight=False, markup=False, emoji=False
         )

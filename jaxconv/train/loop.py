@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib
+import os
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,14 +13,24 @@ import jax
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
 from jaxconv.models import Params, Variables, find
-from jaxconv.train import data, devices, messages, pictures, recipes, record, results, verify
+from jaxconv.train import (
+    data,
+    devices,
+    messages,
+    pictures,
+    processes,
+    recipes,
+    record,
+    results,
+    verify,
+)
 from jaxconv.train.balance import seen_of
 from jaxconv.train.board import Board
 from jaxconv.train.checkpoint import Checkpoints
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.stored import Stored
-from jaxconv.train.log import Log, progress
+from jaxconv.train.log import LOG, Log, progress
 from jaxconv.train.points import DivergedError, Point, StoppedError
 from jaxconv.train.record import Epoch
 from jaxconv.train.step import Seen
@@ -67,13 +79,20 @@ def run(config: Config, console: Console | None = None) -> Result:
     _check_extras(config, dataset)
     _check_network(config, dataset)
     seen = seen_of(config, dataset)
-    folder = config.resume or record.make_folder(config)
-    with record.locked(folder):
+    folder = Path(processes.of_the_first(lambda: _folder(config)))
+    first = processes.is_first()
+    with record.locked(folder) if first else nullcontext(), processes.ending_if_lost(folder):
         made = _Run(_fitting(config, dataset), dataset, seen, folder)
-        record.save_config(folder / record.CONFIG, config)
-        record.save_data(folder / record.DATA, config, dataset, fingerprint, seen.scale)
-        with Log(console, folder) as log:
+        if first:
+            record.save_config(folder / record.CONFIG, config)
+            record.save_data(folder / record.DATA, config, dataset, fingerprint, seen.scale)
+        path = folder / LOG if first else Path(os.devnull)
+        with Log(console if first else Console(quiet=True), path) as log:
             return made.run(log)
+
+
+def _folder(config: Config) -> str:
+    return str(config.resume or record.make_folder(config))
 
 
 def _check_extras(config: Config, dataset: Dataset) -> None:
@@ -128,7 +147,8 @@ class _Run:
             self._train()
         except DivergedError as error:
             path = self.folder / record.DIVERGED
-            record.save_diverged(path, error.batch, error.before)
+            if processes.is_first():
+                record.save_diverged(path, error.batch, processes.here(error.before))
             raise DivergedError(
                 f"{error}; {path} has its batch and what was learnt before it; a smaller"
                 " --learning-rate may help"
@@ -139,13 +159,17 @@ class _Run:
         if self._has_stalled():
             self.log.say(messages.stalled(self.epochs, self.config))
         self.checkpoints.save(self.point.taken, self.point.tree)
-        variables = self.point.after.shown
-        if self.epochs:
-            results.write(self.folder, self.config, self.dataset, self.seen, variables, self.epochs)
-            self.log.say(messages.summary(self.config, self.dataset, self.epochs, self.folder))
-            channels = self.dataset.train_images.shape[-1]
-            self.log.say(messages.next_commands(self.folder, channels))
+        variables = processes.here(self.point.after.shown)
+        if self.epochs and processes.is_first():
+            self._write(variables)
         return Result(self.folder, variables, self.epochs, interrupted)
+
+    def _write(self, variables: Variables) -> None:
+        """Write the results, and say what they are and what can be done with them."""
+        results.write(self.folder, self.config, self.dataset, self.seen, variables, self.epochs)
+        self.log.say(messages.summary(self.config, self.dataset, self.epochs, self.folder))
+        channels = self.dataset.train_images.shape[-1]
+        self.log.say(messages.next_commands(self.folder, channels))
 
     def _beginning(self) -> tuple[Point, list[Epoch]]:
         """Return where the run begins, or goes on if it has saved a checkpoint, and its epochs."""
@@ -166,7 +190,7 @@ class _Run:
         """Say what is trained, and compare its gradients if the user wants it."""
         for note in self.dataset.notes:
             self.log.say(f"note: {note}")
-        variables = self.trainer.start.after.variables
+        variables = processes.here(self.trainer.start.after.variables)
         self.log.say(messages.headline(self.config, self.dataset, variables.params))
         if self.dataset.names:
             self.log.say(messages.classes(self.dataset))
@@ -180,12 +204,16 @@ class _Run:
         """Take all steps that are left, and say and save what every epoch achieved."""
         if self._is_done():
             return
-        with Board(self.folder, self.config) as board, progress(self.log.console) as bar:
+        with (
+            Board(self.folder, wanted=self._has_board()) as board,
+            progress(self.log.console) as bar,
+        ):
             task = bar.add_task("compiling", total=None)
             self.trainer.compile()
-            with replacing(self.folder / pictures.BATCH) as path:
-                pictures.draw_batch(path, self.config, self.dataset, self.seen)
-            board.picture(self.folder / pictures.BATCH)
+            if processes.is_first():
+                with replacing(self.folder / pictures.BATCH) as path:
+                    pictures.draw_batch(path, self.config, self.dataset, self.seen)
+                board.picture(self.folder / pictures.BATCH)
             total = self.config.epochs * self.trainer.steps
             bar.reset(task, total=total, completed=self.point.taken, description="training")
             while not self._is_done():
@@ -202,15 +230,22 @@ class _Run:
     def _keep(self, epoch: Epoch) -> None:
         """Save and say what an epoch achieved, in an order that a kill cannot spoil."""
         self.epochs.append(epoch)
-        if record.best_of(self.epochs) is epoch:
-            record.save_variables(self.folder / record.BEST, self.point.after.shown)
-        record.save_metrics(self.folder / record.METRICS, self.epochs)
+        if processes.is_first():
+            if record.best_of(self.epochs) is epoch:
+                record.save_variables(self.folder / record.BEST, self.point.after.shown)
+            record.save_metrics(self.folder / record.METRICS, self.epochs)
         self.log.say(messages.line(epoch, self.config))
-        if self.checkpoints.is_due:
+        due, stop = processes.in_any(self.checkpoints.is_due, processes.stop_is_wanted())
+        if due:
             self.checkpoints.save(self.point.taken, self.point.tree)
+        if stop:
+            raise KeyboardInterrupt
 
     def _far(self) -> str:
         return messages.done(self.point.taken, self.trainer.steps, self.config)
+
+    def _has_board(self) -> bool:
+        return self.config.tensorboard and processes.is_first()
 
     def _is_done(self) -> bool:
         return len(self.epochs) >= self.config.epochs or self._has_stalled()

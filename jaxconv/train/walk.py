@@ -13,6 +13,7 @@ from jaxconv.train.config import Config
 from jaxconv.train.feed import Feed
 from jaxconv.train.loss import Counts
 from jaxconv.train.points import DivergedError, Point, StoppedError
+from jaxconv.train.processes import agreed, stop_is_wanted, whole
 from jaxconv.train.step import After
 
 LATER = 8
@@ -77,8 +78,11 @@ class Walk:
                 tick()
                 if len(counts) % LATER == 0 and not _is_finite(counts[-LATER]):
                     break
-                in_epoch = (point.taken + len(counts)) % self._steps
-                if in_epoch and checkpoints.is_due:
+                taken = point.taken + len(counts)
+                due, stop = agreed(taken, checkpoints.is_due, stop_is_wanted())
+                if stop:
+                    raise KeyboardInterrupt
+                if due and taken % self._steps:
                     point, counts = self._settled(last), []
                     last = _Last(point, counts, 0, point.after)
                     checkpoints.save(point.taken, point.tree)
@@ -111,7 +115,7 @@ class Walk:
         raise DivergedError(
             f"the loss is {counts.loss / counts.weight} in step"
             f" {point.taken % self._steps + bad + 1} of epoch {epoch}",
-            take(batch),
+            whole(take(batch)),
             after,
         )
 

@@ -13,6 +13,9 @@ from jaxconv.train.config import Config
 
 CONFIG = "config.json"
 
+NOT_KEPT = ("resume", "coordinator", "processes", "process_id")
+"""A resumed run writes what an uninterrupted one writes, and so do several processes."""
+
 
 def save_config(path: Path, config: Config) -> None:
     """Save the configuration and the environment it ran in, as JSON."""
@@ -20,7 +23,8 @@ def save_config(path: Path, config: Config) -> None:
         key: str(value) if isinstance(value, Path) else value
         for key, value in dataclasses.asdict(decided(config)).items()
     }
-    del values["resume"]  # a resumed run writes what an uninterrupted one writes
+    for name in NOT_KEPT:
+        del values[name]
     values["environment"] = environment()
     write_json(path, values)
 
