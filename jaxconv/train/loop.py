@@ -224,11 +224,17 @@ class _Run:
                 except StoppedError as stopped:
                     self.point = stopped.point
                     raise KeyboardInterrupt from None
-                self._keep(epoch)
+                stop = self._keep(epoch)
                 board.epoch(epoch)
+                if stop and not self._is_done():
+                    raise KeyboardInterrupt
 
-    def _keep(self, epoch: Epoch) -> None:
-        """Save and say what an epoch achieved, in an order that a kill cannot spoil."""
+    def _keep(self, epoch: Epoch) -> bool:
+        """Save and say what an epoch achieved, in an order that a kill cannot spoil.
+
+        Returns:
+            Whether the user wants the run to stop.
+        """
         self.epochs.append(epoch)
         if processes.is_first():
             if record.best_of(self.epochs) is epoch:
@@ -238,8 +244,7 @@ class _Run:
         due, stop = processes.in_any(self.checkpoints.is_due, processes.stop_is_wanted())
         if due:
             self.checkpoints.save(self.point.taken, self.point.tree)
-        if stop:
-            raise KeyboardInterrupt
+        return stop or self.trainer.stopped
 
     def _far(self) -> str:
         return messages.done(self.point.taken, self.trainer.steps, self.config)

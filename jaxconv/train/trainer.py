@@ -64,6 +64,11 @@ class Trainer:
         evaluate = make_evaluation(config, self._model, self._seen)
         self._evaluate = compiled(evaluate, after.shown, self._held.example)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has stopped the run after the last step of the last epoch."""
+        return self._walk.stopped
+
     def finish_epoch(
         self,
         point: Point,

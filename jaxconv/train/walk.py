@@ -47,7 +47,13 @@ class Walk:
         count: how many there are.
         step: the compiled step.
         key: of the run.
+
+    Attributes:
+        stopped: whether the user has stopped the run after the last step of an epoch, which is then
+            measured as any other.
     """
+
+    stopped = False
 
     def __init__(self, config: Config, feed: Feed, count: int, step: Any, key: Any) -> None:
         self._config, self._feed, self._count = config, feed, count
@@ -64,8 +70,9 @@ class Walk:
 
         Raises:
             DivergedError: the loss became NaN or infinite.
-            StoppedError: the user has stopped it.
+            StoppedError: the user has stopped it within the epoch.
         """
+        begin = point.taken
         counts: list[Counts] = []
         # All that is known of the last step is in one variable, because an interrupt can come
         # between two assignments.
@@ -80,14 +87,18 @@ class Walk:
                     break
                 taken = point.taken + len(counts)
                 due, stop = agreed(taken, checkpoints.is_due, stop_is_wanted())
-                if stop:
+                if stop and taken % self._steps:
                     raise KeyboardInterrupt
                 if due and taken % self._steps:
                     point, counts = self._settled(last), []
                     last = _Last(point, counts, 0, point.after)
                     checkpoints.save(point.taken, point.tree)
         except KeyboardInterrupt:
-            raise StoppedError(self._settled(last)) from None
+            end = self._settled(last)
+            if end.taken % self._steps or end.taken == begin:
+                raise StoppedError(end) from None
+            self.stopped = True
+            return end
         return self._settled(last)
 
     def _batches(self, point: Point) -> Iterator[Batch]:

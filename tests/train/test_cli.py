@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxconv._core.extras import MissingExtraError
-from jaxconv.train import Config, cli, loop, record
+from jaxconv.train import Config, cli, loop, processes, record
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.verify import GradientMismatchError
 
@@ -160,7 +160,7 @@ def test_a_folder_that_is_of_no_run(command, configs, tmp_path):
 
 def test_devices_are_made_before_jax_has_looked(command, configs, monkeypatch):
     made = []
-    monkeypatch.setattr(cli.devices, "make_cpus", made.append)
+    monkeypatch.setattr(processes.devices, "make_cpus", made.append)
     assert command("--devices", 4)[0] == 0
     assert command()[0] == 0
     assert made == [4]

@@ -39,7 +39,7 @@ def test_what_is_streamed(monkeypatch):
         def memory_stats(self):
             return {"bytes_limit": 2 * IMAGES.size - 1}
 
-    monkeypatch.setattr(feed.jax, "devices", lambda: [Device()])
+    monkeypatch.setattr(feed.jax, "local_devices", lambda: [Device()])
     assert isinstance(feed_of(config, IMAGES, LABELS), Streamed)
     assert isinstance(feed_of(config, IMAGES[:-1], LABELS[:-1]), Kept)
 

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import jax
 import matplotlib.image
 import numpy as np
 import pytest
+from rich.progress import Progress
 from train.runs import BEGUN, FILES, interrupt_at, train, without_speed
 
 from jaxconv.train import Config, checkpoint, data, load_params, record
@@ -40,6 +42,26 @@ def cut_off(small, no_pictures, monkeypatch, tmp_path):
         return Config(**small, resume=small["out"])
 
     return whole, at
+
+
+@pytest.mark.parametrize("step", [3, 4, 8])
+def test_interrupted_after_a_step(step, cut_off, small, monkeypatch):
+    """Steps 4 and 8 are the last ones of their epochs, which are then measured."""
+    whole, _ = cut_off
+    small |= {"epochs": 4, "optimizer": "momentum", "learning_rate": 0.05, "shift": 1}
+    steps = itertools.count(1)
+
+    def advance(self, task):
+        if next(steps) == step:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "advance", advance)
+        cut, _ = train(**small)
+    assert cut.interrupted
+    assert len(cut.epochs) == step // 4
+    result, _ = train(**small, resume=small["out"])
+    assert without_speed(result.epochs) == without_speed(whole.epochs)
 
 
 def test_interrupted_in_the_second_epoch(small, monkeypatch, tmp_path):

@@ -43,11 +43,13 @@ def save_metrics(path: Path, epochs: list[Epoch]) -> None:
 
 
 def load_metrics(path: Path, count: int) -> list[Epoch]:
-    """Return the first `count` epochs of a metrics.csv.
+    """Return the first `count` epochs of a metrics.csv, which need not exist if there are none.
 
     Raises:
         ValueError: the file has fewer epochs, or is no such file.
     """
+    if not count:
+        return []
     try:
         with path.open(newline="") as file:
             _, *rows = csv.reader(file)
