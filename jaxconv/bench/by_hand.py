@@ -20,7 +20,7 @@ from jax import Array, lax
 import jaxconv
 import jaxconv.reference
 from jaxconv._core.types import Function
-from jaxconv.bench.floors import Work, contractions
+from jaxconv._core.work import Work, contractions
 from jaxconv.bench.pytorch import Tensor
 from jaxconv.bench.subject import Program
 

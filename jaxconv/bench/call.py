@@ -10,7 +10,7 @@ import numpy as np
 
 import jaxconv.reference
 from jaxconv._core.types import Function
-from jaxconv.bench.floors import Work, array_bytes, contractions
+from jaxconv._core.work import Work, array_bytes, contractions
 from jaxconv.bench.subject import Program
 from jaxconv.check.costs import residual_bytes
 

@@ -5,24 +5,15 @@ of a large matrix product, and the bytes per second that go through memory. The 
 of work is the longer of the two times that it takes at these ceilings.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxconv._core.jaxprs import equations
-from jaxconv._core.types import Function
-
-
-class Work(NamedTuple):
-    """The least work of an operation."""
-
-    multiply_adds: int
-    bytes: int
+from jaxconv._core.work import Work
 
 
 class Ceilings(NamedTuple):
@@ -85,34 +76,3 @@ def _best(
         seconds.append(time.perf_counter() - start)
         args = (y,) if in_place else args
     return min(seconds)
-
-
-def array_bytes(tree: object) -> int:
-    """Return the bytes of all arrays in a tree, or of arrays with these shapes and dtypes."""
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def contractions(function: Function, *args: Any) -> list[Work]:
-    """Return the work of each convolution and matrix product of a function, in order.
-
-    Each reads its two operands and writes its result. Windows at the border count as full, and the
-    zeros that an input dilation inserts do not count. A loop's body counts once.
-    """
-    jaxpr = jax.make_jaxpr(function)(*args)
-    return [
-        Work(_multiply_adds(eqn), array_bytes([v.aval for v in (*eqn.invars, *eqn.outvars)]))
-        for eqn in equations(jaxpr)
-        if eqn.primitive.name in ("conv_general_dilated", "dot_general")
-    ]
-
-
-def _multiply_adds(eqn: Any) -> int:
-    (x, w), y = (v.aval.shape for v in eqn.invars), eqn.outvars[0].aval.shape
-    if eqn.primitive.name == "dot_general":
-        (contracted, _), _ = eqn.params["dimension_numbers"]
-        return math.prod(y) * math.prod(x[axis] for axis in contracted)
-    numbers = eqn.params["dimension_numbers"]
-    spread = math.prod(eqn.params["lhs_dilation"]) > 1
-    places, spec = (x, numbers.lhs_spec) if spread else (y, numbers.out_spec)
-    batch = y[numbers.out_spec[0]]
-    return batch * math.prod(places[axis] for axis in spec[2:]) * math.prod(w)

@@ -16,7 +16,7 @@ from jax import Array
 import jaxconv
 import jaxconv.reference
 from jaxconv._core.types import Function
-from jaxconv.bench.floors import Work, contractions
+from jaxconv._core.work import Work, contractions
 from jaxconv.bench.pytorch import TorchOps, as_torch
 from jaxconv.bench.subject import Program
 from jaxconv.models import Model, Params, State, lenet, plain, resnet20, small_mobilenet

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from jaxconv._core.types import Function
-from jaxconv.bench.floors import Work
+from jaxconv._core.work import Work
 
 
 class Program(NamedTuple):

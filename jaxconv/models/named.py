@@ -26,3 +26,14 @@ MODELS: dict[str, Model] = {
     "signal": signal,
     "volume": volume,
 }
+
+SMALL, GREY, LARGE = ((32, 32, 3), 10), ((28, 28, 1), 10), ((224, 224, 3), 1000)
+USUAL: dict[str, tuple[tuple[int, ...], int]] = {
+    **dict.fromkeys(MODELS, SMALL),
+    **dict.fromkeys(("convnet", "lenet", "demystified"), GREY),
+    **dict.fromkeys(("resnet18", "resnet34", "resnet50", "mobilenetv2", "convnext-tiny"), LARGE),
+    "signal": ((256, 1), 10),
+    "volume": ((32, 32, 32, 1), 10),
+}
+"""The shape of the images, and the number of classes, that a network is usually for. Networks take
+others, too."""

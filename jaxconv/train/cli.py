@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         with needs("train"):
             import tyro
+            from rich.console import Console
 
+            from jaxconv.train import listing
             from jaxconv.train.loop import DivergedError, run
             from jaxconv.train.verify import GradientMismatchError
     except MissingExtraError as error:
@@ -40,6 +42,9 @@ def main(arguments: list[str] | None = None) -> None:
             if stop.code:
                 _stop(2, _first_words(said.getvalue()))
             raise
+        if config.list_models:
+            Console().print(listing.models(), listing.NOTE, sep="\n")
+            return
         result = run(processes.join(config))
     except (GradientMismatchError, DivergedError) as error:
         _stop(1, error)

@@ -33,6 +33,8 @@ class Config:
     network trains. Without it, a quarter of what is free."""
     model: str = "convnet"
     """A network by its name, which --list-models shows; or MODULE:NAME, one of your own."""
+    list_models: bool = False
+    """Print a table of all networks, with what they cost, and end."""
     epochs: int = 40
     """Passes over the training images."""
     batch_size: int = 32

@@ -16,6 +16,7 @@ from jaxconv.models import Params, Variables, find
 from jaxconv.train import (
     data,
     devices,
+    listing,
     messages,
     pictures,
     processes,
@@ -195,6 +196,10 @@ class _Run:
         if self.dataset.names:
             self.log.say(messages.classes(self.dataset))
         self.log.say(messages.changes(self.config))
+        if not self.point.taken:
+            shape, classes = self.dataset.train_images.shape[1:], self.dataset.classes
+            self.log.say(listing.layers(variables.params))
+            self.log.say(listing.cost(self.config.model, shape, classes))
         if self.point.taken:
             self.log.say(f"{self._far()} are done")
         if self.config.verify_gradients:

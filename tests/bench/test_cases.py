@@ -8,8 +8,8 @@ import pytest
 from rules import assert_close
 
 import jaxconv
+from jaxconv._core.work import Work
 from jaxconv.bench.cases import CASES, Case, Torch
-from jaxconv.bench.floors import Work
 from jaxconv.bench.pytorch import as_torch
 
 CONV = Case(

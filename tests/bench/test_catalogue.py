@@ -7,8 +7,8 @@ import pytest
 from rules import normal
 
 import jaxconv
+from jaxconv._core.work import Work
 from jaxconv.bench.catalogue import OPS, Catalogued
-from jaxconv.bench.floors import Work
 from jaxconv.check.catalogue import CATALOGUE, Record, Sample
 
 

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 import pytest
 
 import jaxconv
+from jaxconv._core.work import Work
 from jaxconv.bench import contestants, pytorch
 from jaxconv.bench.contestants import AGAIN, Timing, Turn, compiled, measure, noise
-from jaxconv.bench.floors import Ceilings, Work
+from jaxconv.bench.floors import Ceilings
 from jaxconv.bench.subject import Program
 
 NAMES = {"ours", "autodiff", "ours + options", "autodiff + options", AGAIN}

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxconv.reference as jc
-from jaxconv.bench.floors import Ceilings, Work, contractions, measured_ceilings, size_for
+from jaxconv._core.work import Work, contractions
+from jaxconv.bench.floors import Ceilings, measured_ceilings, size_for
 
 
 def counted(op, *shapes, **options):

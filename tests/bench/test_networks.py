@@ -12,7 +12,7 @@ from rules import assert_trees_close, jit
 
 import jaxconv
 import jaxconv.reference
-from jaxconv.bench.floors import Work
+from jaxconv._core.work import Work
 from jaxconv.bench.networks import NETWORKS, Network
 from jaxconv.bench.pytorch import as_torch
 from jaxconv.models import mobilenet_v1, small_resnet

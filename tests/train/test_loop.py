@@ -75,7 +75,7 @@ def test_config(default):
         "mixup": 0.0,
         "normalize": False,
     }
-    for name in ("resume", "coordinator", "processes", "process_id"):
+    for name in ("resume", "list_models", "coordinator", "processes", "process_id"):
         del expected[name]
     assert values == expected
 

@@ -13,7 +13,7 @@ from jaxconv.train.config import Config
 
 CONFIG = "config.json"
 
-NOT_KEPT = ("resume", "coordinator", "processes", "process_id")
+NOT_KEPT = ("resume", "list_models", "coordinator", "processes", "process_id")
 """A resumed run writes what an uninterrupted one writes, and so do several processes."""
 
 

@@ -1,0 +1,58 @@
+"""What a network costs: its parameters, multiply-adds, and the memory of a step."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+import jaxconv
+import jaxconv.reference
+from jaxconv._core.work import array_bytes, contractions
+from jaxconv.models.model import Model
+
+BATCH = 32
+"""As many images are in the step whose memory is told."""
+
+COPIES = 4
+"""The parameters, their gradient, and two numbers for each of them that adamw keeps."""
+
+
+class Cost(NamedTuple):
+    """What a network costs.
+
+    Attributes:
+        parameters: how many numbers are trained.
+        multiply_adds: those of the convolutions and dense layers, forward, for one image.
+        step_bytes: what a step of BATCH images with adamw must keep at once: parameters, their
+            gradient and averages, and what the layers save for the backward pass.
+    """
+
+    parameters: int
+    multiply_adds: int
+    step_bytes: int
+
+
+def cost_of(model: Model, image_shape: tuple[int, ...], classes: int) -> Cost:
+    """Return the cost of a network on images of this shape; nothing is computed."""
+    key = jax.random.key(0)
+    init = partial(model.init, image_shape=image_shape, classes=classes)
+    params, state = jax.eval_shape(init, key)
+
+    def logits(ops: Any, params: Any, state: Any, x: Array) -> Array:
+        return model.apply(params, state, x, train=True, key=key, ops=ops)[0]
+
+    def saved(params: Any, state: Any, x: Array) -> Any:
+        return jax.vjp(lambda params: logits(jaxconv, params, state, x), params)[1]
+
+    def images(count: int) -> Any:
+        return jax.ShapeDtypeStruct((count, *image_shape), jnp.float32)
+
+    works = contractions(partial(logits, jaxconv.reference), params, state, images(1))
+    kept = array_bytes(jax.eval_shape(saved, params, state, images(BATCH)))
+    return Cost(
+        sum(leaf.size for leaf in jax.tree.leaves(params)),
+        sum(work.multiply_adds for work in works),
+        (COPIES - 1) * array_bytes(params) + kept,
+    )
