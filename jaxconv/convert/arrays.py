@@ -1,5 +1,7 @@
 """The arrays of a network, from and to the names and layouts of torchvision and timm."""
 
+from functools import cache, partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,18 +67,19 @@ def read(model_name: str, leaves: Arrays, what: str) -> Recognized:
         ValueError: the network has no counterpart in PyTorch, or the arrays are not its own.
     """
     check_network(model_name)
-    model = find(model_name)
-
-    def shapes(channels: int, classes: int) -> Variables:
-        return shapes_of(model, (SIDE, SIDE, channels), classes)
-
-    return recognized(what, model_name, shapes, leaves)
+    return recognized(what, model_name, partial(_shapes, model_name), leaves)
 
 
 def written(model_name: str, found: Recognized, names: Library) -> dict[str, np.ndarray]:
     """Return arrays with the names and layouts of a library, in C order."""
     theirs = to_theirs(equations(found.like, NETWORKS[model_name][names]), found.leaves)
     return {name: np.asarray(leaf, order="C") for name, leaf in theirs.items()}
+
+
+@cache
+def _shapes(model_name: str, channels: int, classes: int) -> Variables:
+    """Return the shapes of a network, each of which takes half a second to find."""
+    return shapes_of(find(model_name), (SIDE, SIDE, channels), classes)
 
 
 def check_network(name: str) -> None:

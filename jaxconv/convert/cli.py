@@ -52,11 +52,6 @@ def _target(model: str, found: Recognized, names: Library | None) -> Library | N
     """
     if found.source == OURS:
         return names or "torchvision"
-    if names and NETWORKS[model][names] != NETWORKS[model][_library(found.source)]:
+    if names and NETWORKS[model][names] != NETWORKS[model][found.source]:
         raise ValueError(f"FROM has {whose(found.source)} names, not {whose(names)}")
     return None
-
-
-def _library(source: str) -> Library:
-    (library,) = (each for each in LIBRARIES if each == source)
-    return library

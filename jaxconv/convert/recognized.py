@@ -1,7 +1,7 @@
 """Arrays whose names are recognized: ours, torchvision's or timm's."""
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -51,7 +51,6 @@ def recognized(what: str, model: str, shapes: Shapes, leaves: Arrays) -> Recogni
     Raises:
         ValueError: they are not those of the network.
     """
-    shapes = cache(shapes)
     source, names = _source(what, model, shapes(CHANNELS, CLASSES), leaves)
 
     def known(channels: int, classes: int) -> Equations:
@@ -76,9 +75,7 @@ def whose(source: str) -> str:
     return "our own" if source == OURS else f"{source}'s"
 
 
-def _source(
-    what: str, model: str, like: Variables, leaves: Arrays
-) -> tuple[str, Names | None]:
+def _source(what: str, model: str, like: Variables, leaves: Arrays) -> tuple[str, Names | None]:
     """Return whose names the arrays have: those of which most are there."""
     tables: Mapping[str, Names | None] = {OURS: None, **NETWORKS.get(model, {})}
     known = {

@@ -1,9 +1,10 @@
-"""How many channels and classes a network of a file has, and which of its arrays depend on these."""
+"""The channels and classes of a network, read off the shapes of its arrays."""
 
 from collections.abc import Callable, Iterator
 
 from jaxconv.convert.equations import Arrays, Equations
 
+Shape = tuple[int, ...]
 Sized = Callable[[int], Equations]
 """The equations of a network of this size."""
 
@@ -19,17 +20,18 @@ def read_off(sized: Sized, leaves: Arrays, usual: int) -> int:
     The first array decides whose shape depends on the size; if the file has none, it is the usual.
     """
     for _, theirs, shape, larger in _differing(sized, usual):
-        found = leaves[theirs].shape if theirs in leaves else ()
-        if len(found) == len(shape):
-            steps = zip(found, shape, larger, strict=True)
-            by_axis = [usual + (n - least) // (more - least) for n, least, more in steps if more > least]
-            return by_axis[0]
+        if theirs in leaves and leaves[theirs].ndim == len(shape):
+            return usual + _steps(leaves[theirs].shape, shape, larger)
     return usual
 
 
-def _differing(
-    sized: Sized, size: int
-) -> Iterator[tuple[str, str, tuple[int, ...], tuple[int, ...]]]:
+def _steps(found: Shape, shape: Shape, larger: Shape) -> int:
+    """Return how many times the step from `shape` to `larger` leads to `found`, along one axis."""
+    axis = next(i for i, least in enumerate(shape) if least != larger[i])
+    return (found[axis] - shape[axis]) // (larger[axis] - shape[axis])
+
+
+def _differing(sized: Sized, size: int) -> Iterator[tuple[str, str, Shape, Shape]]:
     """Yield the names of each array that depends on a size, and its shapes at this and the next."""
     for one, next_one in zip(sized(size), sized(size + 1), strict=True):
         if one.shape != next_one.shape:

@@ -33,6 +33,9 @@ class Config:
     network trains. Without it, a quarter of what is free."""
     model: str = "convnet"
     """A network by its name, which --list-models shows; or MODULE:NAME, one of your own."""
+    weights: Path | None = None
+    """Start from the parameters and the state in this safetensors file instead of random ones: of
+    torchvision, of timm or of another run. A last layer for other classes starts new."""
     epochs: int = 40
     """Passes over the training images."""
     batch_size: int = 32

@@ -1,24 +1,14 @@
-"""Networks of torchvision and timm with random numbers everywhere, and what they compute."""
+"""Networks of torchvision and timm with random numbers everywhere."""
 
 import importlib
-from functools import cache
+import importlib.util
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch installed")
 
-from jaxconv.convert.names import NETWORKS  # noqa: E402
-from jaxconv.models import MODELS, convnext, mobilenet_v2  # noqa: E402
-
 CLASSES = 7
-
-OURS = {
-    **{name: MODELS[name] for name in NETWORKS if "resnet" in name},
-    "mobilenetv2": mobilenet_v2(dropout=0),
-    "convnext-tiny": convnext((3, 3, 9, 3), (96, 192, 384, 768), drop_path=0),
-}
-"""Our networks, which drop nothing at random: PyTorch would drop something else."""
 
 TORCHVISION = {
     "resnet18": ("resnet18", {}),
@@ -27,7 +17,7 @@ TORCHVISION = {
     "mobilenetv2": ("mobilenet_v2", {"dropout": 0.0}),
     "convnext-tiny": ("convnext_tiny", {"stochastic_depth_prob": 0.0}),
 }
-"""The functions of torchvision, and what makes them drop nothing."""
+"""The functions of torchvision, and what makes their networks drop nothing."""
 
 TIMM = {
     "resnet18": "resnet18",
@@ -37,54 +27,74 @@ TIMM = {
     "convnext-tiny": "convnext_tiny",
 }
 
+DEFINED = []
+"""Operators are defined for as long as this list keeps them."""
 
-@cache
+
 def library(name):
-    """Import torchvision or timm, which imports torchvision.
+    """torchvision or timm, which imports torchvision, too.
 
     The wheels of torchvision on PyPI are made for a torch with CUDA. Beside one without it, the
-    import stops at operators that are not there; the networks need none of them, so that their
-    signatures suffice.
+    import stops at operators that are missing. The networks use none of them: to be declared is
+    enough.
     """
-    pytest.importorskip(name, reason=f"agreement with {name} needs it installed", exc_type=ImportError)
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"agreement with {name} needs {name} installed")
+    try:
+        return importlib.import_module(name)
+    except RuntimeError as error:
+        if "operator torchvision::" not in str(error):
+            raise
+    DEFINED.append(torch.library.Library("torchvision", "DEF"))
+    for op in ("nms", "qnms"):
+        DEFINED[-1].define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     return importlib.import_module(name)
 
 
-def _operators():
-    defined = torch.library.Library("torchvision", "DEF")
-    for op in ("nms", "qnms"):
-        defined.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return defined
+def bare(source, name):
+    """A network as the library makes it."""
+    if source == "timm":
+        return library("timm").create_model(TIMM[name], num_classes=CLASSES)
+    function, options = TORCHVISION[name]
+    return getattr(library("torchvision").models, function)(num_classes=CLASSES, **options)
 
 
-def network(source, name, dtype=torch.float32, seed=0):
-    """A network of a library whose parameters and running averages are all random."""
+def network(source, name, dtype, seed=0, *, calm=False):
+    """A network whose parameters and running averages are all random.
+
+    In a calm one few ReLUs are near their kinks.
+    """
     torch.manual_seed(seed)
-    if source == "torchvision":
-        function, options = TORCHVISION[name]
-        made = getattr(library(source).models, function)(num_classes=CLASSES, **options)
-    else:
-        made = library(source).create_model(TIMM[name], num_classes=CLASSES)
-    made = made.to(dtype)
+    made = bare(source, name).to(dtype)
     for key, tensor in made.state_dict().items():
-        _randomize(key, tensor)
+        _randomize(key, tensor, calm=calm)
+    _randomize_averages(made, dtype)
     return made
 
 
-def _randomize(key, tensor):
-    """Change an array in place; kernels are random already, but ConvNeXt's are tiny."""
-    if key.endswith("num_batches_tracked"):
-        tensor.fill_(17)
-    elif tensor.ndim in (2, 4):
+def _randomize(key, tensor, *, calm):
+    if tensor.ndim in (2, 4):
         torch.nn.init.kaiming_normal_(tensor)
-    elif key.endswith("running_var"):
-        tensor.uniform_(0.5, 2)
     elif key.endswith(("layer_scale", "gamma", "weight")):
-        tensor.uniform_(0.5, 1.5)
-    else:
-        tensor.normal_(std=0.2)
+        tensor.uniform_(*((0.2, 0.5) if calm else (0.5, 2)))
+    elif key.endswith("bias"):
+        tensor.normal_(*((1, 0.3) if calm else (0, 0.2)))
 
 
-def arrays(leaves):
-    """The numbers of tensors by name, as they are now."""
-    return {name: np.array(leaf.detach().numpy()) for name, leaf in leaves.items()}
+def _randomize_averages(made, dtype):
+    """Make the running averages those of a random batch, and change them at random."""
+    norms = [each for each in made.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        made.train()(torch.randn(4, 3, 64, 64, dtype=dtype))
+    for number, norm in enumerate(norms):
+        norm.momentum = 0.1
+        norm.running_mean += norm.running_var.sqrt() * torch.randn_like(norm.running_mean) / 5
+        norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.8, 1.5)
+        norm.num_batches_tracked.fill_(number)
+
+
+def arrays(tensors):
+    """Copies of tensors by name, as arrays."""
+    return {name: np.array(tensor.detach().numpy()) for name, tensor in tensors.items()}

@@ -13,7 +13,7 @@ from jaxconv.convert.names.table import Names
 Library = Literal["torchvision", "timm"]
 LIBRARIES: tuple[Library, ...] = get_args(Library)
 
-NETWORKS: Mapping[str, Mapping[Library, Names]] = {
+NETWORKS: Mapping[str, Mapping[str, Names]] = {
     "resnet18": {"torchvision": resnet.RESNET18, "timm": resnet.RESNET18},
     "resnet34": {"torchvision": resnet.RESNET34, "timm": resnet.RESNET34},
     "resnet50": {"torchvision": resnet.RESNET50, "timm": resnet.RESNET50},

@@ -11,7 +11,9 @@ STAGES = [{"n": n, "before": n - 1, "at": 2 * n - 1, "between": 2 * n - 2} for n
 what leads to it is `between`."""
 
 BLOCKS = [
-    {**stage, "i": i} for stage, depth in zip(STAGES, (3, 3, 9, 3), strict=True) for i in range(depth)
+    {**stage, "i": i}
+    for stage, depth in zip(STAGES, (3, 3, 9, 3), strict=True)
+    for i in range(depth)
 ]
 
 TORCHVISION: Names = table(

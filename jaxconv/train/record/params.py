@@ -13,6 +13,7 @@ from jaxconv.models.leaves import STATE, by_name, from_names
 BEST = "best.safetensors"
 """Parameters and state after the epoch with the best accuracy on the held-out images."""
 
+
 def save_variables(path: Path, variables: Variables) -> None:
     """Save parameters, "conv1.w", "conv1.b", …, and state, "state/norm1.mean", …, by name."""
     tensors.write(path, {name: np.asarray(leaf) for name, leaf in by_name(variables).items()})

@@ -1,0 +1,93 @@
+"""What training takes from a file, and what starts new."""
+
+import jax
+import numpy as np
+import pytest
+from convert.listings import made_up
+from convert.test_arrays import assert_identical
+from networks import variables
+
+from jaxconv._core import tensors
+from jaxconv.convert import to_torch
+from jaxconv.convert.start import start
+from jaxconv.models import MODELS, described
+from jaxconv.models.leaves import by_name
+
+NAME = "resnet18"
+
+
+def fresh(classes):
+    return variables(MODELS[NAME], seed=9, image_shape=(32, 32, 3), classes=classes)
+
+
+def started(path, classes):
+    found = start(path, NAME, MODELS[NAME], (32, 32, 3), classes)
+    return found.said, by_name(found.into(fresh(classes)))
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "net.safetensors"
+    tensors.write(path, to_torch(NAME, made_up(NAME)))
+    return path
+
+
+def test_the_same_classes(path):
+    said, got = started(path, 7)
+    assert said == f"it starts from 122 of the 122 arrays of {path} (torchvision's names)"
+    assert_identical(got, by_name(made_up(NAME)))
+
+
+def test_other_classes(path):
+    said, got = started(path, 2)
+    assert said == (
+        f"it starts from 120 of the 122 arrays of {path} (torchvision's names);"
+        " new: fc, for 2 classes instead of 7"
+    )
+    last = {"fc.w", "fc.b"}
+    wanted = by_name(made_up(NAME)) | {
+        name: leaf for name, leaf in by_name(fresh(2)).items() if name in last
+    }
+    assert_identical(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_dtypes_become_float32(dtype, path):
+    wide = to_torch(NAME, made_up(NAME))
+    narrow = {
+        name: leaf if leaf.dtype == np.int64 else np.asarray(leaf, jax.numpy.dtype(dtype))
+        for name, leaf in wide.items()
+    }
+    tensors.write(path, narrow)
+    _, got = started(path, 7)
+    assert {str(leaf.dtype) for leaf in got.values()} == {"float32", "int32"}
+    wanted = narrow["fc.weight"].T.astype(np.float32)
+    np.testing.assert_array_equal(got["fc.w"], wanted)
+
+
+def test_other_channels_do_not_fit(path):
+    with pytest.raises(
+        ValueError, match=r"conv1\.weight should be \[64, 1, 7, 7\], but is \[64, 3"
+    ):
+        start(path, NAME, MODELS[NAME], (32, 32, 1), 7)
+
+
+def test_a_network_of_ones_own(tmp_path):
+    """Its last layer has another name than those of ours."""
+
+    def network(layers, x):
+        x = layers.global_avg_pool(layers.relu(layers.conv("first", x, 4, 3)))
+        return layers.logits("says.which", x)
+
+    own = described(network)
+    path = tmp_path / "params.safetensors"
+    made = variables(own, image_shape=(8, 8, 3), classes=5)
+    tensors.write(path, by_name(made))
+    found = start(path, "mine:own", own, (8, 8, 3), 4)
+    assert [*found.leaves] == ["first.w"]
+    assert found.said == (
+        f"it starts from 1 of the 3 arrays of {path} (our own names);"
+        " new: says.which, for 4 classes instead of 5"
+    )
+    with pytest.raises(ValueError, match=r"has none of the names of convnet, neither our own: its"):
+        start(path, "convnet", MODELS["convnet"], (8, 8, 3), 4)
