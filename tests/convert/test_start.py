@@ -13,7 +13,7 @@ from jaxconv.convert.start import start
 from jaxconv.models import MODELS, described
 from jaxconv.models.leaves import by_name
 
-NAME = "resnet18"
+NAME = "mobilenetv2"
 
 
 def fresh(classes):
@@ -34,17 +34,17 @@ def path(tmp_path):
 
 def test_the_same_classes(path):
     said, got = started(path, 7)
-    assert said == f"it starts from 122 of the 122 arrays of {path} (torchvision's names)"
+    assert said == f"it starts from 314 of the 314 arrays of {path} (torchvision's names)"
     assert_identical(got, by_name(made_up(NAME)))
 
 
 def test_other_classes(path):
     said, got = started(path, 2)
     assert said == (
-        f"it starts from 120 of the 122 arrays of {path} (torchvision's names);"
-        " new: fc, for 2 classes instead of 7"
+        f"it starts from 312 of the 314 arrays of {path} (torchvision's names);"
+        " new: classifier, for 2 classes instead of 7"
     )
-    last = {"fc.w", "fc.b"}
+    last = {"classifier.w", "classifier.b"}
     wanted = by_name(made_up(NAME)) | {
         name: leaf for name, leaf in by_name(fresh(2)).items() if name in last
     }
@@ -61,13 +61,13 @@ def test_other_dtypes_become_float32(dtype, path):
     tensors.write(path, narrow)
     _, got = started(path, 7)
     assert {str(leaf.dtype) for leaf in got.values()} == {"float32", "int32"}
-    wanted = narrow["fc.weight"].T.astype(np.float32)
-    np.testing.assert_array_equal(got["fc.w"], wanted)
+    wanted = narrow["classifier.1.weight"].T.astype(np.float32)
+    np.testing.assert_array_equal(got["classifier.w"], wanted)
 
 
 def test_other_channels_do_not_fit(path):
     with pytest.raises(
-        ValueError, match=r"conv1\.weight should be \[64, 1, 7, 7\], but is \[64, 3"
+        ValueError, match=r"features.0.0.weight should be \[32, 1, 3, 3\], but is \[32, 3"
     ):
         start(path, NAME, MODELS[NAME], (32, 32, 1), 7)
 
