@@ -14,6 +14,7 @@ BAD = {
     "model": ["x", "nowhere:network", "json:loads"],
     "dataset": ["nowhere/at/all", "nothing.npz", ""],
     "data_dir": ["nowhere", "file", ""],
+    "weights": ["nowhere", "file", ""],
     "out": ["full", "file", "file/below"],
     "resume": ["nowhere", "file", "full"],
     "image_size": ["x", "3", "5000"],
