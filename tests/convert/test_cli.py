@@ -136,3 +136,11 @@ def test_it_needs_no_torch(tmp_path):
         " ('torch', 'torchvision', 'timm', 'optax', 'rich') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_safetensors_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    said = refusal(capsys, tmp_path / "a", tmp_path / "b")
+    assert said == (
+        "convert: safetensors is not installed; it comes with: pip install 'jaxconv[train]'"
+    )
