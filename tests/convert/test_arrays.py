@@ -74,7 +74,7 @@ def test_channels_and_classes_are_read_off():
 
 def test_gradients_have_names_too():
     params, state = made_up(FIRST)
-    gradients = jax.tree.map(lambda leaf: 2 * leaf, params)
+    gradients = jax.tree.map(lambda leaf: 2 * np.asarray(leaf), params)
     theirs = to_torch(FIRST, Variables(gradients, state))
     np.testing.assert_array_equal(
         theirs["classifier.1.weight"], 2 * np.asarray(params["classifier"]["w"]).T

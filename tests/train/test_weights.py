@@ -38,7 +38,7 @@ def assert_equal(got, wanted):
         np.testing.assert_array_equal(got[name], wanted[name], err_msg=name)
 
 
-def test_the_run_starts_there(narrow, tmp_path):
+def test_the_run_starts_there_and_goes_on_without_the_file(narrow, tmp_path):
     path = tmp_path / "a.safetensors"
     given = saved(path)
     # A step of this rate changes no parameter, but the averages and the numbers of batches.
@@ -56,6 +56,12 @@ def test_the_run_starts_there(narrow, tmp_path):
     )
     assert json.loads((tmp_path / "run" / "config.json").read_text())["weights"] == str(path)
     assert record.load_config(tmp_path / "run").weights == path
+
+    path.unlink()  # what goes on has its checkpoint
+    begun = dataclasses.replace(record.begun(result.folder), epochs=2, resume=result.folder)
+    result, printed = train(**vars(begun))
+    assert len(result.epochs) == 2
+    assert "starts from" not in printed
 
 
 def test_other_classes(narrow, tmp_path):
@@ -89,17 +95,6 @@ def test_the_command_says_so_in_one_line(narrow, tmp_path, capsys):
     assert stop.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"train: --weights {path} is a pickle, which can run any code, so")
-
-
-def test_a_run_that_goes_on_needs_no_file(narrow, tmp_path):
-    path, out = tmp_path / "a.safetensors", tmp_path / "run"
-    saved(path)
-    result, _ = train(**narrow, weights=path, out=out)
-    path.unlink()
-    begun = dataclasses.replace(record.begun(out), epochs=2, resume=out)
-    result, printed = train(**vars(begun))
-    assert len(result.epochs) == 2
-    assert "starts from" not in printed
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_needs_it(narrow, tmp_path):
