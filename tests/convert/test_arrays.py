@@ -18,7 +18,16 @@ FIRST = "mobilenetv2"
 EVERY = [(name, library) for name in NETWORKS for library in LIBRARIES]
 DISTINCT = [pair for pair in EVERY if "resnet" not in pair[0] or pair[1] == "torchvision"]
 
-each_table = pytest.mark.parametrize(("name", "library"), DISTINCT)
+LONG = ("resnet34", "resnet50")
+"""ResNet-18 has the same table, with other numbers."""
+
+each_table = pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        pytest.param(*pair, marks=pytest.mark.thorough if pair[0] in LONG else ())
+        for pair in DISTINCT
+    ],
+)
 
 
 def assert_identical(got, wanted):
