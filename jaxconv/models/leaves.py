@@ -1,10 +1,15 @@
 """The arrays of a network by name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 from jax import Array
+
+from jaxconv.models.model import Variables
+
+STATE = "state/"
+"""What the names of the state begin with, beside those of the parameters."""
 
 
 def named(tree: Any) -> Iterator[tuple[str, Array]]:
@@ -18,8 +23,22 @@ def named(tree: Any) -> Iterator[tuple[str, Array]]:
             yield f"{key}.{name}" if name else str(key), leaf
 
 
-def filled(like: Any, leaves: dict[str, Any]) -> Any:
+def filled(like: Any, leaves: Mapping[str, Any]) -> Any:
     """Return a tree like this one, of the arrays with the names of its arrays."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: leaves[jax.tree_util.keystr(path, simple=True, separator=".")], like
     )
+
+
+def by_name(variables: Variables) -> dict[str, Any]:
+    """Return parameters, "conv1.w", "conv1.b", …, and state, "state/norm1.mean", …, by name."""
+    state = {f"{STATE}{name}": leaf for name, leaf in named(variables.state)}
+    return dict(named(variables.params)) | state
+
+
+def from_names(like: Variables, leaves: Mapping[str, Any]) -> Variables:
+    """Return variables like these, of the arrays that have the names of `by_name`."""
+    state = {
+        name.removeprefix(STATE): leaf for name, leaf in leaves.items() if name.startswith(STATE)
+    }
+    return Variables(filled(like.params, leaves), filled(like.state, state))

@@ -5,6 +5,7 @@ limits.py      what these settings may be
 flags.py       their names on the command line
 data/          images and labels: bundled, published, or your own
 optimizer.py   the optimisers by name
+weights.py     what a run starts from instead of random numbers
 devices.py     one batch on several devices
 batch.py       what training and prediction share
 step.py        the jit-compiled functions: one training step, one evaluation

@@ -35,6 +35,9 @@ class Config:
     """A network by its name, which --list-models shows; or MODULE:NAME, one of your own."""
     list_models: bool = False
     """Print a table of all networks, with what they cost, and end."""
+    weights: Path | None = None
+    """Start from the parameters and the state in this safetensors file instead of random ones: of
+    torchvision, of timm or of another run. A last layer for other classes starts new."""
     epochs: int = 40
     """Passes over the training images."""
     batch_size: int = 32

@@ -12,6 +12,7 @@ import jax
 
 from jaxconv._core.extras import needs
 from jaxconv._core.files import replacing
+from jaxconv.convert.start import Start
 from jaxconv.models import Params, Variables, find
 from jaxconv.train import (
     data,
@@ -24,6 +25,7 @@ from jaxconv.train import (
     record,
     results,
     verify,
+    weights,
 )
 from jaxconv.train.balance import seen_of
 from jaxconv.train.board import Board
@@ -80,10 +82,11 @@ def run(config: Config, console: Console | None = None) -> Result:
     _check_extras(config, dataset)
     _check_network(config, dataset)
     seen = seen_of(config, dataset)
+    given = weights.given(config, dataset)
     folder = Path(processes.of_the_first(lambda: _folder(config)))
     first = processes.is_first()
     with record.locked(folder) if first else nullcontext(), processes.ending_if_lost(folder):
-        made = _Run(_fitting(config, dataset), dataset, seen, folder)
+        made = _Run(_fitting(config, dataset), dataset, seen, folder, given)
         if first:
             record.save_config(folder / record.CONFIG, config)
             record.save_data(folder / record.DATA, config, dataset, fingerprint, seen.scale)
@@ -132,9 +135,12 @@ class _Run:
 
     log: Log
 
-    def __init__(self, config: Config, dataset: Dataset, seen: Seen, folder: Path) -> None:
+    def __init__(
+        self, config: Config, dataset: Dataset, seen: Seen, folder: Path, given: Start | None
+    ) -> None:
         self.config, self.dataset, self.seen, self.folder = config, dataset, seen, folder
-        self.trainer = Trainer(config, dataset, seen)
+        self.given = given
+        self.trainer = Trainer(config, dataset, seen, given)
         self.checkpoints = Checkpoints(folder)
         self.point, self.epochs = self._beginning()
 
@@ -193,6 +199,8 @@ class _Run:
             self.log.say(f"note: {note}")
         variables = processes.here(self.trainer.start.after.variables)
         self.log.say(messages.headline(self.config, self.dataset, variables.params))
+        if self.given:
+            self.log.say(self.given.said)
         if self.dataset.names:
             self.log.say(messages.classes(self.dataset))
         self.log.say(messages.changes(self.config))

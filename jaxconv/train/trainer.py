@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from jaxconv.convert.start import Start
 from jaxconv.models import Variables, find
 from jaxconv.train import devices
 from jaxconv.train.batch import steps_of
@@ -28,13 +29,16 @@ class Trainer:
         config: the settings of the run.
         dataset: its images.
         seen: what the steps know of the images as a whole.
+        given: what the network starts from instead of random numbers.
 
     Attributes:
         steps: the number of steps of an epoch.
         start: the point before the first step.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, seen: Seen) -> None:
+    def __init__(
+        self, config: Config, dataset: Dataset, seen: Seen, given: Start | None = None
+    ) -> None:
         self._config, self._dataset, self._seen = config, dataset, seen
         self._count = len(dataset.train_labels)
         self.steps = steps_of(config, self._count)
@@ -42,6 +46,7 @@ class Trainer:
         shape = dataset.train_images.shape[1:]
         key = jax.random.key(config.seed)
         variables = Variables(*self._model.init(key, image_shape=shape, classes=dataset.classes))
+        variables = given.into(variables) if given else variables
         total = config.epochs * self.steps
         self._rate = schedule_of(config, total)
         self._optimizer = make_optimizer(config, total)

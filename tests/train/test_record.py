@@ -82,6 +82,7 @@ def test_config_says_what_ran_on_what(tmp_path):
         "skip_bad": False,
         "memory": None,
         "model": "convnet",
+        "weights": None,
         "epochs": 3,
         "batch_size": 32,
         "optimizer": "adamw",

@@ -6,28 +6,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv._core.extras import needs
-from jaxconv._core.files import replacing
+from jaxconv._core import tensors
 from jaxconv.models import Params, Variables
-from jaxconv.models.leaves import filled, named
+from jaxconv.models.leaves import STATE, by_name, from_names
 
 BEST = "best.safetensors"
 """Parameters and state after the epoch with the best accuracy on the held-out images."""
 
-STATE = "state/"
-"""What the names of the state begin with."""
-
 
 def save_variables(path: Path, variables: Variables) -> None:
     """Save parameters, "conv1.w", "conv1.b", …, and state, "state/norm1.mean", …, by name."""
-    with needs("train"):
-        from safetensors.numpy import save
-    leaves = {
-        name: np.asarray(leaf, order="C")  # safetensors assumes this order
-        for name, leaf in _by_name(variables).items()
-    }
-    with replacing(path) as beside:
-        beside.write_bytes(save(leaves))
+    tensors.write(path, {name: np.asarray(leaf) for name, leaf in by_name(variables).items()})
 
 
 def load_variables(path: str | Path, like: Variables) -> Variables:
@@ -36,18 +25,13 @@ def load_variables(path: str | Path, like: Variables) -> Variables:
     Raises:
         ValueError: the file is no safetensors file, or is one of another network.
     """
-    leaves = _load(path)
-    wanted = _by_name(like)
+    leaves = tensors.read(path)
+    wanted = by_name(like)
     for name in sorted(wanted.keys() | leaves.keys()):
         was, now = (_kind(each.get(name)) for each in (wanted, leaves))
         if was != now:
             raise ValueError(f"{path}: {name} should be {was}, but is {now}")
-    arrays = {name: jnp.asarray(leaf) for name, leaf in leaves.items()}
-    params = {name: leaf for name, leaf in arrays.items() if not name.startswith(STATE)}
-    state = {
-        name.removeprefix(STATE): leaf for name, leaf in arrays.items() if name.startswith(STATE)
-    }
-    return Variables(filled(like.params, params), filled(like.state, state))
+    return from_names(like, {name: jnp.asarray(leaf) for name, leaf in leaves.items()})
 
 
 def load_params(path: str | Path) -> Params:
@@ -59,29 +43,13 @@ def load_params(path: str | Path) -> Params:
         ValueError: the file is no safetensors file of layers.
     """
     params: Params = {}
-    for key, leaf in _load(path).items():
+    for key, leaf in tensors.read(path).items():
         layer, dot, name = key.rpartition(".")
         if not dot:
             raise ValueError(f"{path}: parameters are named layer.name, but got {key!r}")
         if not key.startswith(STATE):
             params.setdefault(layer, {})[name] = jnp.asarray(leaf)
     return params
-
-
-def _by_name(variables: Variables) -> dict[str, Any]:
-    return dict(named(variables.params)) | {
-        f"{STATE}{name}": leaf for name, leaf in named(variables.state)
-    }
-
-
-def _load(path: str | Path) -> dict[str, np.ndarray]:
-    with needs("train"):
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from None
 
 
 def _kind(leaf: Any) -> str:

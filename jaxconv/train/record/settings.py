@@ -39,7 +39,8 @@ def load_config(folder: Path) -> Config:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values.pop("environment")
-        for name in ("data_dir", "out"):
+        values.setdefault("weights", None)  # earlier versions had no such setting
+        for name in ("data_dir", "out", "weights"):
             if values[name] is not None:
                 values[name] = Path(values[name])
         return Config(**values)

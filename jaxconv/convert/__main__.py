@@ -1,0 +1,5 @@
+"""`python -m jaxconv.convert`."""
+
+from jaxconv.convert.cli import main
+
+main()
