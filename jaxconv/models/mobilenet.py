@@ -23,19 +23,28 @@ STAGES = (
 )
 
 
-def mobilenet_v2(dropout: float = 0.2) -> Model:
-    """Return the network of width 1; `dropout` is the rate before its last layer."""
+def mobilenet_v2(
+    dropout: float = 0.2,
+    stages: tuple[tuple[int, int, int, int], ...] = STAGES,
+    *,
+    stem: int = 32,
+    head: int = 1280,
+) -> Model:
+    """Return the network with these stages between its first and its last convolution.
+
+    `dropout` is the rate before its last layer.
+    """
 
     def network(layers: Layers, x: Array) -> Array:
-        x = layers.relu6(_normalized(layers, "stem", x, 32, 3, stride=2, padding=1))
+        x = layers.relu6(_normalized(layers, "stem", x, stem, 3, stride=2, padding=1))
         layers.observe("stem.conv", x)
         numbers = itertools.count(1)
-        for expansion, outputs, depth, stride in STAGES:
+        for expansion, outputs, depth, stride in stages:
             for first in (True, *(False,) * (depth - 1)):
                 name = f"block{next(numbers)}"
                 x = _block(layers, name, x, expansion, outputs, stride if first else 1)
                 layers.observe(name, x)
-        x = layers.relu6(_normalized(layers, "head", x, 1280, 1))
+        x = layers.relu6(_normalized(layers, "head", x, head, 1))
         layers.observe("head.conv", x)
         return layers.logits("classifier", layers.dropout(layers.global_avg_pool(x), dropout))
 

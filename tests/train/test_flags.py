@@ -12,7 +12,6 @@ from jaxconv.train.flags import flag
 NUMBERS = {int: ["x", "-1", "1.5"], float: ["x", "nan", "-1"], bool: ["maybe", "2", ""]}
 BAD = {
     "model": ["x", "nowhere:network", "json:loads"],
-    "weights": ["nowhere", "file", "full"],
     "dataset": ["nowhere/at/all", "nothing.npz", ""],
     "data_dir": ["nowhere", "file", ""],
     "weights": ["nowhere", "file", ""],
