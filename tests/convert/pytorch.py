@@ -1,10 +1,8 @@
 """Networks of torchvision and timm with random numbers everywhere."""
 
-import importlib
-import importlib.util
-
 import numpy as np
 import pytest
+from pytorch_libraries import library
 
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch installed")
 
@@ -26,29 +24,6 @@ TIMM = {
     "mobilenetv2": "mobilenetv2_100",
     "convnext-tiny": "convnext_tiny",
 }
-
-DEFINED = []
-"""Operators are defined for as long as this list keeps them."""
-
-
-def library(name):
-    """torchvision or timm, which imports torchvision, too.
-
-    The wheels of torchvision on PyPI are made for a torch with CUDA. Beside one without it, the
-    import stops at operators that are missing. The networks use none of them: to be declared is
-    enough.
-    """
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"agreement with {name} needs {name} installed")
-    try:
-        return importlib.import_module(name)
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
-            raise
-    DEFINED.append(torch.library.Library("torchvision", "DEF"))
-    for op in ("nms", "qnms"):
-        DEFINED[-1].define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return importlib.import_module(name)
 
 
 def bare(source, name):

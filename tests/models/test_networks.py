@@ -127,7 +127,8 @@ def test_running_averages_are_those_of_pytorch(dtype):
     assert logits.dtype == dtype
     assert same == state
     ((name, y),) = seen
-    want = (x - state["norm"]["mean"]) / np.sqrt(np.asarray(state["norm"]["var"]) + 1e-5)
+    mean, var = (np.asarray(state["norm"][leaf], np.float64) for leaf in ("mean", "var"))
+    want = (x - mean) / np.sqrt(var + 1e-5)
     assert name == "norm"
     np.testing.assert_allclose(
         np.asarray(y, np.float64), want, rtol=1e-2 if dtype is jnp.bfloat16 else 1e-5

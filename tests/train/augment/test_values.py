@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pytorch_libraries import library
 
 from jaxconv.train.augment.mixing import mixed
 from jaxconv.train.augment.values import random_colors, random_holes
@@ -13,7 +14,7 @@ RANDOM = np.random.default_rng(0)
 
 def test_colours_change_as_torchvision_changes_them():
     """Brightness, contrast and saturation, in this order, by the factors that were drawn."""
-    functional = pytest.importorskip("torchvision.transforms.functional")
+    functional = library("torchvision").transforms.functional
     torch = pytest.importorskip("torch")
     images = RANDOM.random((20, 5, 6, 3)).astype(np.float32)
     results = np.asarray(random_colors(KEY, jnp.asarray(images), 0.6))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from pytorch_libraries import library
 
 from jaxconv.train.data.picture import NoPictureError, head_of, read
 
@@ -120,7 +121,7 @@ def test_scaled_to_cover_and_cut_to_the_middle(tmp_path, size):
 
 
 def test_torchvision_scales_and_cuts_alike(tmp_path):
-    transforms = pytest.importorskip("torchvision.transforms")
+    transforms = library("torchvision").transforms
     for shape in ((61, 97), (97, 61), (40, 41), (300, 33)):
         colours = RANDOM.integers(0, 256, (*shape, 3), np.uint8)
         Image.fromarray(colours).save(tmp_path / "a.png")
