@@ -20,7 +20,8 @@ cli.py         the command `python -m jaxconv.train`
 """
 
 from jaxconv.train.config import Config
+from jaxconv.train.named import recipe
 from jaxconv.train.record import load_params
 from jaxconv.train.trained import load_run
 
-__all__ = ["Config", "load_params", "load_run"]
+__all__ = ["Config", "load_params", "load_run", "recipe"]

@@ -12,6 +12,7 @@ from typing import NoReturn
 from jaxconv._core.extras import MissingExtraError, needs
 from jaxconv.train import processes, record
 from jaxconv.train.config import Config
+from jaxconv.train.named import NAMED, recipe
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,11 +65,14 @@ def _interrupt(number: int, frame: object) -> NoReturn:
 
 
 def _begun(arguments: list[str] | None) -> Config:
-    """Return the defaults of the flags: the configuration of the run to resume, if any."""
+    """Return the defaults of the flags: those of the run to resume, or of a recipe, if any."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--resume", type=Path, nargs="?")
-    folder = parser.parse_known_args(arguments)[0].resume
-    return Config() if folder is None else record.begun(folder)
+    parser.add_argument("--recipe", nargs="?")
+    known = parser.parse_known_args(arguments)[0]
+    if known.resume is not None:
+        return record.begun(known.resume)
+    return recipe(known.recipe) if known.recipe in NAMED else Config()
 
 
 def _first_words(box: str) -> str:

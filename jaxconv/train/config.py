@@ -28,6 +28,9 @@ class Config:
     size keep it up to 128 × 128, and others become 64 × 64."""
     skip_bad: bool = False
     """Leave out the pictures of a FOLDER that cannot be read, and train on the others."""
+    validation: int | None = None
+    """Hold out this many of the training images, to choose settings by; the test images are then
+    for the end, for evaluate."""
     memory: float | None = None
     """Gigabytes of images that may stay in memory; more of them are read from the disk while the
     network trains. Without it, a quarter of what is free."""
@@ -68,11 +71,23 @@ class Config:
     weight_decay: float | None = None
     """Adds this times w to the gradient of every kernel, but not of biases; with adamw and lion it
     shrinks w itself. The default is 0.05 with adamw and 0 with the others."""
-    recipe: Literal["auto", "none", "digits", "objects", "photographs"] = "auto"
-    """How the training images are changed at random, unless the flags below say otherwise.
-    digits: shifted by 1 pixel. objects: shifted by an eighth of their size and flipped.
-    photographs: cut, flipped and coloured. The last two are also normalised. auto: photographs for
-    a FOLDER of pictures, objects for cifar10, digits for all others."""
+    recipe: Literal[
+        "auto",
+        "none",
+        "digits",
+        "objects",
+        "photographs",
+        "mnist",
+        "fashion-mnist",
+        "cifar10",
+        "fine-tune",
+        "demystified",
+    ] = "auto"
+    """Settings by name; flags beside it change them. The first five decide only how the training
+    images are changed at random. digits: shifted by 1 pixel. objects: shifted by an eighth of their
+    size and flipped. photographs: cut, flipped and coloured. The last two are also normalised.
+    auto: photographs for a FOLDER of pictures, objects for cifar10, digits for all others. The
+    other five are whole: docs/recipes.md has their settings and results."""
     shift: int | None = None
     """Shift each training image by at most this many pixels in each direction."""
     flip: bool | None = None

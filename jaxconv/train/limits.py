@@ -17,6 +17,7 @@ LEAST = {
     "batch_size": 1,
     "accumulate": 1,
     "patience": 1,
+    "validation": 1,
     "shift": 0,
     "cutout": 0,
     "rotate": 0,

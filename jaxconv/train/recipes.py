@@ -7,6 +7,7 @@ from jaxconv.train.config import Config
 from jaxconv.train.data.blocks import extremes
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.sources import has_pictures
+from jaxconv.train.named import PHOTOGRAPHS
 
 NONE: dict[str, Any] = {
     "shift": 0,
@@ -52,7 +53,7 @@ def said(config: Config) -> str:
 
 
 def _recipe(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return the changes of a recipe, by the names of the flags."""
+    """Return the changes of a recipe, by the names of the flags; those of NAMED are set already."""
     name = config.recipe
     if name == "auto":
         name = "photographs" if has_pictures(config.dataset) else "digits"
@@ -62,9 +63,9 @@ def _recipe(config: Config, dataset: Dataset) -> dict[str, Any]:
         "none": {},
         "digits": {"shift": 1},
         "objects": {"shift": height // EIGHTH, "flip": True, "normalize": True},
-        "photographs": {"crop": 0.5, "flip": True, "color": 0.2, "normalize": True},
+        "photographs": PHOTOGRAPHS,
     }
-    return NONE | recipes[name]
+    return NONE | recipes.get(name, {})
 
 
 def _check(config: Config, dataset: Dataset) -> None:

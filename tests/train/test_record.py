@@ -80,6 +80,7 @@ def test_config_says_what_ran_on_what(tmp_path):
         "data_dir": "a/b",
         "image_size": None,
         "skip_bad": False,
+        "validation": None,
         "memory": None,
         "model": "convnet",
         "weights": None,

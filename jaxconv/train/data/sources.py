@@ -7,6 +7,7 @@ from jaxconv.train.data import cifar10, digits, idx, npz
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.download import PUBLISHED, fetched
 from jaxconv.train.data.memory import allowed
+from jaxconv.train.data.split import with_validation
 
 MNIST_CLASSES = 10
 
@@ -31,6 +32,14 @@ def load(config: Config) -> Dataset:
     Raises:
         ValueError: a file is missing or malformed, or the name is unknown.
     """
+    dataset = _named(config)
+    if config.validation is None:
+        return dataset
+    where = f"--dataset {config.dataset}"
+    return with_validation(where, dataset, config.validation, config.seed)
+
+
+def _named(config: Config) -> Dataset:
     name = config.dataset
     if name == "digits":
         return digits.bundled()

@@ -39,5 +39,31 @@ def stratified(where: str, images: Images, labels: np.ndarray, seed: int) -> Dat
     return together(where, _part(images, labels, train), _part(images, labels, test))
 
 
+def with_validation(where: str, dataset: Dataset, count: int, seed: int) -> Dataset:
+    """Hold `count` of the training images out, of every class alike, and keep the others for last.
+
+    Raises:
+        ValueError: there is a part for the end already, or there are not enough images; the message
+            begins with `where` they are from.
+    """
+    images, labels = dataset[:2]
+    if dataset.last is not None:
+        raise ValueError(f"{where} has images for validation already: --validation is for others")
+    if count >= len(labels):
+        raise ValueError(
+            f"{where} has {len(labels):,} images to train on, of which --validation {count:,} would"
+            " leave none"
+        )
+    random = np.random.default_rng((seed, count))
+    members = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
+    ends = np.round(np.cumsum([len(each) for each in members]) * count / len(labels)).astype(int)
+    counts = np.diff(ends, prepend=0)
+    held = np.sort(np.concatenate([each[:n] for each, n in zip(members, counts, strict=True)]))
+    train = np.setdiff1d(np.arange(len(labels)), held)
+    own, other = (_part(images, labels, numbers) for numbers in (train, held))
+    last = (dataset.test_images, dataset.test_labels)
+    return Dataset(*own, *other, dataset.classes, dataset.names, dataset.notes, last)
+
+
 def _part(images: Images, labels: np.ndarray, numbers: np.ndarray) -> Part:
     return chosen(images, numbers), labels[numbers]
