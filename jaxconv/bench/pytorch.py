@@ -113,6 +113,10 @@ class TorchOps:
         """Return the means over height and width, of shape (N, C)."""
         return x.mean((1, 2))
 
+    def dropout(self, x: Tensor, rate: float, key: object) -> Tensor:
+        """Call `dropout`, which draws with a generator of its own."""
+        return self._nn.dropout(x, rate)
+
     def relu(self, x: Tensor) -> Tensor:
         """Call `relu`."""
         return self._nn.relu(x)

@@ -34,7 +34,10 @@ class Trainer:
     Attributes:
         steps: the number of steps of an epoch.
         start: the point before the first step.
+        walk: the way through an epoch, after `compile`.
     """
+
+    walk: Walk
 
     def __init__(
         self, config: Config, dataset: Dataset, seen: Seen, given: Start | None = None
@@ -63,7 +66,7 @@ class Trainer:
         )
         key = devices.on_all(config, jax.random.key(config.seed + 1))
         step = make_step(config, self._model, self._optimizer, self._seen)
-        self._walk = Walk(
+        self.walk = Walk(
             config, feed, self._count, compiled(step, after, feed.example, key, 0), key
         )
         evaluate = make_evaluation(config, self._model, self._seen)
@@ -72,7 +75,7 @@ class Trainer:
     @property
     def stopped(self) -> bool:
         """Whether the user has stopped the run after the last step of the last epoch."""
-        return self._walk.stopped
+        return self.walk.stopped
 
     def finish_epoch(
         self,
@@ -92,7 +95,7 @@ class Trainer:
             StoppedError: the user has stopped it.
         """
         started = time.perf_counter()
-        end = self._walk.to_the_end(point, checkpoints, tick)
+        end = self.walk.to_the_end(point, checkpoints, tick)
         seconds = time.perf_counter() - started
         before = point.taken % self.steps * self._config.batch_size  # in another process
         trained, held = Counts(*end.sums.tolist()), self._measured(end.after)

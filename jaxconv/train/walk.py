@@ -49,6 +49,9 @@ class Walk:
         key: of the run.
 
     Attributes:
+        feed: the training images.
+        step: the compiled step.
+        key: of the run.
         stopped: whether the user has stopped the run after the last step of an epoch, which is then
             measured as any other.
     """
@@ -56,8 +59,8 @@ class Walk:
     stopped = False
 
     def __init__(self, config: Config, feed: Feed, count: int, step: Any, key: Any) -> None:
-        self._config, self._feed, self._count = config, feed, count
-        self._step, self._key = step, key
+        self._config, self.feed, self._count = config, feed, count
+        self.step, self.key = step, key
         self._steps = steps_of(config, count)
 
     def to_the_end(self, point: Point, checkpoints: Checkpoints, tick: Callable[[], None]) -> Point:
@@ -79,7 +82,7 @@ class Walk:
         last = _Last(point, counts, 0, point.after)
         try:
             for batch in self._batches(point):
-                after, count = self._step(last.after, batch, self._key, point.taken + len(counts))
+                after, count = self.step(last.after, batch, self.key, point.taken + len(counts))
                 counts.append(count)
                 last = _Last(point, counts, len(counts), after)
                 tick()
@@ -104,7 +107,7 @@ class Walk:
     def _batches(self, point: Point) -> Iterator[Batch]:
         """Yield the batches from a point to the end of its epoch."""
         epoch, first = divmod(point.taken, self._steps)
-        return self._feed.batches(shuffled(self._config, epoch + 1, self._count), first)
+        return self.feed.batches(shuffled(self._config, epoch + 1, self._count), first)
 
     def _settled(self, last: _Last) -> Point:
         """Return the point after the last step, if all losses are finite."""
@@ -122,7 +125,7 @@ class Walk:
         for place, batch in enumerate(self._batches(point)):
             if place == bad:
                 break
-            after, _ = self._step(after, batch, self._key, point.taken + place)
+            after, _ = self.step(after, batch, self.key, point.taken + place)
         raise DivergedError(
             f"the loss is {counts.loss / counts.weight} in step"
             f" {point.taken % self._steps + bad + 1} of epoch {epoch}",
