@@ -8,16 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import cotangent_of, float_leaves
+from rules import cotangent_of
 
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE
 
 SAMPLES = 2
-
-
-def has_nan(tree):
-    return any(np.isnan(np.asarray(leaf, float)).any() for leaf in float_leaves(tree))
 
 
 @pytest.mark.thorough
@@ -27,13 +23,10 @@ def test_no_nan_on_the_way(name):
     for number in range(SAMPLES):
         sample = record.sample(number)
         arrays = tuple(map(jnp.asarray, sample.arrays.values()))
-        with jax.disable_jit():
-            y, pull = jax.vjp(sample.bind(record.op), *arrays)
-            dy = cotangent_of(record.op, sample, number)
-            assert not has_nan((y, pull(dy)))
-            with jax.debug_nans(True):
-                _, pull = jax.vjp(sample.bind(record.op), *arrays)
-                pull(dy)
+        dy = cotangent_of(record.op, sample, number)
+        with jax.disable_jit(), jax.debug_nans(True):
+            _, pull = jax.vjp(sample.bind(record.op), *arrays)
+            pull(dy)
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": jnp.ones(3)}, {"reduction": "none"}])

@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from jaxconv.train import Config
 from jaxconv.train.record import begun
 
 pytest.importorskip("resource")
+
+SHORT = ("--epochs", 1, "--model", "cs231n", "--batch-size", 256)
 
 RUN = """
 import resource, sys
@@ -38,16 +39,18 @@ def run(most, seconds, *arguments):
 )
 def test_a_full_disk_is_one_line_and_the_run_goes_on(tmp_path, most, seconds, where):
     out = tmp_path / "run"
-    ended = run(most, seconds, "--epochs", 1, "--out", out)
+    ended = run(most, seconds, *SHORT, "--out", out)
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert ended.stderr.startswith(f"train: {out / where}"), ended.stderr
     names = {path.name for path in out.rglob("*") if path.is_file() and "check" not in str(path)}
     assert not any(name.startswith(".") for name in names)
+    if where == "batch.png":
+        return  # goes on as from the next one
     again = ("--out", out) if where == "config.json" else ("--resume", out)
-    ended = run(10**9, 1e9, "--epochs", 1, *again)
+    ended = run(10**9, 1e9, *SHORT, *again)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert begun(out).epochs == Config(epochs=1).epochs
+    assert begun(out).epochs == 1
     assert (out / "report.html").exists()
 
 
