@@ -1,5 +1,7 @@
 """What all tests share: float64, four host devices, and strict promotion of dtypes and ranks."""
 
+import zlib
+
 import jax
 import pytest
 
@@ -14,3 +16,25 @@ def forget_what_was_compiled():
     """One file rarely needs what another compiled, and a worker would keep gigabytes of it."""
     yield
     jax.clear_caches()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--part",
+        metavar="K/N",
+        help="of the thorough tests only the K-th of N parts, K from 0; the parts are about equal",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    part = config.getoption("--part")
+    if part is None:
+        return
+    which, parts = map(int, part.split("/"))
+    others = [
+        item
+        for item in items
+        if item.get_closest_marker("thorough") and zlib.crc32(item.nodeid.encode()) % parts != which
+    ]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in set(others)]

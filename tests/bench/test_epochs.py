@@ -12,6 +12,7 @@ def few(monkeypatch):
     monkeypatch.setattr(epochs, "_compiled", lambda model, dataset: {})
 
 
+@pytest.mark.thorough
 def test_contestants_take_turns(few, capsys):
     epochs.main(["--models", "lenet", "--rounds", "1"])
     _, *lines = capsys.readouterr().out.splitlines()

@@ -36,10 +36,14 @@ SMALL = {
     "signal": (strided((4, 5), 5), (12, 2)),
     "volume": (strided((4, 5), 3), (5, 6, 4, 2)),
 }  # fmt: skip
+QUICK = ("bottleneck", "volume")
 KEY = jax.random.key(3)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.thorough) for n in SMALL],
+)
 def test_reference_gives_the_same_logits_gradients_and_state(name):
     """In training, where what is dropped is dropped by both."""
     model, shape = SMALL[name]
