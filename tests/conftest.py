@@ -31,10 +31,10 @@ def pytest_collection_modifyitems(config, items):
     if part is None:
         return
     which, parts = map(int, part.split("/"))
-    others = [
-        item
-        for item in items
-        if item.get_closest_marker("thorough") and zlib.crc32(item.nodeid.encode()) % parts != which
-    ]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in set(others)]
+
+    def is_chosen(item):
+        is_thorough = item.get_closest_marker("thorough") is not None
+        return not is_thorough or zlib.crc32(item.nodeid.encode()) % parts == which
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
+    items[:] = filter(is_chosen, items)
