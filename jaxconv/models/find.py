@@ -37,18 +37,17 @@ def _imported(module: str, attribute: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module), attribute)
+        imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise ValueError(
-                f"the network {module}:{attribute}: there is no module {module}, neither in the"
-                " working folder nor installed"
-            ) from None
-        raise
-    except AttributeError:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that it needs
         raise ValueError(
-            f"the network {module}:{attribute}: the module has nothing of this name"
+            f"the network {module}:{attribute}: there is no module {module}, neither in the"
+            " working folder nor installed"
         ) from None
+    if not hasattr(imported, attribute):
+        raise ValueError(f"the network {module}:{attribute}: the module has nothing of this name")
+    return getattr(imported, attribute)
 
 
 def observes(model: Model) -> bool:

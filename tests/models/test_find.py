@@ -37,5 +37,18 @@ def test_a_network_of_ones_own(tmp_path, monkeypatch):
             find(name)
 
 
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("import jaxconv_nee", ModuleNotFoundError), ("import jax; jax.nothing", AttributeError)],
+)
+def test_an_error_inside_the_module_is_the_users_own(code, error, tmp_path, monkeypatch):
+    """Also if the name of the module that it needs is the beginning of its own."""
+    name = f"jaxconv_needing_{error.__name__.lower()}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(error):
+        find(f"{name}:network")
+
+
 def test_a_package_is_a_module():
     assert find("jaxconv.models.plain:lenet").init is lenet.init
