@@ -3,6 +3,8 @@
 Liu, Mao, Wu, Feichtenhofer, Darrell & Xie, "A ConvNet for the 2020s" (2022).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -15,21 +17,21 @@ LAYER_SCALE = 1e-6
 
 
 def convnext(depths: tuple[int, ...], widths: tuple[int, ...], drop_path: float = 0.1) -> Model:
-    """Return the network with so many blocks and channels in its stages.
+    """Return the network whose stages have these numbers of blocks, and of channels.
 
     `drop_path` is the rate at which the last block's branch is left out; it rises linearly from 0
     at the first one.
     """
 
     def network(layers: Layers, x: Array) -> Array:
-        x = _conv(layers, "stem.conv", x, widths[0], 4, stride=4)
+        x = layers.conv("stem.conv", x, widths[0], 4, stride=4, padding=0, **BIASED)
         x = layers.layer_norm("stem.norm", x)
         rates = iter([drop_path * i / max(sum(depths) - 1, 1) for i in range(sum(depths))])
         for stage, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
             if stage > 1:
                 x = layers.layer_norm(f"stage{stage}.downsample.norm", x)
                 name = f"stage{stage}.downsample.conv"
-                x = _conv(layers, name, x, width, 2, stride=2)
+                x = layers.conv(name, x, width, 2, stride=2, padding=0, **BIASED)
             for number in range(depth):
                 name = f"stage{stage}.{number}"
                 x = layers.observe(name, x + _branch(layers, name, x, next(rates)))
@@ -42,7 +44,7 @@ def convnext(depths: tuple[int, ...], widths: tuple[int, ...], drop_path: float 
 def _branch(layers: Layers, name: str, x: Array, rate: float) -> Array:
     """Return a depthwise 7 × 7 convolution, and two dense layers of each place's channels."""
     width = x.shape[-1]
-    y = _conv(layers, f"{name}.depthwise", x, width, 7, padding=3, groups=width)
+    y = layers.conv(f"{name}.depthwise", x, width, 7, padding=3, groups=width, **BIASED)
     y = layers.layer_norm(f"{name}.norm", y)
     y = layers.dense(f"{name}.dense1", y, 4 * width, initial=_truncated)
     y = layers.gelu(y, approximate=False)
@@ -50,26 +52,12 @@ def _branch(layers: Layers, name: str, x: Array, rate: float) -> Array:
     return layers.drop_path(layers.scale(f"{name}.layer_scale", y, LAYER_SCALE), rate)
 
 
-def _conv(
-    layers: Layers,
-    name: str,
-    x: Array,
-    outputs: int,
-    window: int,
-    *,
-    stride: int = 1,
-    padding: int = 0,
-    groups: int = 1,
-) -> Array:
-    return layers.conv(
-        name, x, outputs, window, stride=stride, padding=padding, groups=groups,
-        bias=True, initial=_truncated,
-    )  # fmt: skip
-
-
 def _truncated(key: Array, shape: tuple[int, ...]) -> Array:
     """Return normal numbers of deviation 0.02, cut off at two deviations."""
     return 0.02 * jax.random.truncated_normal(key, -2, 2, shape, jnp.float32)
 
+
+BIASED: dict[str, Any] = {"bias": True, "initial": _truncated}
+"""What is the same in all convolutions."""
 
 convnext_tiny = convnext((3, 3, 9, 3), (96, 192, 384, 768))

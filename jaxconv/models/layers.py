@@ -1,10 +1,14 @@
 """Networks described once: a function that calls layers by name gives both `init` and `apply`.
 
-def network(layers, x):
-    x = layers.relu(layers.batch_norm("norm1", layers.conv("conv1", x, 16, 3)))
-    return layers.logits("dense", layers.global_avg_pool(x))
+For example, a convolution of 16 channels with a 3 × 3 window, batch norm, ReLU and a dense layer:
 
-model = described(network)
+    def network(layers, x):
+        x = layers.relu(layers.normalized("conv1", "norm1", x, 16, 3))
+        return layers.logits("dense", layers.global_avg_pool(x))
+
+    model = described(network)
+
+`layers` is a `Layers`, which says what can be called.
 """
 
 import math
@@ -125,6 +129,13 @@ class Layers(ABC):
             batches=batches + 1,
         )
         return y
+
+    def normalized(
+        self, conv: str, norm: str, x: Array, outputs: int, window: int, **options: Any
+    ) -> Array:
+        """Apply a convolution, padded by half of its window on each side, and then batch norm."""
+        x = self.conv(conv, x, outputs, window, padding=window // 2, **options)
+        return self.batch_norm(norm, x)
 
     def layer_norm(self, name: str, x: Array, *, eps: float = 1e-6) -> Array:
         """Normalize the channels of each place."""

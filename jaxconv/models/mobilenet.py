@@ -36,7 +36,7 @@ def mobilenet_v2(
     """
 
     def network(layers: Layers, x: Array) -> Array:
-        x = layers.relu6(_normalized(layers, "stem", x, stem, 3, stride=2, padding=1))
+        x = layers.relu6(_normalized(layers, "stem", x, stem, 3, stride=2))
         layers.observe("stem.conv", x)
         numbers = itertools.count(1)
         for expansion, outputs, depth, stride in stages:
@@ -56,26 +56,15 @@ def _block(layers: Layers, name: str, x: Array, expansion: int, outputs: int, st
     y, wide = x, expansion * x.shape[-1]
     if expansion > 1:
         y = layers.relu6(_normalized(layers, f"{name}.expand", y, wide, 1))
-    y = _normalized(layers, f"{name}.depthwise", y, wide, 3, stride=stride, padding=1, groups=wide)
+    y = _normalized(layers, f"{name}.depthwise", y, wide, 3, stride=stride, groups=wide)
     y = _normalized(layers, f"{name}.project", layers.relu6(y), outputs, 1)
-    return x + y if x.shape == y.shape else y
+    return x + y if (x.shape[-1], 1) == (outputs, stride) else y
 
 
 def _normalized(
-    layers: Layers,
-    name: str,
-    x: Array,
-    outputs: int,
-    window: int,
-    *,
-    stride: int = 1,
-    padding: int = 0,
-    groups: int = 1,
+    layers: Layers, name: str, x: Array, outputs: int, window: int, **options: int
 ) -> Array:
-    x = layers.conv(
-        f"{name}.conv", x, outputs, window, stride=stride, padding=padding, groups=groups
-    )
-    return layers.batch_norm(f"{name}.norm", x)
+    return layers.normalized(f"{name}.conv", f"{name}.norm", x, outputs, window, **options)
 
 
 mobilenetv2 = mobilenet_v2()

@@ -17,32 +17,22 @@ def mobilenet_v1(stem: int, blocks: tuple[tuple[int, int], ...]) -> Model:
     """
 
     def network(layers: Layers, x: Array) -> Array:
-        x = _normalized(layers, "stem", x, stem)
+        x = _activated(layers, "stem", x, stem, 3)
         for number, (outputs, stride) in enumerate(blocks, start=1):
-            groups = x.shape[-1]
-            x = _normalized(layers, f"depthwise{number}", x, groups, stride=stride, groups=groups)
-            x = _normalized(layers, f"pointwise{number}", x, outputs, window=1)
+            name, inputs = f"depthwise{number}", x.shape[-1]
+            x = _activated(layers, name, x, inputs, 3, stride=stride, groups=inputs)
+            x = _activated(layers, f"pointwise{number}", x, outputs, 1)
         return layers.logits("dense", layers.global_avg_pool(x))
 
     return described(network)
 
 
-def _normalized(
-    layers: Layers,
-    name: str,
-    x: Array,
-    outputs: int,
-    *,
-    window: int = 3,
-    stride: int = 1,
-    groups: int = 1,
+def _activated(
+    layers: Layers, name: str, x: Array, outputs: int, window: int, **options: int
 ) -> Array:
     """Apply a convolution, batch norm and ReLU6."""
-    padding = window // 2
-    x = layers.conv(
-        f"{name}.conv", x, outputs, window, stride=stride, padding=padding, groups=groups
-    )
-    return layers.observe(f"{name}.conv", layers.relu6(layers.batch_norm(f"{name}.norm", x)))
+    x = layers.normalized(f"{name}.conv", f"{name}.norm", x, outputs, window, **options)
+    return layers.observe(f"{name}.conv", layers.relu6(x))
 
 
 small_mobilenet = mobilenet_v1(32, ((64, 1), (128, 2), (128, 1), (128, 1), (256, 2)))

@@ -20,8 +20,8 @@ def resnet(block: Block, depths: tuple[int, ...]) -> Model:
     """Return a network for large pictures, as torchvision's: a 7 × 7 stem, and max pooling."""
 
     def network(layers: Layers, x: Array) -> Array:
-        x = layers.conv("conv1", x, 64, 7, stride=2, padding=3)
-        x = layers.observe("conv1", layers.relu(layers.batch_norm("bn1", x)))
+        x = layers.normalized("conv1", "bn1", x, 64, 7, stride=2)
+        x = layers.observe("conv1", layers.relu(x))
         x = layers.max_pool(x, 3, stride=2, padding=1)
         return _stages(layers, x, block, depths, 64)
 
@@ -37,8 +37,8 @@ def small_resnet(depth: int, width: int = 16) -> Model:
     """
 
     def network(layers: Layers, x: Array) -> Array:
-        x = layers.conv("conv1", x, width, 3, padding=1)
-        x = layers.observe("conv1", layers.relu(layers.batch_norm("bn1", x)))
+        x = layers.normalized("conv1", "bn1", x, width, 3)
+        x = layers.observe("conv1", layers.relu(x))
         return _stages(layers, x, basic, (depth,) * 3, width)
 
     return described(network)
@@ -57,8 +57,8 @@ def _stages(layers: Layers, x: Array, block: Block, depths: tuple[int, ...], wid
 
 def basic(layers: Layers, name: str, x: Array, width: int, stride: int) -> Array:
     """Apply two 3 × 3 convolutions."""
-    y = layers.relu(_normalized(layers, name, 1, x, width, 3, stride=stride, padding=1))
-    y = _normalized(layers, name, 2, y, width, 3, padding=1)
+    y = layers.normalized(f"{name}.conv1", f"{name}.bn1", x, width, 3, stride=stride)
+    y = layers.normalized(f"{name}.conv2", f"{name}.bn2", layers.relu(y), width, 3)
     return y + _shortcut(layers, name, x, width, stride)
 
 
@@ -67,32 +67,17 @@ def bottleneck(layers: Layers, name: str, x: Array, width: int, stride: int) -> 
 
     The stride is that of the 3 × 3 convolution, as in torchvision.
     """
-    y = layers.relu(_normalized(layers, name, 1, x, width, 1))
-    y = layers.relu(_normalized(layers, name, 2, y, width, 3, stride=stride, padding=1))
-    y = _normalized(layers, name, 3, y, 4 * width, 1)
+    y = layers.normalized(f"{name}.conv1", f"{name}.bn1", x, width, 1)
+    y = layers.normalized(f"{name}.conv2", f"{name}.bn2", layers.relu(y), width, 3, stride=stride)
+    y = layers.normalized(f"{name}.conv3", f"{name}.bn3", layers.relu(y), 4 * width, 1)
     return y + _shortcut(layers, name, x, 4 * width, stride)
 
 
 def _shortcut(layers: Layers, name: str, x: Array, outputs: int, stride: int) -> Array:
     if (x.shape[-1], stride) == (outputs, 1):
         return x
-    x = layers.conv(f"{name}.downsample.0", x, outputs, 1, stride=stride, padding=0)
-    return layers.batch_norm(f"{name}.downsample.1", x)
-
-
-def _normalized(
-    layers: Layers,
-    name: str,
-    number: int,
-    x: Array,
-    outputs: int,
-    window: int,
-    *,
-    stride: int = 1,
-    padding: int = 0,
-) -> Array:
-    x = layers.conv(f"{name}.conv{number}", x, outputs, window, stride=stride, padding=padding)
-    return layers.batch_norm(f"{name}.bn{number}", x)
+    name = f"{name}.downsample"
+    return layers.normalized(f"{name}.0", f"{name}.1", x, outputs, 1, stride=stride)
 
 
 resnet20, resnet32 = small_resnet(3), small_resnet(5)

@@ -22,9 +22,9 @@ def vgg(widths: tuple[tuple[int, ...], ...], dropout: float = 0.5) -> Model:
         for widths_of_round in widths:
             for width in widths_of_round:
                 number += 1
-                x = layers.conv(f"conv{number}", x, width, 3, padding=1)
-                x = layers.relu(layers.batch_norm(f"norm{number}", x))
-                layers.observe(f"conv{number}", x)
+                name = f"conv{number}"
+                x = layers.normalized(name, f"norm{number}", x, width, 3)
+                x = layers.observe(name, layers.relu(x))
             if min(x.shape[1:-1]) > 1:
                 x = layers.max_pool(x, 2)
         x = layers.dropout(layers.global_avg_pool(x), dropout)
