@@ -15,8 +15,8 @@ from jaxconv.models.model import Model
 BATCH = 32
 """As many images are in the step whose memory is told."""
 
-COPIES = 4
-"""The parameters, their gradient, and two numbers for each of them that adamw keeps."""
+BESIDE = 3
+"""As many numbers are kept beside each parameter: its gradient, and two averages of adamw."""
 
 
 class Cost(NamedTuple):
@@ -25,8 +25,9 @@ class Cost(NamedTuple):
     Attributes:
         parameters: how many numbers are trained.
         multiply_adds: those of the convolutions and dense layers, forward, for one image.
-        step_bytes: what a step of BATCH images with adamw must keep at once: parameters, their
-            gradient and averages, and what the layers save for the backward pass.
+        step_bytes: what a step of BATCH images with adamw must keep at once: the gradient and the
+            averages of the parameters, and what the layers save for the backward pass, which has
+            the parameters in it.
     """
 
     parameters: int
@@ -54,5 +55,5 @@ def cost_of(model: Model, image_shape: tuple[int, ...], classes: int) -> Cost:
     return Cost(
         sum(leaf.size for leaf in jax.tree.leaves(params)),
         sum(work.multiply_adds for work in works),
-        (COPIES - 1) * array_bytes(params) + kept,
+        BESIDE * array_bytes(params) + kept,
     )

@@ -34,7 +34,7 @@ def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:
 
 
 def steps_of(config: Config, count: int) -> int:
-    """Return the number of steps of an epoch of so many images."""
+    """Return the number of steps of an epoch of `count` images."""
     return -(-count // config.batch_size)
 
 

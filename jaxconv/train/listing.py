@@ -76,7 +76,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 def _table(*columns: str) -> Table:
     """Return an empty table, whose columns after the first two are numbers."""
-    table = Table(box=None, pad_edge=False, caption_justify="left")
+    table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="left" if place < 2 else "right")
     return table

@@ -1,6 +1,5 @@
 """Whole settings by name: `--recipe mnist` is a data set, a network, and how it is trained."""
 
-import dataclasses
 from typing import Any
 
 from jaxconv.train.config import Config
@@ -85,4 +84,4 @@ def recipe(name: str, **fields: Any) -> Config:
         ValueError: a field has a value that it cannot have.
         TypeError: there is no such field.
     """
-    return dataclasses.replace(Config(), **{"recipe": name, **NAMED.get(name, {}), **fields})
+    return Config(**{"recipe": name, **NAMED.get(name, {}), **fields})

@@ -29,13 +29,13 @@ CONNECTING, SILENT = 60, 15
 """Seconds in which all processes must have started, and in which each must give a sign of life."""
 
 EVERY = 8
-"""Processes agree after every so many steps."""
+"""The number of steps from one agreement of the processes to the next."""
 
 LOST = 3
 """The exit status of a process that has lost another one."""
 
-_stop: list[int] = []
-_folder: list[Path] = []
+_stop: list[int] = []  # the signal by which the user has asked this process to stop
+_folder: list[Path] = []  # that of the run
 
 SIGNS = ("gloo", "nccl", "collective", "coordination", "heartbeat", "barrier", "socket closed")
 """Words of errors that come from the loss of another process."""
@@ -48,7 +48,8 @@ def join(config: Config) -> Config:
         The configuration, with as many devices as all processes have.
 
     Raises:
-        ValueError: the others cannot be reached, or do not have the devices that are asked for.
+        ValueError: the other processes cannot be reached, or the number of devices that all of
+            them have is not the one that --devices names.
     """
     if config.coordinator is None:
         if config.devices > 1:
@@ -166,11 +167,12 @@ def whole(tree: Any) -> Any:
 @contextlib.contextmanager
 def ending_if_lost(folder: Path) -> Iterator[None]:
     """End this process with one line if another one has gone; `folder` is that of the run."""
-    _folder.append(folder)
+    _folder[:] = [folder]
     try:
         yield
     except Exception as error:
-        if are_several() and any(sign in str(error).lower() for sign in SIGNS):
+        said = str(error).replace(str(folder), "").lower()
+        if are_several() and any(sign in said for sign in SIGNS):
             _end()
         raise
 

@@ -44,7 +44,7 @@ def here(tmp_path):
 
 
 def start(here, count, *flags, epochs=2):
-    """Begin a run of so many processes."""
+    """Begin a run of `count` processes."""
     with socket.socket() as any_port:
         any_port.bind(("localhost", 0))
         port = any_port.getsockname()[1]
