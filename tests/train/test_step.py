@@ -6,7 +6,7 @@ from networks import TINY, variables
 from rules import assert_trees_close
 
 import jaxconv
-from jaxconv.models import MODELS, Model, Variables
+from jaxconv.models import MODELS, Model, Variables, described
 from jaxconv.train import Config, devices
 from jaxconv.train.batch import NO_IMAGE, OPS, Batch, take
 from jaxconv.train.data import load
@@ -271,6 +271,33 @@ def test_parts_on_devices_and_in_turn_take_the_step_of_the_whole(mode, changes, 
         lambda a, b: float(np.max(np.abs(a - b))), after[1, 1][0].params, network().params
     )
     assert min(jax.tree.leaves(moves)) > 1e-5
+
+
+def drops(layers, x):
+    x = layers.relu(layers.normalized("conv", "norm", x, 4, 3))
+    return layers.logits("dense", layers.dropout(layers.global_avg_pool(x), 0.5))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_statistics_and_what_is_dropped_are_those_of_one_device(count):
+    """Also of a batch with empty places; and the averages have moved."""
+    images, labels = data(9)
+    model, after = described(drops), {}
+    before = variables(model, np.float64, image_shape=IMAGE_SHAPE, classes=CLASSES)
+    for there in (1, count):
+        config = Config(devices=there, batch_size=8, optimizer="sgd", learning_rate=0.1)
+        optimizer = make_optimizer(config, 3)
+        state, arrays = devices.on_all(
+            config, (After(before, optimizer.init(before.params)), (images, labels))
+        )
+        batch = Batch(*arrays, indices(1, 5, 3, 8, 0, 2, NO_IMAGE, NO_IMAGE))
+        run = compiled(make_step(config, model, optimizer), state, batch, KEY, 0)
+        for taken in range(3):
+            state, counts = run(state, batch, KEY, taken)
+        after[there] = jax.tree.map(np.asarray, (state.variables, counts))
+    assert_trees_close(after[count], after[1])
+    assert after[1][0].state["norm"]["batches"] == 3
+    assert not np.allclose(after[1][0].state["norm"]["mean"], before.state["norm"]["mean"])
 
 
 # ---- the average ------------------------------------------------------------------------
