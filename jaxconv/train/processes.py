@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,8 +34,25 @@ EVERY = 8
 LOST = 3
 """The exit status of a process that has lost another one."""
 
-_stop: list[int] = []  # the signal by which the user has asked this process to stop
-_folder: list[Path] = []  # that of the run
+
+@dataclass
+class _This:
+    """What is known of this process without asking JAX, which may be waiting for the others.
+
+    Attributes:
+        number: which of the processes it is; None until all of them are connected.
+        folder: the output folder of the run; None before there is one.
+        coordinator: where the processes are to meet.
+        stop: whether the user wants it to stop.
+    """
+
+    number: int | None = None
+    folder: Path | None = None
+    coordinator: str | None = None
+    stop: bool = False
+
+
+_this = _This()
 
 SIGNS = ("gloo", "nccl", "collective", "coordination", "heartbeat", "barrier", "socket closed")
 """Words of errors that come from the loss of another process."""
@@ -58,7 +75,9 @@ def join(config: Config) -> Config:
     devices.make_cpus(max(1, config.devices // (config.processes or 1)))
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     where = None if config.coordinator == AUTO else config.coordinator
+    _this.coordinator = config.coordinator
     hold_back(_end)
+    _answer(signal.SIG_DFL)  # Python cannot act while JAX connects
     try:
         jax.distributed.initialize(
             where,
@@ -69,7 +88,11 @@ def join(config: Config) -> Config:
         )
     except (RuntimeError, ValueError) as error:
         first, *_ = str(error).splitlines()
-        raise ValueError(f"--coordinator {config.coordinator}: {first}") from None
+        auto = "the variables of Slurm, Open MPI and Kubernetes do not say where: "
+        raise ValueError(
+            f"--coordinator {config.coordinator}: {auto if where is None else ''}{first}"
+        ) from None
+    _this.number = jax.process_index()
     _listen()
     there = len(jax.devices())
     if config.devices not in (1, there) and config.resume is None:
@@ -83,17 +106,22 @@ def _listen() -> None:
     """Take Ctrl-C and SIGTERM as a wish to stop after a step that is the same in all processes."""
 
     def want(number: int, frame: object) -> None:
-        if _stop:
+        if _this.stop:
             raise KeyboardInterrupt
-        _stop.append(number)
+        _this.stop = True
 
+    _answer(want)
+
+
+def _answer(how: Any) -> None:
+    """Do this on Ctrl-C and SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, want)
+        signal.signal(number, how)
 
 
 def stop_is_wanted() -> bool:
     """Return whether the user wants this process, which is one of several, to stop."""
-    return bool(_stop)
+    return _this.stop
 
 
 def are_several() -> bool:
@@ -167,7 +195,7 @@ def whole(tree: Any) -> Any:
 @contextlib.contextmanager
 def ending_if_lost(folder: Path) -> Iterator[None]:
     """End this process with one line if another one has gone; `folder` is that of the run."""
-    _folder[:] = [folder]
+    _this.folder = folder
     try:
         yield
     except Exception as error:
@@ -175,12 +203,21 @@ def ending_if_lost(folder: Path) -> Iterator[None]:
         if are_several() and any(sign in said for sign in SIGNS):
             _end()
         raise
+    finally:
+        if are_several():
+            _answer(signal.SIG_DFL)  # what is left is to wait for the others, inside of JAX
 
 
 def _end() -> NoReturn:
     """End at once: to wait for the others, as the end of a process does, would take minutes."""
-    where = f"; to continue: python -m jaxconv.train --resume {_folder[0]}" if _folder else ""
-    said = f"train: process {jax.process_index()}: another process has ended{where}\n"
-    sys.stderr.write(said)
+    if _this.number is None:
+        _exit(2, f"--coordinator {_this.coordinator}: the other processes cannot be reached")
+    resume = f"; to continue: python -m jaxconv.train --resume {_this.folder}"
+    said = f"process {_this.number}: another process has ended"
+    _exit(LOST, said + (resume if _this.folder else ""))
+
+
+def _exit(status: int, said: str) -> NoReturn:
+    sys.stderr.write(f"train: {said}\n")
     sys.stderr.flush()
-    os._exit(LOST)
+    os._exit(status)

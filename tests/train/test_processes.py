@@ -43,15 +43,20 @@ def here(tmp_path):
     return tmp_path
 
 
-def start(here, count, *flags, epochs=2):
-    """Begin a run of `count` processes."""
+def free_port():
     with socket.socket() as any_port:
         any_port.bind(("localhost", 0))
-        port = any_port.getsockname()[1]
+        return any_port.getsockname()[1]
+
+
+def start(here, count, *flags, epochs=2):
+    """Begin a run of `count` processes."""
     command = [sys.executable, "-m", "jaxconv.train", "--epochs", epochs, *flags]
     if "--resume" not in flags:
         command += ["--dataset", "spots.npz", "--model", "mine:network", "--batch-size", 16]
-    several = ["--coordinator", f"localhost:{port}", "--processes", count] if count > 1 else []
+    several = (
+        ["--coordinator", f"localhost:{free_port()}", "--processes", count] if count > 1 else []
+    )
     return [
         subprocess.Popen(
             [*map(str, (*command, *several, *(["--process-id", number] if several else [])))],
@@ -140,6 +145,33 @@ def test_one_is_told_to_stop_and_all_do(here):
     assert done * 4 <= taken < done * 4 + 4
     ended(start(here, 1, "--resume", "run", epochs=done + 1))
     assert len(epochs_of(here / "run")) == done + 1
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--coordinator localhost:9 --processes 2 --process-id 1", "localhost:9: the other"),
+        ("--coordinator localhost:{port} --processes 2 --process-id 0", "{port}: the other"),
+        ("--coordinator auto", "auto: the variables of Slurm, Open MPI and Kubernetes do not say"),
+    ],
+)
+def test_the_others_are_not_there(tmp_path, flags, said):
+    """While JAX waits for them, nothing may ask it anything: it would wait for ever."""
+    program = (
+        "from jaxconv.train import cli, processes\n"
+        "processes.CONNECTING = 2\n"
+        f"cli.main({flags.format(port=free_port())!r}.split())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("train: --coordinator ")
+    assert said.replace("{port}", "") in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
