@@ -22,6 +22,11 @@ contestants.py   compile the contestants (ours, autodiff, PyTorch, …) and time
 against.py       compare two checkouts in processes that take turns
 child.py         the program of such a process
 
+Whole runs:
+epochs.py        epochs beside PyTorch and autodiff: the command `python -m jaxconv.bench.epochs`
+scaling.py       several devices and processes: the command `python -m jaxconv.bench.scaling`
+links.py         the times of steps on many devices, computed from the speeds of links
+
 What is written:
 machine.py       the machine and the run
 saved.py         the files of measurements

@@ -19,7 +19,9 @@ import numpy as np
 
 from jaxconv.bench.pytorch import TorchOps, as_torch, is_installed
 from jaxconv.models import find
-from jaxconv.train import Config, recipes
+from jaxconv.train import Config
+from jaxconv.train.batch import shuffled
+from jaxconv.train.changes import NONE
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.step import Seen
 from jaxconv.train.trainer import Trainer
@@ -64,7 +66,7 @@ def measured(model: str, rounds: int) -> dict[str, Times]:
     """Return the times of each contestant on this network."""
     dataset = _dataset()
     ours, steps = _ours(model, "hand", dataset)
-    epochs = {"jaxconv": ours, "autodiff": _ours(model, "autodiff", dataset)[0], "steps": steps}
+    epochs = {"jaxconv": ours, "steps": steps, "autodiff": _ours(model, "autodiff", dataset)[0]}
     if is_installed():
         epochs["PyTorch"] = _theirs(model, dataset, fused=False)
         epochs |= _compiled(model, dataset)
@@ -101,8 +103,8 @@ def _dataset() -> Dataset:
 
 
 def _config(model: str, gradients: Any) -> Config:
-    changes: Any = {"recipe": "none", **recipes.NONE}
-    return Config(model=model, batch_size=BATCH, epochs=1000, gradients=gradients, **changes)
+    fields: Any = {"recipe": "none", **NONE}
+    return Config(model=model, batch_size=BATCH, epochs=1000, gradients=gradients, **fields)
 
 
 class _Never:
@@ -112,18 +114,17 @@ class _Never:
 
 
 def _ours(model: str, gradients: str, dataset: Dataset) -> tuple[Epoch, Epoch]:
-    """Return an epoch of the training program, without its evaluation, and its steps alone.
-
-    The steps alone are the same compiled calls, all with the batch of the first one.
-    """
-    trainer = Trainer(_config(model, gradients), dataset, Seen())
+    """Return an epoch of the training program, without its evaluation, and its steps alone."""
+    config = _config(model, gradients)
+    trainer = Trainer(config, dataset, Seen())
     trainer.compile()
     walk, start = trainer.walk, trainer.start
+    batches = list(walk.feed.batches(shuffled(config, 1, IMAGES)))
     never: Any = _Never()
 
     def steps() -> object:
-        after, batch = start.after, next(iter(walk.feed.batches(np.arange(IMAGES, dtype=np.int32))))
-        for taken in range(trainer.steps):
+        after = start.after
+        for taken, batch in enumerate(batches):
             after, counts = walk.step(after, batch, walk.key, taken)
         return jax.block_until_ready((after, counts))
 
@@ -137,23 +138,23 @@ def _theirs(model: str, dataset: Dataset, *, fused: bool) -> Epoch:
     params, state = network.init(key, image_shape=SHAPE, classes=CLASSES)
     leaves, tree = jax.tree.flatten(params)
     held = [as_torch(w, "cpu", kernel=w.ndim > 1).requires_grad_() for w in leaves]
+    params = jax.tree.unflatten(tree, held)
     state = jax.tree.map(lambda leaf: as_torch(leaf, "cpu"), state)
     optimizer = torch.optim.AdamW(held, lr=Config().learning_rate)
     images, labels = (as_torch(np.asarray(array), "cpu") for array in dataset[:2])
 
-    def loss_of(held: Any, state: Any, x: Any, y: Any) -> Any:
+    def loss_of(params: Any, state: Any, x: Any, y: Any) -> Any:
         x = (x.float() / 255).movedim(1, -1)
-        params = jax.tree.unflatten(tree, held)
         logits, state = network.apply(params, state, x, train=True, key=key, ops=ops)
         return ops.softmax_cross_entropy(logits, y), state, (logits.argmax(1) == y).sum()
 
-    run = torch.compile(loss_of) if fused else loss_of
+    run = torch.compile(loss_of, dynamic=False) if fused else loss_of
 
     def epoch() -> object:
         nonlocal state
         told = []
         for places in torch.randperm(IMAGES).split(BATCH):
-            loss, state, correct = run(held, state, images[places], labels[places])
+            loss, state, correct = run(params, state, images[places], labels[places])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -12,7 +12,7 @@ from typing import NoReturn
 from jaxconv._core.extras import MissingExtraError, needs
 from jaxconv.train import processes, record
 from jaxconv.train.config import Config
-from jaxconv.train.named import NAMED, recipe
+from jaxconv.train.recipes import NAMED, recipe
 
 
 def main(arguments: list[str] | None = None) -> None:

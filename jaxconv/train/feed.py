@@ -96,8 +96,7 @@ class Streamed:
         share = processes.share(len(indices))
         own = filled_up(indices)[share]
         images = np.zeros((len(own), *self._images.shape[1:]), self._images.dtype)
-        if len(self._images):
-            images[own != NO_IMAGE] = self._images[own[own != NO_IMAGE]]
+        images[own != NO_IMAGE] = self._images[own[own != NO_IMAGE]]
         labels = np.where(indices[share] == NO_IMAGE, NO_IMAGE, self._labels[own])
         return Batch(images, labels.astype(np.int32))
 

@@ -15,13 +15,13 @@ from jaxconv._core.files import replacing
 from jaxconv.convert.start import Start
 from jaxconv.models import Params, Variables, find
 from jaxconv.train import (
+    changes,
     data,
     devices,
     listing,
     messages,
     pictures,
     processes,
-    recipes,
     record,
     results,
     verify,
@@ -78,7 +78,7 @@ def run(config: Config, console: Console | None = None) -> Result:
     fingerprint = dataset.fingerprint
     if config.resume is not None:
         record.check_same_data(config, dataset, fingerprint)
-    config = recipes.decided(config, dataset)
+    config = changes.decided(config, dataset)
     _check_extras(config, dataset)
     _check_network(config, dataset)
     seen = seen_of(config, dataset)

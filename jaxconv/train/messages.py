@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxconv._core.extras import needs
 from jaxconv.models import Params
-from jaxconv.train import recipes
+from jaxconv.train.changes import said
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch, best_of
@@ -43,7 +43,7 @@ def classes(dataset: Dataset) -> str:
 
 def changes(config: Config) -> str:
     """Say how the training images are changed."""
-    return f"training images are {recipes.said(config) or 'not changed'}"
+    return f"training images are {said(config) or 'not changed'}"
 
 
 def line(epoch: Epoch, config: Config) -> str:

@@ -1,84 +1,87 @@
-"""How the images of a data set are changed at random, where the user has not said it."""
+"""Whole settings by name: `--recipe mnist` is a data set, a network, and how it is trained."""
 
-import dataclasses
 from typing import Any
 
 from jaxconv.train.config import Config
-from jaxconv.train.data.blocks import extremes
-from jaxconv.train.data.dataset import Dataset
-from jaxconv.train.data.sources import has_pictures
-from jaxconv.train.named import PHOTOGRAPHS
 
-NONE: dict[str, Any] = {
-    "shift": 0,
-    "flip": False,
-    "crop": 1.0,
-    "rotate": 0.0,
-    "color": 0.0,
-    "cutout": 0,
-    "mixup": 0.0,
-    "normalize": False,
+PHOTOGRAPHS: dict[str, Any] = {"crop": 0.5, "flip": True, "color": 0.2, "normalize": True}
+
+NAMED: dict[str, dict[str, Any]] = {
+    "mnist": {
+        "dataset": "mnist",
+        "model": "convnet",
+        "epochs": 12,
+        "batch_size": 128,
+        "learning_rate": 3e-3,
+        "warmup": 0.5,
+        "shift": 2,
+        "rotate": 10.0,
+        "ema": 0.999,
+        "label_smoothing": 0.05,
+    },
+    "fashion-mnist": {
+        "dataset": "fashion-mnist",
+        "model": "convnet",
+        "epochs": 14,
+        "batch_size": 128,
+        "learning_rate": 3e-3,
+        "warmup": 0.5,
+        "shift": 2,
+        "flip": True,
+        "cutout": 8,
+        "ema": 0.999,
+        "label_smoothing": 0.05,
+    },
+    # He et al. (2015), section 4.2, in fewer epochs.
+    "cifar10": {
+        "dataset": "cifar10",
+        "model": "resnet20",
+        "epochs": 60,
+        "batch_size": 128,
+        "optimizer": "nesterov",
+        "learning_rate": 0.1,
+        "warmup": 2.0,
+        "weight_decay": 5e-4,
+        "shift": 4,
+        "flip": True,
+        "normalize": True,
+        "ema": 0.999,
+    },
+    # One's own photographs, beside --dataset FOLDER and --weights FILE.
+    "fine-tune": {
+        "model": "resnet18",
+        "image_size": 128,
+        "epochs": 10,
+        "learning_rate": 3e-4,
+        "warmup": 1.0,
+        "label_smoothing": 0.1,
+        **PHOTOGRAPHS,
+    },
+    # The notebook of "Backpropagation in a Convolutional Neural Network" (Demystifying Deep
+    # Learning 9): 390 steps of 128 images. Its penalty is λ/(2m)·ΣW² with λ = 2 and m = 128.
+    "demystified": {
+        "dataset": "mnist",
+        "validation": 60_000 - 390 * 128,
+        "model": "demystified",
+        "epochs": 1,
+        "batch_size": 128,
+        "optimizer": "momentum",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "weight_decay": 2 / 128,
+    },
 }
-
-EIGHTH = 8
-"""Pictures of objects are shifted by one part in this many of their height."""
+"""The fields of the configuration that a recipe sets; flags beside it change them."""
 
 
-def decided(config: Config, dataset: Dataset) -> Config:
-    """Return the configuration with every change that its recipe decides.
+def recipe(name: str, **fields: Any) -> Config:
+    """Return the settings of a recipe, changed by these fields.
+
+    Example:
+        config = recipe("mnist", epochs=2)
 
     Raises:
-        ValueError: a change does not fit the images.
+        ValueError: a field has a value that it cannot have.
+        TypeError: there is no such field.
     """
-    recipe = _recipe(config, dataset)
-    missing = {name: value for name, value in recipe.items() if getattr(config, name) is None}
-    made = dataclasses.replace(config, **missing)
-    _check(made, dataset)
-    return made
-
-
-def said(config: Config) -> str:
-    """Say in some words how the training images are changed."""
-    words = {
-        "crop": f"cut to {config.crop:.0%} or more",
-        "flip": "flipped",
-        "rotate": f"rotated by {config.rotate:g}° or less",
-        "shift": f"shifted by {config.shift} or less",
-        "color": f"coloured by {config.color:.0%} or less",
-        "normalize": "normalised",
-        "cutout": f"{config.cutout} × {config.cutout} blanked",
-        "mixup": f"mixed by Beta({config.mixup:g}, {config.mixup:g})",
-    }
-    return ", ".join(text for name, text in words.items() if getattr(config, name) != NONE[name])
-
-
-def _recipe(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """Return the changes of a recipe, by the names of the flags; those of NAMED are set already."""
-    name = config.recipe
-    if name == "auto":
-        name = "photographs" if has_pictures(config.dataset) else "digits"
-        name = "objects" if config.dataset == "cifar10" else name
-    height = dataset.train_images.shape[1]
-    recipes: dict[str, dict[str, Any]] = {
-        "none": {},
-        "digits": {"shift": 1},
-        "objects": {"shift": height // EIGHTH, "flip": True, "normalize": True},
-        "photographs": PHOTOGRAPHS,
-    }
-    return NONE | recipes.get(name, {})
-
-
-def _check(config: Config, dataset: Dataset) -> None:
-    """Raise ValueError if a change does not fit the images."""
-    _, height, width, _ = dataset.train_images.shape
-    for name in ("shift", "cutout"):
-        most = getattr(config, name)
-        if most >= min(height, width):
-            raise ValueError(f"--{name} {most} must be smaller than the images, {height} × {width}")
-    if config.color and dataset.train_images.dtype.kind == "f":
-        low, high = extremes(dataset.train_images)
-        if low < 0 or high > 1:
-            raise ValueError(
-                f"--color {config.color} is for images in [0, 1], but these go from {low:g} to"
-                f" {high:g}"
-            )
+    return Config(**{"recipe": name, **NAMED.get(name, {}), **fields})

@@ -56,7 +56,7 @@ def theirs(net, x, labels, train):
 
 
 def ours(name, source, leaves, x, labels, train):
-    """The same of our network, and the averages with PyTorch's names."""
+    """Return logits and loss of our network; gradients and averages by PyTorch's names."""
 
     def loss(params, state):
         logits, state = OURS[name].apply(params, state, jnp.asarray(x), train=train)

@@ -31,7 +31,7 @@ each_table = pytest.mark.parametrize(
 
 
 def assert_identical(got, wanted):
-    """The same names, shapes, dtypes and bits."""
+    """Assert that both have the same names, shapes, dtypes and bits."""
     assert got.keys() == wanted.keys()
     for name in wanted:
         a, b = np.asarray(got[name]), np.asarray(wanted[name])

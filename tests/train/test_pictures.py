@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from networks import TINY, variables
 
 from jaxconv.models import plain
-from jaxconv.train import Config, pictures, recipes
+from jaxconv.train import Config, changes, pictures
 from jaxconv.train.balance import seen_of
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.first import First
@@ -103,7 +103,7 @@ def test_batch(tmp_path, monkeypatch, shape, fields):
     labels = np.arange(20, dtype=np.int32) % 3
     classes = tuple(letter * 60 for letter in "Wi$")
     dataset = Dataset(images, labels, images, labels, classes=3, names=classes)
-    config = recipes.decided(Config(batch_size=20, **fields), dataset)
+    config = changes.decided(Config(batch_size=20, **fields), dataset)
     path = tmp_path / "batch.png"
     pictures.draw_batch(path, config, dataset, seen_of(config, dataset))
     (figure,) = figures

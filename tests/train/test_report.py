@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxconv.models import MODELS, Variables
-from jaxconv.train import Config, recipes
+from jaxconv.train import Config, changes
 from jaxconv.train.balance import seen_of
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.record import Epoch
@@ -43,7 +43,7 @@ def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, names=NAMES, **f
     shape = (12, 12, channels)
     init = MODELS["lenet"].init
     before = Variables(*init(jax.random.key(0), image_shape=shape, classes=len(names)))
-    config = recipes.decided(config, dataset)
+    config = changes.decided(config, dataset)
     seen = seen_of(config, dataset)
     return make_report(config, dataset, seen, before, epochs, tmp_path), dataset
 
@@ -256,5 +256,5 @@ def test_the_surest_mistake_is_the_first():
 def test_the_command_repeats_the_run(fields, flags):
     """It names the flags that are neither the usual ones nor those of the recipe."""
     dataset = Dataset(*part(20, 3), *part(9, 3), classes=3)
-    config = recipes.decided(Config(**fields), dataset)
+    config = changes.decided(Config(**fields), dataset)
     assert command(config, dataset) == "python -m jaxconv.train" + flags

@@ -6,10 +6,12 @@ from jaxconv.convert.names.table import Names, table
 
 
 def resnet(depths: Sequence[int], convolutions: int, first_shortcut: int) -> Names:
-    """Return the names in a network with so many blocks in its stages.
+    """Return the names of a ResNet's layers.
 
-    `convolutions` are those of a block, and the stages from `first_shortcut` on begin with a
-    shortcut that has a convolution.
+    Args:
+        depths: how many blocks each stage has.
+        convolutions: how many convolutions a block has.
+        first_shortcut: the first stage whose shortcut has a convolution; so have all later ones.
     """
     blocks = [
         {"stage": stage, "i": i, "n": n}

@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
+from jaxconv.train.changes import NONE
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.flags import flag
-from jaxconv.train.recipes import NONE
 from jaxconv.train.record.images import DATA, is_path, load_data
 from jaxconv.train.record.settings import decided, load_config
 

@@ -3,11 +3,11 @@
 import shlex
 from dataclasses import replace
 
-from jaxconv.train import recipes
+from jaxconv.train import changes
 from jaxconv.train.config import Config
 from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.flags import flag
-from jaxconv.train.named import recipe
+from jaxconv.train.recipes import recipe
 from jaxconv.train.record import environment
 from jaxconv.train.report.markup import cell, table
 
@@ -28,7 +28,7 @@ def command(config: Config, dataset: Dataset) -> str:
     """Return the command that repeats a run: the flags that are not what they are without it."""
     words = ["python", "-m", "jaxconv.train"]
     bare, named = Config(), recipe(config.recipe)
-    made = recipes.decided(replace(named, dataset=config.dataset), dataset)
+    made = changes.decided(replace(named, dataset=config.dataset), dataset)
     for name, value in vars(config).items():
         usual = getattr({"recipe": bare, "dataset": named}.get(name, made), name)
         if value == usual or name in FREE:
