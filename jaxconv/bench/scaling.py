@@ -8,8 +8,6 @@ The other tables are computed for up to 8,192 devices, from the speeds in `links
 """
 
 import argparse
-import csv
-import os
 import socket
 import statistics
 import subprocess
@@ -20,10 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from jaxconv.bench import links
+from jaxconv.train.record import METRICS, load_metrics
 
 COUNTS = (1, 2, 4)
-IMAGES, SIDE, BATCH, EPOCHS = 1024, 32, 64, 4
-FEW, USUAL = 32, 256
+DATASET = "random.npz"
+IMAGES, SIDE, CLASSES, BATCH, EPOCHS = 1024, 32, 10, 64, 4
+
+EACH = (32, 256)
 """Images of each device in the computed tables."""
 
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         _print_measured(model)
     for model in options.computed:
         for cluster in links.CLUSTERS:
-            for images in (FEW, USUAL):
+            for images in EACH:
                 print(*computed(model, cluster, images), sep="\n")
 
 
@@ -60,43 +61,32 @@ def _print_measured(model: str) -> None:
 
 
 def measured(folder: Path, model: str, *, devices: int = 1, processes: int = 1) -> float:
-    """Return the images a second of a run of the training program, the median of its epochs."""
+    """Return the images a second of a run of the training program, the median of its epochs.
+
+    The run takes the images that `folder` has, and writes into it.
+    """
     out = folder / f"{model}-{devices}-{processes}"
-    flags = [
-        *("--dataset", "random.npz", "--model", model, "--out", str(out), "--recipe", "none"),
-        *(
-            "--epochs",
-            str(EPOCHS),
-            "--batch-size",
-            str(BATCH),
-            "--devices",
-            str(devices * processes),
-        ),
+    command = [
+        *(sys.executable, "-m", "jaxconv.train", f"--dataset={folder / DATASET}", f"--out={out}"),
+        *(f"--model={model}", "--recipe=none", f"--epochs={EPOCHS}", f"--batch-size={BATCH}"),
+        f"--devices={devices * processes}",
     ]
     several: list[list[str]] = [[]]
     if processes > 1:
-        where = ["--coordinator", f"localhost:{_free_port()}", "--processes", str(processes)]
-        several = [[*where, "--process-id", str(number)] for number in range(processes)]
-    package = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        where = [f"--coordinator=localhost:{free_port()}", f"--processes={processes}"]
+        several = [[*where, f"--process-id={number}"] for number in range(processes)]
     runs = [
         subprocess.Popen(
-            [sys.executable, "-m", "jaxconv.train", *flags, *own],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": path},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            [*command, *own], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         for own in several
     ]
-    for run in runs:
-        _, error = run.communicate()
+    errors = [run.communicate()[1] for run in runs]  # if one fails, the others end, too
+    for run, error in zip(runs, errors, strict=True):
         if run.returncode:
             raise RuntimeError(f"a process ended with the status {run.returncode}: {error}")
-    with (out / "metrics.csv").open() as file:
-        speeds = [float(row["images_per_second"]) for row in csv.DictReader(file)]
-    return statistics.median(speeds[1:])
+    epochs = load_metrics(out / METRICS, EPOCHS)
+    return statistics.median(epoch.images_per_second for epoch in epochs[1:])
 
 
 def computed(model: str, cluster: links.Cluster, images: int) -> list[str]:
@@ -123,9 +113,9 @@ def computed(model: str, cluster: links.Cluster, images: int) -> list[str]:
 def _write_images(folder: Path) -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (IMAGES + BATCH, SIDE, SIDE, 3), np.uint8)
-    labels = random.integers(0, 10, IMAGES + BATCH)
+    labels = np.arange(IMAGES + BATCH) % CLASSES  # an image to test has a label of the others
     np.savez(
-        folder / "random.npz",
+        folder / DATASET,
         train_images=images[BATCH:],
         train_labels=labels[BATCH:],
         test_images=images[:BATCH],
@@ -133,7 +123,8 @@ def _write_images(folder: Path) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as any_port:
         any_port.bind(("localhost", 0))
         return int(any_port.getsockname()[1])

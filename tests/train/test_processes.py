@@ -4,7 +4,6 @@ import csv
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from jaxconv.bench.scaling import free_port
 from jaxconv.train import Config, processes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
@@ -41,12 +41,6 @@ def here(tmp_path):
     np.savez(tmp_path / "spots.npz", images=images.astype(np.uint8), labels=labels)
     (tmp_path / "mine.py").write_text(NETWORK)
     return tmp_path
-
-
-def free_port():
-    with socket.socket() as any_port:
-        any_port.bind(("localhost", 0))
-        return any_port.getsockname()[1]
 
 
 def start(here, count, *flags, epochs=2):
