@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 
 from jaxconv.models import find
-from jaxconv.models.cost import BATCH, BESIDE, cost_of
+from jaxconv.models.cost import BATCH, cost_of
 from jaxconv.models.named import USUAL
 
 SINGLE, HALF = 4, 2
@@ -37,6 +37,26 @@ COUNTS = tuple(2**power for power in range(14))
 """How many devices there may be: 1 to 8,192."""
 
 
+class Link(NamedTuple):
+    """What joins devices, or groups of them.
+
+    Attributes:
+        speed: bytes a second that each device sends.
+        delay: seconds of a message without content.
+    """
+
+    speed: float
+    delay: float
+
+    def sum_of(self, size: float, members: int) -> float:
+        """Return the seconds in which members add up arrays of this size, so that all have the sum.
+
+        Each sends and gets all parts of the array but its own twice (a ring), and messages pass a
+        tree up and down.
+        """
+        return 2 * (1 - 1 / members) * size / self.speed + 2 * math.log2(members) * self.delay
+
+
 class Cluster(NamedTuple):
     """Devices of one kind, in groups with fast links inside and slower ones between them.
 
@@ -45,52 +65,49 @@ class Cluster(NamedTuple):
         operations: operations of a device a second, two for each multiply-add.
         memory: bytes a second between a device and its memory.
         group: how many devices a group has.
-        inside: bytes a second that a device sends to its group, and the seconds of a message.
-        between: the same to another group.
+        inside: the link of the devices of a group.
+        between: the link of a device to other groups.
     """
 
     name: str
     operations: float
     memory: float
     group: int
-    inside: tuple[float, float]
-    between: tuple[float, float]
+    inside: Link
+    between: Link
 
     def sum_of(self, size: float, devices: int) -> float:
         """Return the seconds in which devices add up arrays of this size, so that all have the sum.
 
-        Inside a group and then between groups, each device sends and gets all parts of the array
-        but its own twice (a ring), and messages pass a tree up and down.
+        The devices of a group add up theirs first. Then each of them adds up its part of the array
+        with the other groups.
         """
         inside = min(devices, self.group)
         groups = math.ceil(devices / self.group)
-        return _through(self.inside, size, inside) + _through(self.between, size / inside, groups)
+        return self.inside.sum_of(size, inside) + self.between.sum_of(size / inside, groups)
 
 
-def _through(link: tuple[float, float], size: float, members: int) -> float:
-    speed, delay = link
-    return 2 * (1 - 1 / members) * size / speed + 2 * math.log2(members) * delay
-
+ETHERNET = Link(1.25e9, 50e-6)
 
 CLUSTERS = (
     # Data sheets: H100 SXM 989 TFLOP/s (bfloat16), 3.35 TB/s, NVLink 450 GB/s a direction;
-    # InfiniBand NDR 400 Gbit/s for each of eight. Delays of a message: assumed.
+    # InfiniBand NDR 400 Gbit/s for each of eight. The delays are assumed.
     Cluster(
         "GPUs: H100, 8 a machine, InfiniBand of 400 Gbit/s each",
         operations=989e12,
         memory=3.35e12,
         group=8,
-        inside=(450e9, 2e-6),
-        between=(50e9, 5e-6),
+        inside=Link(450e9, 2e-6),
+        between=Link(50e9, 5e-6),
     ),
-    # A server of two processors: assumed 4 TFLOP/s, 400 GB/s. Ethernet of 10 Gbit/s.
+    # Assumed: 4 TFLOP/s and 400 GB/s of a server with two processors; the delay of Ethernet.
     Cluster(
         "CPU servers: Ethernet of 10 Gbit/s",
         operations=4e12,
         memory=400e9,
         group=1,
-        inside=(1.25e9, 50e-6),
-        between=(1.25e9, 50e-6),
+        inside=ETHERNET,
+        between=ETHERNET,
     ),
 )
 
@@ -155,13 +172,13 @@ def network_of(name: str) -> Network:
     cost = cost_of(model, shape, classes)
     init = partial(model.init, image_shape=shape, classes=classes)
     _, state = jax.eval_shape(init, jax.random.key(0))
-    kept = (cost.step_bytes - (BESIDE + 1) * SINGLE * cost.parameters) / SINGLE / BATCH
+    kept = (cost.kept_bytes / SINGLE - cost.parameters) / BATCH
     means = [layer["mean"].size for layer in state.values()]
     return Network(name, cost.parameters, cost.multiply_adds, kept, len(means), sum(means))
 
 
 def step(cluster: Cluster, network: Network, devices: int, images: int) -> Step:
-    """Return the seconds of a step on so many devices, each with this many images."""
+    """Return the seconds of a step of the network; `images` is how many each of the devices has."""
     operations = 2 * (1 + BACKWARD) * network.multiply_adds * images
     traffic = VISITS * HALF * network.kept * images
     rounds = ROUNDS * network.norms

@@ -25,14 +25,22 @@ class Cost(NamedTuple):
     Attributes:
         parameters: how many numbers are trained.
         multiply_adds: those of the convolutions and dense layers, forward, for one image.
-        step_bytes: what a step of BATCH images with adamw must keep at once: the gradient and the
-            averages of the parameters, and what the layers save for the backward pass, which has
-            the parameters in it.
+        parameter_bytes: those of the parameters.
+        kept_bytes: what the layers save for the backward pass of BATCH images, with the parameters.
     """
 
     parameters: int
     multiply_adds: int
-    step_bytes: int
+    parameter_bytes: int
+    kept_bytes: int
+
+    @property
+    def step_bytes(self) -> int:
+        """What a step of BATCH images with adamw must keep at once.
+
+        It is the gradient and the averages of the parameters, and what the layers save.
+        """
+        return BESIDE * self.parameter_bytes + self.kept_bytes
 
 
 def cost_of(model: Model, image_shape: tuple[int, ...], classes: int) -> Cost:
@@ -55,5 +63,6 @@ def cost_of(model: Model, image_shape: tuple[int, ...], classes: int) -> Cost:
     return Cost(
         sum(leaf.size for leaf in jax.tree.leaves(params)),
         sum(work.multiply_adds for work in works),
-        BESIDE * array_bytes(params) + kept,
+        array_bytes(params),
+        kept,
     )

@@ -87,7 +87,7 @@ class Config:
     images are changed at random. digits: shifted by 1 pixel. objects: shifted by an eighth of their
     size and flipped. photographs: cut, flipped and coloured. The last two are also normalised.
     auto: photographs for a FOLDER of pictures, objects for cifar10, digits for all others. The
-    other five are whole: docs/recipes.md has their settings and results."""
+    other five are whole: docs/recipes.md has their settings."""
     shift: int | None = None
     """Shift each training image by at most this many pixels in each direction."""
     flip: bool | None = None

@@ -2,10 +2,20 @@ import jax
 import pytest
 
 from jaxconv.bench import links
-from jaxconv.bench.links import CLUSTERS, COUNTS, Cluster, Network, Step, limits, network_of, step
+from jaxconv.bench.links import (
+    CLUSTERS,
+    COUNTS,
+    Cluster,
+    Link,
+    Network,
+    Step,
+    limits,
+    network_of,
+    step,
+)
 from jaxconv.models import find
 
-FAST, SLOW = (100.0, 0.5), (10.0, 2.0)  # bytes a second, seconds of a message
+FAST, SLOW = Link(100.0, 0.5), Link(10.0, 2.0)
 SMALL = Cluster("small", operations=60.0, memory=50.0, group=4, inside=FAST, between=SLOW)
 NETWORK = Network("small", parameters=100, multiply_adds=10, kept=2.0, norms=2, channels=30)
 
