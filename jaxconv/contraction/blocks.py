@@ -195,9 +195,8 @@ def _filled(array: Array, images: int) -> Array:
 def _block_at(array: Array, images: int, i: Array) -> Array:
     """Return block i, whose examples are spread over the batch.
 
-    So each device has examples of every block if the batch is split over devices. The array gets
-    the shape of blocks here, in the loop: if it got it before, XLA would compute the array twice,
-    once in this shape.
+    The array gets the shape of blocks here, in the loop: if it got it before, XLA would compute the
+    array twice, once in this shape.
     """
     blocks = array.reshape(images, array.shape[0] // images, *array.shape[1:])
     return lax.dynamic_index_in_dim(blocks, i, 1, keepdims=False)

@@ -7,7 +7,8 @@ follows from the trilinear form T(x, w, dy):
     derivative   T is linear in each factor: d T(x, w) = T(dx, w) + T(x, dw)
     transposed   the contraction of the other factor with the cotangent
     vmap         one contraction, of more examples, channels or groups (mapped.py)
-    lowering     the form that is chosen for the platform (planning.py)
+    lowering     the form that is chosen for the platform (planning.py), without loops if
+                 XLA cuts the program over devices (cut.py)
 
 So derivatives of any order and mapped contractions get forms of their own, forms for other
 platforms are never traced, and layers that agree are lowered once.
@@ -26,6 +27,7 @@ from jax.sharding import NamedSharding
 
 from jaxconv._core.arguments import Layout, Precisions, accumulator, aligned
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv.contraction import cut
 from jaxconv.contraction.factors import FACTORS, shape_of
 from jaxconv.contraction.form import Contraction
 from jaxconv.contraction.mapped import together
@@ -66,9 +68,15 @@ def _compute(
     layout: Layout,
     precision: Precisions,
     default: Any,
+    is_cut: bool = False,
 ) -> Array:
-    """Compute the contraction in the form for a platform; None is one without forms of its own."""
+    """Compute the contraction in the form for a platform; None is one without forms of its own.
+
+    `is_cut` says whether XLA cuts the program over devices.
+    """
     with jax.default_matmul_precision(default):
+        if is_cut and platform is not None and asked == "kernel_gradient":
+            return cut.kernel_gradient(spec, left, right, layout, precision)
         return Call(platform, precision, layout).run(asked, spec, left, right)
 
 
@@ -76,7 +84,8 @@ def _lower(platform: str | None, context: Any, *factors: Any, **how: Any) -> Any
     """Write out the form for a platform."""
     # Without the axes of a mesh over which the factors vary: they change no operation of a form.
     types = [jax.core.ShapedArray(of.shape, of.dtype) for of in context.avals_in]
-    lower = mlir.lower_fun(partial(_compute, platform), multiple_results=False)
+    compute = partial(_compute, platform, is_cut=cut.is_cut(context))
+    lower = mlir.lower_fun(compute, multiple_results=False)
     return lower(context.replace(avals_in=types), *factors, **how)
 
 

@@ -58,7 +58,8 @@ class Form:
     - **Derivatives and vmap**: a form needs neither. JAX differentiates and maps the contraction
       as a whole (contract.py), and gets contractions.
     - **Devices**: in a `jit` of sharded arrays it does not gather a batch that is split over
-      devices. On a mesh with Explicit axes only the plain form is used.
+      devices. A `kernel_gradient` is not used there (cut.py). On a mesh with Explicit axes only
+      the plain form is used.
     - **Whole numbers** as factors give the same bits as the plain form.
 
     Attributes:

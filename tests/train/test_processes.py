@@ -25,6 +25,13 @@ def layers_of(layers, x):
     return layers.logits("dense", x.reshape(x.shape[0], -1))
 
 network = described(layers_of)
+
+def deep_layers_of(layers, x):
+    for i in range(4):
+        x = layers.relu(layers.normalized(f"conv{i}", f"norm{i}", x, 16, 3))
+    return layers.logits("dense", layers.global_avg_pool(x))
+
+deep = described(deep_layers_of)
 """
 
 
@@ -45,9 +52,10 @@ def here(tmp_path):
 
 def start(here, count, *flags, epochs=2):
     """Begin a run of `count` processes."""
-    command = [sys.executable, "-m", "jaxconv.train", "--epochs", epochs, *flags]
+    command = [sys.executable, "-m", "jaxconv.train", "--epochs", epochs]
     if "--resume" not in flags:
         command += ["--dataset", "spots.npz", "--model", "mine:network", "--batch-size", 16]
+    command += flags
     several = (
         ["--coordinator", f"localhost:{free_port()}", "--processes", count] if count > 1 else []
     )
@@ -139,6 +147,18 @@ def test_one_is_told_to_stop_and_all_do(here):
     assert done * 4 <= taken < done * 4 + 4
     ended(start(here, 1, "--resume", "run", epochs=done + 1))
     assert len(epochs_of(here / "run")) == done + 1
+
+
+@pytest.mark.thorough
+def test_kernel_gradients_of_large_images_beside_batch_norm(here):
+    """One process computes them in loops over rows, where several would mix up their sums."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (140, 32, 32, 3), np.uint8)
+    np.savez(here / "large.npz", images=images, labels=np.arange(140) % 3)
+    flags = ("--dataset", "large.npz", "--model", "mine:deep", "--batch-size", 32)
+    for count in (1, 2):
+        ended(start(here, count, *flags, "--out", count))
+    assert_same_run(here / "1", here / "2")
 
 
 @pytest.mark.thorough
