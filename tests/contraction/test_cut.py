@@ -92,7 +92,7 @@ def inside_loops(text):
     return [one for body in bodies for one in within(body)], COLLECTIVE.findall(text)
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.thorough)])
 @each_contraction
 @each_call
 def test_devices_meet_once(name, asked, count):
@@ -137,6 +137,7 @@ def test_arrays_may_lie_in_other_ways(asked):
     assert_trees_close(part(*split_of(asked, pair, mesh)), part(*pair))
 
 
+@pytest.mark.thorough
 @each_contraction
 @each_call
 def test_over_two_axes_of_a_mesh(name, asked):
