@@ -1,10 +1,12 @@
-"""What all tests share: float64, four host devices, and strict promotion of dtypes and ranks."""
+"""What all tests share: float64, four host devices, strict promotion, and quick compilation."""
 
 import zlib
 
 import jax
 import pytest
+from quickly import compile_quickly
 
+compile_quickly()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -9,7 +9,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 from jaxconv.check.leaves import is_float
 
@@ -50,7 +50,7 @@ def cotangents_of(layer, args, seed):
     return [exact(1000 + 100 * seed + i, y.shape) for i, y in enumerate(outputs)]
 
 
-def values_and_gradients(*layers, compiled=jit):
+def values_and_gradients(*layers, compiled=jax.jit):
     """A compiled function of args and cotangents: all outputs and all gradients of each layer."""
 
     def run(layer, args, cotangents):

@@ -9,22 +9,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from quickly import AS_USERS_DO
 
 from jaxconv.check.catalogue import Record, Sample
 from jaxconv.check.compare import compare
 from jaxconv.check.leaves import is_float
-from jaxconv.compiler import is_taken
-
-# Without optimization, in a third of the time: whether a rule is right does not hang on how fast it
-# runs. As users compile them the ops run in tests/test_precision.py. Not every JAX takes all.
-_QUICK = (
-    ("xla_backend_optimization_level", 0),
-    ("xla_cpu_use_fusion_emitters", False),
-    ("xla_cpu_parallel_codegen_split_count", 1),
-)
-jit = functools.partial(
-    jax.jit, compiler_options=dict(option for option in _QUICK if is_taken(*option))
-)
 
 
 def assert_close(got, want, what="", tolerance=1e-10):
@@ -53,7 +42,7 @@ def assert_trees_close(got, want, what="", tolerance=1e-10):
             assert_close(g, w, f"{what}{jax.tree_util.keystr(path)}", tolerance)
 
 
-@functools.partial(jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def value_and_pullback(op, args, dy):
     """y and the cotangents of all args; one compilation for both."""
     y, pull = jax.vjp(op, *args)
@@ -132,8 +121,10 @@ def _value_and_cotangents(call, rebuild, arrays, fixed, dy):
     return y, pull(rebuild(dy))
 
 
-_quickly = jit(_value_and_cotangents, static_argnums=(0, 1))
-_as_users_have_it = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
+_quickly = jax.jit(_value_and_cotangents, static_argnums=(0, 1))
+_as_users_have_it = jax.jit(
+    _value_and_cotangents, static_argnums=(0, 1), compiler_options=AS_USERS_DO
+)
 
 
 def judged(record: Record, sample: Sample, dy, nudge=None):
@@ -164,7 +155,7 @@ def judged(record: Record, sample: Sample, dy, nudge=None):
     return alone, rule, reference, slopes
 
 
-@functools.partial(jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _judged(call, reference, rebuild, arrays, fixed, dy):
     rule, of_reference = (
         _value_and_cotangents(f, rebuild, arrays, fixed, dy) for f in (call, reference)
@@ -232,4 +223,4 @@ class Call:
 
     @functools.cached_property
     def reference_gradient(self):
-        return jit(jax.grad(self.reference))
+        return jax.jit(jax.grad(self.reference))

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from layers import assert_as_precise, assert_same, exact, has_rule, in_words, randomize
-from rules import assert_trees_close, jit, normal
+from quickly import AS_USERS_DO
+from rules import assert_trees_close, normal
 
 import jaxconv.equinox
 
@@ -202,7 +203,8 @@ def test_a_network_loads_the_leaves_of_equinox():
     file.seek(0)
     loaded = eqx.tree_deserialise_leaves(file, network(OURS))
 
-    @eqx.filter_jit
+    # Without optimization XLA makes NaN of the gradients of Equinox's own network.
+    @eqx.filter_jit(compiler_options=AS_USERS_DO)
     @eqx.filter_value_and_grad
     def loss(network, x):
         return jnp.sum(jnp.sin(jax.vmap(network)(x)))
@@ -318,7 +320,7 @@ def test_batch_norm_from_its_first_state(options, inference):
     if inference and options is EMA:
         return  # they are not there yet
     ours, library = (batch_norm(module, options, inference=inference) for module in (OURS, LIBRARY))
-    got, want = jit(ours)(*args), jit(library)(*args)
+    got, want = jax.jit(ours)(*args), jax.jit(library)(*args)
     assert_trees_close(got, want)
 
 
@@ -344,7 +346,7 @@ def test_gradients_for_each_example(options):
             return jnp.sum(dy * layer(x, state)[0])
 
         gradient = jax.value_and_grad(loss, (0, 1))
-        return jit(jax.vmap(gradient, axis_name="i", in_axes=(None, 0, 0)))
+        return jax.jit(jax.vmap(gradient, axis_name="i", in_axes=(None, 0, 0)))
 
     args = statistics(options, 1 + exact(1, (5, 6, 4, 3)))
     dy = exact(2, args[2].shape)

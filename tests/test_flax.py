@@ -5,7 +5,7 @@ import flax.nnx
 import jax
 import jax.numpy as jnp
 import pytest
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 import jaxconv
 
@@ -33,7 +33,7 @@ def standard_promotion():
 
 
 def gradients(loss, *args):
-    return jit(jax.value_and_grad(loss, tuple(range(len(args)))))(*args)
+    return jax.jit(jax.value_and_grad(loss, tuple(range(len(args)))))(*args)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -102,7 +102,7 @@ def test_a_network_trains():
         def loss(params, network=network):
             return jaxconv.softmax_cross_entropy(network.apply(params, x), labels)
 
-        step = jit(jax.value_and_grad(loss))
+        step = jax.jit(jax.value_and_grad(loss))
         params = network.init(jax.random.key(0), x)
         for _ in range(3):
             value, gradient = step(params)

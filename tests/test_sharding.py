@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from rules import Call, assert_trees_close, float_leaves, jit, normal
+from rules import Call, assert_trees_close, float_leaves, normal
 
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE, Sample
@@ -25,7 +25,7 @@ each_by_example = pytest.mark.parametrize(
 def call_of(record):
     """The large call, and its gradients on one device."""
     call = Call(record, record.large())
-    return call, jit(jax.grad(call.hand))(call.arrays)
+    return call, jax.jit(jax.grad(call.hand))(call.arrays)
 
 
 def specs(record, names):
@@ -53,7 +53,7 @@ def test_by_the_compiler(record):
         jax.device_put(a, NamedSharding(MESH, SPLIT if name in split else WHOLE))
         for name, a in zip(call.sample.arrays, call.arrays, strict=True)
     )
-    assert_trees_close(jit(jax.grad(call.hand))(sharded), want)
+    assert_trees_close(jax.jit(jax.grad(call.hand))(sharded), want)
 
 
 @pytest.mark.thorough
@@ -70,7 +70,7 @@ def test_by_hand(record):
         in_specs=(of_arrays, specs(record, fixed), SPLIT),
         out_specs=of_arrays,
     )
-    assert_trees_close(jit(local_gradients)(call.arrays, fixed, call.weights), want)
+    assert_trees_close(jax.jit(local_gradients)(call.arrays, fixed, call.weights), want)
 
 
 @pytest.mark.thorough
@@ -90,7 +90,7 @@ def test_by_type(record):
         arrays = tuple(lay(dict(zip(sample.arrays, call.arrays, strict=True))).values())
         weights = [jax.device_put(c, NamedSharding(EXPLICIT, SPLIT)) for c in call.weights]
         loss = local_loss(record, sample)
-        got = jit(jax.grad(loss))(arrays, lay(sample.fixed), weights)
+        got = jax.jit(jax.grad(loss))(arrays, lay(sample.fixed), weights)
         for gradient, array in zip(got, arrays, strict=True):
             assert jax.typeof(gradient) == jax.typeof(array)
     assert_trees_close(jax.device_get(got), jax.device_get(want))
@@ -101,6 +101,6 @@ def test_overlapping_windows_sharded_over_space(op):
     """The partitioner of XLA cuts the windows at the border between two devices."""
     x, dy = normal(0, (2, 6, 5, 3)), normal(1, (2, 3, 3, 3))
     pool = partial(getattr(jaxconv, op), window=3, stride=2, padding=1)
-    gradient = jit(jax.grad(lambda x: jnp.sum(dy * jnp.sin(pool(x)))))
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(dy * jnp.sin(pool(x)))))
     sharded = jax.device_put(x, NamedSharding(MESH, PartitionSpec(None, "batch")))
     assert_trees_close(gradient(sharded), gradient(x))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import Call, assert_trees_close, jit, normal
+from rules import Call, assert_trees_close, normal
 
 from jaxconv.check.catalogue import CATALOGUE
 
@@ -40,7 +40,7 @@ def test_every_op_is_transformed_where_there_is_something_to_see():
 def both(call, transform, *args):
     """The transformed loss of rule and reference, in one program."""
     losses = call.hand, call.reference
-    got, want = jit(lambda *args: tuple(transform(loss)(*args) for loss in losses))(*args)
+    got, want = jax.jit(lambda *args: tuple(transform(loss)(*args) for loss in losses))(*args)
     assert_trees_close(got, want, tolerance=1e-9)
 
 
@@ -49,7 +49,7 @@ def both(call, transform, *args):
 def test_gradient_without_jit_with_jit_inside_and_under_checkpoint(name):
     call = call_of(name)
 
-    @jit
+    @jax.jit
     def gradients(arrays):
         ways = call.reference, jax.jit(call.hand), jax.checkpoint(call.hand)
         return [jax.grad(loss)(arrays) for loss in ways]
@@ -107,7 +107,7 @@ def test_vmap_of_each_argument_and_of_all(name):
     def picked(choice):
         return tuple(s if c else a for s, c, a in zip(stacks, choice, arrays, strict=True))
 
-    @jit
+    @jax.jit
     def mapped(all_args):
         axes = [tuple(0 if c else None for c in choice) for choice in choices]
         gradient = jax.grad(call.hand)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 import jaxconv
 from jaxconv._core import barriers
@@ -38,8 +38,8 @@ def test_nothing_but_memory_changes(size):
         slope = jax.grad(lambda x, y: jnp.vdot(x, jax.grad(loss)(x, y)), argnums=(0, 1))(x, y)
         return f(x, y), jax.value_and_grad(loss, (0, 1))(x, y), slope, one, by_hand(x, y)
 
-    got = jit(lambda: everything(lambda x, y: materialize_on_cpu(compute, x, y)))()
-    assert_trees_close(got, jit(lambda: everything(compute))())
+    got = jax.jit(lambda: everything(lambda x, y: materialize_on_cpu(compute, x, y)))()
+    assert_trees_close(got, jax.jit(lambda: everything(compute))())
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_padded(edges):
         y, pull = jax.vjp(pad, x)
         return y, pull(jnp.sin(y)), jax.jvp(pad, (x,), (jnp.cos(x),))
 
-    got = jit(lambda x: everything(x, lambda x: pad_zeros(x, edges)))(x)
-    assert_trees_close(got, jit(lambda x: everything(x, lambda x: jnp.pad(x, edges)))(x))
+    got = jax.jit(lambda x: everything(x, lambda x: pad_zeros(x, edges)))(x)
+    assert_trees_close(got, jax.jit(lambda x: everything(x, lambda x: jnp.pad(x, edges)))(x))
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA decides")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import assert_close, integers, jit
+from rules import assert_close, integers
 
 from jaxconv._core.geometry import make_windows
 from jaxconv._core.windows import add_back, overlap_add, pairwise_sum, sum_back, views
@@ -17,7 +17,7 @@ def test_transposes(seed):
     x = integers(0, case.x)
     g = make_windows("op", jnp.asarray(x), case.window, **case.keywords)
 
-    @jit
+    @jax.jit
     def apply(x, parts):
         return list(views(g, x, 0)), overlap_add(g, parts), sum_back(g, parts[0])
 
@@ -38,7 +38,7 @@ def test_from_the_side_of_a_position(seed):
     count = np.prod(g.window)
     weights = np.append(np.arange(1, count + 1), 0).astype(part.dtype)
 
-    @jit
+    @jax.jit
     def apply(part, other):
         of_term = add_back(
             g,

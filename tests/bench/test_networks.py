@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import TINY, variables
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 
 import jaxconv
 import jaxconv.reference
@@ -39,7 +39,7 @@ def drawn(network):
 def step(network, ops, dtype):
     function, (params, state, images, labels) = network.on_jax(ops)["step"]
     params, images = jax.tree.map(lambda a: a.astype(dtype), (params, images))
-    return params, jit(function)(params, state, images, labels)[0]
+    return params, jax.jit(function)(params, state, images, labels)[0]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -68,7 +68,7 @@ def test_flax_takes_our_convolutions_and_nothing_else_of_ours():
             function, args = small.on_jax(ops)["step"]
             loss = str(jax.make_jaxpr(functools.partial(small.loss, ops))(*args))
             assert ("custom_vjp" in loss) == (ops is jaxconv)
-            results.append(jit(function)(*args))
+            results.append(jax.jit(function)(*args))
     assert_trees_close(*results, tolerance=1e-5)
 
 

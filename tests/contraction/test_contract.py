@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.sharding import PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 import jaxconv
 from contraction.calls import drawn, factors, of
@@ -83,8 +83,8 @@ def test_derivatives_are_those_of_the_plain_form(asked):
 
         return [jax.grad(f, (0, 1))(*pair) for f in (value, slope, bent)]
 
-    got = jit(derivatives, static_argnums=0)(partial(CONTRACTIONS[asked], SPEC))
-    want = jit(derivatives, static_argnums=0)(partial(Call().plain, asked, SPEC))
+    got = jax.jit(derivatives, static_argnums=0)(partial(CONTRACTIONS[asked], SPEC))
+    want = jax.jit(derivatives, static_argnums=0)(partial(Call().plain, asked, SPEC))
     assert_trees_close(got, want)
     with jax.disable_jit():
         assert_trees_close(derivatives(partial(CONTRACTIONS[asked], SPEC)), want)
@@ -99,7 +99,7 @@ def test_cotangents_of_short_factors_are_not_rounded_before_the_sum():
         return jax.grad(lambda x, w: jnp.sum(correlate(SPEC, x, w) * weights), (0, 1))(x, w)
 
     wide = (a.astype(np.float32) for a in (x, w))
-    for got, want in zip(jit(gradients)(x, w), jit(gradients)(*wide), strict=True):
+    for got, want in zip(jax.jit(gradients)(x, w), jax.jit(gradients)(*wide), strict=True):
         assert got.dtype == jnp.bfloat16
         np.testing.assert_array_equal(got, want.astype(jnp.bfloat16))
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 
 from contraction.calls import factors, of
 from jaxconv.contraction import ConvSpec, correlate, input_gradient, kernel_gradient, plan
@@ -99,7 +99,7 @@ def test_devices_meet_once(name, asked, count):
     """In the sum of a kernel gradient, and never in a loop."""
     spec, batch = CALLS[name]
     pair = of(asked, *factors(spec, batch))
-    run = jit(partial(CONTRACTIONS[asked], spec))
+    run = jax.jit(partial(CONTRACTIONS[asked], spec))
     split = split_of(asked, pair, mesh_of(count))
     looped, everywhere = inside_loops(run.lower(*split).compile().as_text())
     assert looped == []
@@ -125,13 +125,13 @@ def test_the_calls_take_forms_of_their_own():
 def test_arrays_may_lie_in_other_ways(asked):
     """A batch that the devices cannot share, channels or kernels that are split."""
     spec, mesh = square(4, 8, 6, 3, groups=2), mesh_of(2)
-    run = jit(partial(CONTRACTIONS[asked], spec))
+    run = jax.jit(partial(CONTRACTIONS[asked], spec))
     channels = (None, None, None, "there")
     for batch, how in ((3, ((), ())), (4, (channels, channels)), (4, ((), channels))):
         pair = of(asked, *factors(spec, batch))
         assert_trees_close(run(*sharded(mesh, pair, *how)), run(*pair))
     pair = of(asked, *factors(spec, 6))
-    part = jit(  # three examples on two devices
+    part = jax.jit(  # three examples on two devices
         lambda *pair: CONTRACTIONS[asked](spec, *(a[:3] if len(a) == 6 else a for a in pair))
     )
     assert_trees_close(part(*split_of(asked, pair, mesh)), part(*pair))
@@ -146,7 +146,7 @@ def test_over_two_axes_of_a_mesh(name, asked):
     devices = np.array(jax.devices()[:4]).reshape(2, 2)
     mesh = Mesh(devices, ("there", "here"), axis_types=(AxisType.Auto,) * 2)
     pair = of(asked, *factors(spec, batch))
-    run = jit(partial(CONTRACTIONS[asked], spec))
+    run = jax.jit(partial(CONTRACTIONS[asked], spec))
     for axes in (("there", "here"), "here"):
         split = sharded(mesh, pair, *examples(asked, axes))
         assert_trees_close(run(*split), run(*pair))
@@ -156,7 +156,7 @@ def test_over_two_axes_of_a_mesh(name, asked):
 def test_mapped(asked):
     spec, batch = CALLS["plain"]
     pair = [np.stack([a, 2 * a, -a]) for a in of(asked, *factors(spec, batch))]
-    run = jit(jax.vmap(partial(CONTRACTIONS[asked], spec)))
+    run = jax.jit(jax.vmap(partial(CONTRACTIONS[asked], spec)))
     split = sharded(mesh_of(2), pair, *examples(asked, None, "there"))
     assert_trees_close(run(*split), run(*pair))
 
@@ -165,7 +165,7 @@ def test_mapped(asked):
 def test_an_exported_program_for_several_devices(asked):
     spec, batch = CALLS["rows"]
     pair = of(asked, *factors(spec, batch))
-    run = jit(partial(CONTRACTIONS[asked], spec))
+    run = jax.jit(partial(CONTRACTIONS[asked], spec))
     split = split_of(asked, pair, mesh_of(2))
     made = jax.export.deserialize(jax.export.export(run)(*split).serialize())
-    assert_trees_close(jit(made.call)(*split), run(*pair))
+    assert_trees_close(jax.jit(made.call)(*split), run(*pair))

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from jax.lax import Precision
-from rules import jit
 
 from contraction.calls import drawn, factors
 from jaxconv._core import barriers
@@ -43,7 +42,7 @@ class Plainly(Call):
 def check(form, plainly, spec, left, right):
     """A form in float64, its inner contractions in the plain form: the same bits."""
 
-    @jit
+    @jax.jit
     def both(left, right):
         return form(spec, left, right, Plainly()), plainly(spec, left, right)
 
@@ -79,7 +78,7 @@ def test_phases_that_no_element_meets():
     """Of windows of one element that move by 2 over elements 2 apart, half see no element."""
     spec, batch = drawn(0, window=1, stride=2, input_dilation=2, dilation=1, padding=((1, 3),))
     x, w, dy = factors(spec, batch)
-    assert not np.any(jit(partial(phases._correlate, spec, inner=Plainly()))(x, w))
+    assert not np.any(jax.jit(partial(phases._correlate, spec, inner=Plainly()))(x, w))
     check(phases._correlate, plain.correlate, spec, x, w)
     check(phases.kernel_gradient, plain.kernel_gradient, spec, x, dy)
 
@@ -117,7 +116,7 @@ def test_depthwise(seed, each, turns, monkeypatch):
 def test_infinity_comes_back_where_a_tap_has_seen_it(seed):
     """And nothing is multiplied by it but taps."""
     spec, _, w, dy = depthwise_problem(seed, 2, dilation=1)
-    back = jit(partial(depthwise_back.input_gradient, spec, inner=Plainly()))
+    back = jax.jit(partial(depthwise_back.input_gradient, spec, inner=Plainly()))
     assert not np.isnan(back(np.abs(w) + 1, np.full_like(dy, np.inf))).any()
 
 
@@ -152,7 +151,7 @@ def test_what_fills_up_a_part_meets_no_infinity():
     )
     x[:, 18, 1, 0] = np.inf
     check(depthwise_kernel.kernel_gradient, plain.kernel_gradient, spec, x, dy)
-    dw = jit(partial(depthwise_kernel.kernel_gradient, spec, inner=Plainly()))(x, dy)
+    dw = jax.jit(partial(depthwise_kernel.kernel_gradient, spec, inner=Plainly()))(x, dy)
     assert np.isfinite(dw[:2]).all()
 
 

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import jit
 
 import jaxconv
 import jaxconv.reference
@@ -41,14 +40,14 @@ def test_every_factor_may_be_mapped(asked, groups, layout):
         kernels = {"correlate": (False, True), "input_gradient": (True, False)}
         which = kernels.get(asked, (False, False))
         sets = [tuple(map(first, pair, which)) for pair in sets]
-    plainly = jit(partial(Call(layout=layout).plain, asked, spec))
+    plainly = jax.jit(partial(Call(layout=layout).plain, asked, spec))
     for axes in MAPPED:
         stacked = [
             np.stack([pair[side] for pair in sets], axis) if axis is not None else sets[0][side]
             for side, axis in enumerate(axes)
         ]
         mapped = jax.vmap(partial(CONTRACTIONS[asked], spec, layout=layout), axes)
-        got = jit(mapped)(*stacked)
+        got = jax.jit(mapped)(*stacked)
         for number, result in enumerate(got):
             pair = [sets[0 if axis is None else number][side] for side, axis in enumerate(axes)]
             np.testing.assert_array_equal(result, plainly(*pair))
@@ -59,7 +58,7 @@ def test_mapped_twice():
     x, w, _ = factors(spec, batch)
     xs, ws = np.stack([x, 2 * x]), np.stack([w, 3 * w, -w])
     twice = jax.vmap(jax.vmap(partial(correlate, spec), (None, 0)), (0, None))
-    got, one = jit(twice)(xs, ws), jit(partial(Call().plain, "correlate", spec))
+    got, one = jax.jit(twice)(xs, ws), jax.jit(partial(Call().plain, "correlate", spec))
     for i, j in itertools.product(range(2), range(3)):
         np.testing.assert_array_equal(got[i, j], one(xs[i], ws[j]))
 
@@ -101,6 +100,6 @@ def test_derivatives_of_what_is_mapped(axes):
 
         return jax.vmap(inside, axes)(*args), outside(*args)
 
-    got, want = jit(lambda: (results(jaxconv), results(jaxconv.reference)))()
+    got, want = jax.jit(lambda: (results(jaxconv), results(jaxconv.reference)))()
     for mine, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9)

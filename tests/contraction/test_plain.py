@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import jit
 
 from contraction.calls import drawn, factors
 from jaxconv._core.conv_spec import ConvSpec
@@ -25,7 +24,7 @@ def test_one_trilinear_form(seed, layout):
         x, dy = (np.moveaxis(image, -1, 1) for image in (x, dy))
         w = np.moveaxis(w, (-1, -2), (0, 1))
 
-    @jit
+    @jax.jit
     def contract(x, w, dy):
         of = {"layout": layout}
         return (
@@ -90,7 +89,7 @@ def test_padding_that_cuts_at_one_end_and_adds_at_the_other(seed):
     spec = dataclasses.replace(spec, size=tuple(n + 9 for n in spec.size), padding=cut)
     x, w, dy = factors(spec, batch)
 
-    @jit
+    @jax.jit
     def contract(x, w, dy):
         return (
             plain.correlate(spec, x, w),

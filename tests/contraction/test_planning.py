@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 import jaxconv
 from jaxconv._core.conv_spec import ConvSpec
@@ -52,7 +52,7 @@ def test_first_and_second_derivatives(name):
         forward_over_reverse = jax.jvp(jax.grad(loss, (0, 1)), (x, w), (x, w))[1]
         return jax.grad(loss, (0, 1))(x, w), jax.grad(bent, (0, 1))(x, w), forward_over_reverse
 
-    got, want = jit(lambda: (twice(hand), twice(reference)))()
+    got, want = jax.jit(lambda: (twice(hand), twice(reference)))()
     for mine, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
 
@@ -72,9 +72,9 @@ def test_16_bits_are_rounded_once(name, dtype, unit):
         y, pull = jax.vjp(sample.bind(op), *arrays)
         return y, *pull(dy)
 
-    got = jit(partial(both, record.op))(*arrays, dy)
+    got = jax.jit(partial(both, record.op))(*arrays, dy)
     wide = [jnp.asarray(array).astype(jnp.float64) for array in (*arrays, dy)]
-    want = jit(partial(both, record.reference))(*wide)
+    want = jax.jit(partial(both, record.reference))(*wide)
     for mine, truth in zip(got, want, strict=True):
         assert mine.dtype == dtype
         size = np.abs(truth).max()
@@ -94,7 +94,7 @@ def test_vmap_checkpoint_and_scan(name):
         summed = lambda ws: jax.lax.scan(step, 0.0, ws)[0]  # noqa: E731
         return jax.vmap(jax.grad(loss, (0, 1)), (None, 0))(x, kernels), jax.grad(summed)(kernels)
 
-    got, want = jit(lambda: (mapped(hand), mapped(reference)))()
+    got, want = jax.jit(lambda: (mapped(hand), mapped(reference)))()
     for mine, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
 
@@ -109,11 +109,11 @@ def test_over_two_devices(name):
     mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
     whole, split = PartitionSpec(), PartitionSpec("batch")
     sharded = jax.device_put(x, NamedSharding(mesh, split))
-    want = jit(jax.grad(reference, (0, 1)))(x, w)
-    got = jit(jax.grad(hand, (0, 1)))(sharded, w)
+    want = jax.jit(jax.grad(reference, (0, 1)))(x, w)
+    got = jax.jit(jax.grad(hand, (0, 1)))(sharded, w)
 
     sample = record.sample(number)
-    dy = np.cos(jit(sample.bind(record.op))(x, w))
+    dy = np.cos(jax.jit(sample.bind(record.op))(x, w))
 
     def gradients(op, x, w, dy):
         return jax.vjp(sample.bind(op), x, w)[1](dy)
@@ -122,8 +122,8 @@ def test_over_two_devices(name):
         partial(gradients, record.op), mesh=mesh, in_specs=(split, whole, split),
         out_specs=(split, whole),
     )  # fmt: skip
-    by_autodiff = jit(partial(gradients, record.reference))(x, w, dy)
-    pairs = (got, want), (jit(by_hand)(x, w, dy), by_autodiff)
+    by_autodiff = jax.jit(partial(gradients, record.reference))(x, w, dy)
+    pairs = (got, want), (jax.jit(by_hand)(x, w, dy), by_autodiff)
     for some, others in pairs:
         for mine, theirs in zip(some, others, strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max())
@@ -133,7 +133,7 @@ def test_over_two_devices(name):
 def test_the_platform_is_known_before_it_is_compiled(name):
     """Of the choice no branch is left on a CPU, and elsewhere there are the plain contractions."""
     (x, w), hand, _ = losses(name)
-    traced = jit(jax.grad(hand, (0, 1))).trace(x, w)
+    traced = jax.jit(jax.grad(hand, (0, 1))).trace(x, w)
     assert traced.lower().compile().as_text().count(" conditional(") == 0
     elsewhere = traced.lower(lowering_platforms=("tpu",)).as_text()
     assert elsewhere.count("stablehlo.convolution") == 3

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import jit
 
 import jaxconv
 from contraction.calls import drawn, factors, lowered, of, recorded
@@ -77,7 +76,7 @@ def test_a_form_that_nobody_reaches_is_noticed(monkeypatch):
         test_every_form_is_reached_by_every_way_in("conv, way 0", False, monkeypatch)
 
 
-@partial(jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def against_autodiff(op, reference, sample, arrays, dy):
     return [
         (y, *pull(dy)) for y, pull in (jax.vjp(sample.bind(f), *arrays) for f in (op, reference))
@@ -129,7 +128,7 @@ def assert_is_plain(form, spec, batch, dtype):
     left, right = of(form.contraction, *factors(spec, batch, dtype))
     call = Call(form.platforms[0])
 
-    @jit
+    @jax.jit
     def both(left, right):
         got = form.run(spec, left, right, call)
         return got, call.plain(form.contraction, spec, left, right)
@@ -162,8 +161,8 @@ def test_any_spec_however_small(seed, monkeypatch):
     x, w, dy = factors(spec, batch)
     for asked in ("correlate", "input_gradient", "kernel_gradient"):
         left, right = of(asked, x, w, dy)
-        got = jit(partial(Call("cpu").run, asked, spec))(left, right)
-        want = jit(partial(Call().plain, asked, spec))(left, right)
+        got = jax.jit(partial(Call("cpu").run, asked, spec))(left, right)
+        want = jax.jit(partial(Call().plain, asked, spec))(left, right)
         np.testing.assert_array_equal(got, want, err_msg=f"{asked} of {spec}")
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from rules import assert_close, assert_trees_close, integers, jit, normal, value_and_pullback
+from rules import assert_close, assert_trees_close, integers, normal, value_and_pullback
 
 import jaxconv
 import jaxconv.reference
@@ -158,7 +158,7 @@ def test_float32_where_low_padding_reaches_beyond_the_window(c_in, c_out):
         for shape in ((4, 12, 12, c_in), (3, 3, c_in, c_out), (4, 14, 14, c_out))
     )
 
-    @jit
+    @jax.jit
     def run(x, w, dy):
         y, pull = jax.vjp(lambda x, w: jaxconv.conv(x, w, padding=((3, 1), (3, 1))), x, w)
         return y, *pull(dy)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
-from rules import assert_close, assert_trees_close, jit, normal, value_and_pullback
+from rules import assert_close, assert_trees_close, normal, value_and_pullback
 
 import jaxconv
 
@@ -39,7 +39,7 @@ def test_two_devices_are_one_batch(tracked):
         gradients = value_and_pullback.__wrapped__(op, arrays, DY)[1]
         return sum(jnp.sum(normal(6, g.shape) * jnp.sin(g)) for g in gradients)
 
-    twice = jit(jax.grad(along, argnums=1), static_argnums=0)
+    twice = jax.jit(jax.grad(along, argnums=1), static_argnums=0)
     assert_trees_close(twice(call, (X, SCALE, BIAS)), twice(jaxconv.batch_norm, (X, SCALE, BIAS)))
 
 
@@ -60,7 +60,7 @@ def test_gradients_taken_on_the_devices():
         return jax.grad(loss, argnums=(0, 1, 2))(x, scale, bias)
 
     want = value_and_pullback(jaxconv.batch_norm, (X, SCALE, BIAS), DY)[1]
-    assert_trees_close(jit(gradients)(X, SCALE, BIAS, DY[0]), want)
+    assert_trees_close(jax.jit(gradients)(X, SCALE, BIAS, DY[0]), want)
 
 
 def test_a_batch_that_every_device_has():
@@ -109,7 +109,7 @@ def test_vmap_over_named_axes():
     assert_trees_close(got, want)
 
 
-@pytest.mark.parametrize("compiled", [lambda call: call, jit], ids=["eager", "compiled"])
+@pytest.mark.parametrize("compiled", [lambda call: call, jax.jit], ids=["eager", "compiled"])
 @pytest.mark.parametrize("output", [0, 1, 2], ids=["y", "mean", "var"])
 def test_one_output_over_a_named_axis(output, compiled):
     """The cotangents of the other outputs are zeros that JAX does not even store."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import naive
 import numpy as np
 import pytest
-from rules import assert_close, jit, normal
+from rules import assert_close, normal
 
 import jaxconv
 
@@ -97,7 +97,7 @@ def test_gradient_and_curvature(name, kind, ties):
     def op(x):
         return jaxconv.max_pool(x[None, ..., None], ties=ties, **geometry).reshape(-1)
 
-    @jit
+    @jax.jit
     def everything(x, v):
         y, pull = jax.vjp(op, x)
         gradient = jax.grad(lambda x: jnp.sum(dy * jnp.sin(op(x))))
@@ -132,5 +132,5 @@ def test_what_is_compiled_does_not_grow_with_the_window(ties, stride):
     """One view for each of 784 offsets took a minute to compile."""
     pool = partial(jaxconv.max_pool, window=28, stride=stride, ties=ties)
     x = jnp.zeros((2, 56, 56, 3))
-    program = jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))).lower(x).as_text()
+    program = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))).lower(x).as_text()
     assert program.count(" = ") < 4 * 784

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rules import assert_close, assert_trees_close, jit, normal
+from rules import assert_close, assert_trees_close, normal
 
 import jaxconv
 import jaxconv.reference
@@ -52,7 +52,7 @@ def both(op, x, window, options, seed):
 
         return pool(x), jax.grad(loss)(x), jax.grad(bent)(x)
 
-    got, want = jit(lambda: [everything(ops) for ops in (jaxconv, jaxconv.reference)])()
+    got, want = jax.jit(lambda: [everything(ops) for ops in (jaxconv, jaxconv.reference)])()
     assert_trees_close(got, want, tolerance=1e-9)
 
 
@@ -101,7 +101,7 @@ def test_response_norm(size):
                    for ops in (jaxconv, jaxconv.reference)]  # fmt: skip
     x, dy = normal(0, (2, 3, 70)), normal(1, (2, 3, 70))
     got, want = (
-        jit(lambda x, layer=layer: jax.vjp(layer, x)[1](dy)[0])(x) for layer in both_layers
+        jax.jit(lambda x, layer=layer: jax.vjp(layer, x)[1](dy)[0])(x) for layer in both_layers
     )
     assert_close(got, want)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from rules import assert_close, integers, jit, normal
+from rules import assert_close, integers, normal
 
 import jaxconv
 from jaxconv.check.catalogue import CATALOGUE
@@ -106,7 +106,7 @@ def test_gradient_on_a_mesh_with_explicit_axes(name):
         y, *_ = jax.tree.leaves(record.op(**arrays, **fixed, **sample.options))
         return jnp.sum(jnp.sin(y))
 
-    gradient = jit(jax.grad(loss))
+    gradient = jax.jit(jax.grad(loss))
     want = gradient(dict(sample.arrays), dict(sample.fixed))
     with jax.set_mesh(mesh):
         got = gradient(*(jax.tree.map(put, dict(each)) for each in (sample.arrays, sample.fixed)))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 import jaxconv
 import jaxconv.reference
@@ -56,7 +56,7 @@ def test_both_ways_find_the_same(name, e):
     x = jnp.asarray(special(name)) * (1 if e is LARGEST else -1)
     g = make_windows("max_pool", x, (2, 3), layout="channels_last", **OPTIONS)
     ways = (selection._by_comparing, selection._by_matching)
-    (y, index), (y2, index2) = jit(lambda x: [way(e, g, x) for way in ways])(x)
+    (y, index), (y2, index2) = jax.jit(lambda x: [way(e, g, x) for way in ways])(x)
     np.testing.assert_array_equal(y, y2)
     np.testing.assert_array_equal(index, index2)
 
@@ -89,7 +89,8 @@ def loss(pool, ops, x):
 
 def both(transformed, pool, *args):
     ours, reference = (
-        jit(partial(transformed, partial(loss, pool, ops))) for ops in (jaxconv, jaxconv.reference)
+        jax.jit(partial(transformed, partial(loss, pool, ops)))
+        for ops in (jaxconv, jaxconv.reference)
     )
     assert_trees_close(ours(*args), reference(*args), tolerance=1e-9)
 
@@ -122,7 +123,7 @@ def test_vmap_checkpoint_and_scan(pool, x):
 def test_over_two_devices(x, kind, pool):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,), devices=jax.devices()[:2])
     sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("batch")))
-    grad = jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x)))))
+    grad = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x)))))
     with jax.set_mesh(mesh):
         got = grad(sharded)
     if kind == AxisType.Explicit and pool in (POOLS["mean"], POOLS["power"], POOLS["long mean"]):
@@ -136,13 +137,13 @@ def test_by_hand_over_two_devices(x, pool):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     gradient = jax.grad(lambda x: jnp.sum(jnp.sin(pool(jaxconv, x))))
     split = PartitionSpec("batch")
-    by_hand = jit(jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split))
-    np.testing.assert_array_equal(by_hand(x), jit(gradient)(x))
+    by_hand = jax.jit(jax.shard_map(gradient, mesh=mesh, in_specs=split, out_specs=split))
+    np.testing.assert_array_equal(by_hand(x), jax.jit(gradient)(x))
 
 
 def test_elsewhere_there_is_no_condition_and_no_copy(x):
     """But for the condition on the platform, which is known before anything is compiled."""
-    traced = jit(jax.grad(partial(loss, POOLS["dilated"], jaxconv))).trace(x)
+    traced = jax.jit(jax.grad(partial(loss, POOLS["dilated"], jaxconv))).trace(x)
     on_cpu, elsewhere = (
         traced.lower(lowering_platforms=(platform,)).as_text() for platform in ("cpu", "tpu")
     )

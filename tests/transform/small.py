@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 from jaxconv.transform import by_hand
 
@@ -33,7 +33,7 @@ def check(function, *args, argnums=(0, 1), transform=jax.value_and_grad):
     """The value and the gradients of a function of x and w, with and without our rules."""
     args = args or (X, W)
     losses = loss_of(by_hand(function)), loss_of(function)
-    got, want = jit(lambda *args: tuple(transform(f, argnums)(*args) for f in losses))(*args)
+    got, want = jax.jit(lambda *args: tuple(transform(f, argnums)(*args) for f in losses))(*args)
     assert_trees_close(got, want)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 from transform.small import DY, W, X, conv, is_ours, program, thorough
 
 from jaxconv.transform import by_hand
@@ -96,7 +96,7 @@ def test_gradients_of_what_has_no_rule():
         def total(x, function=function):
             return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves(function(x)))
 
-        assert_trees_close(jit(jax.grad(by_hand(total)))(X), jit(jax.grad(total))(X))
+        assert_trees_close(jax.jit(jax.grad(by_hand(total)))(X), jax.jit(jax.grad(total))(X))
 
 
 def test_parts_that_have_no_rule():
@@ -232,7 +232,7 @@ def test_keys_typed_and_raw():
 
     counts = jnp.arange(3)
     for make in (jax.random.key, jax.random.PRNGKey, partial(jax.random.key, impl="rbg")):
-        got, want = (jit(f)(make(3), X, counts) for f in (by_hand(function), function))
+        got, want = (jax.jit(f)(make(3), X, counts) for f in (by_hand(function), function))
         assert got[1].dtype == want[1].dtype
         data = [(y, jax.random.key_data(b), c) for y, b, c in (got, want)]
         assert_trees_close(*data)

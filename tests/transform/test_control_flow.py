@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 from transform.small import W, X, check, conv, is_ours, loss_of, pool, thorough
 
 from jaxconv.transform import by_hand
@@ -64,8 +64,8 @@ def test_loops_of_unknown_length():
 
     n = jnp.asarray(3)
     assert is_ours(function, X, W, n)
-    assert_trees_close(jit(by_hand(function))(X, W, n), jit(function)(X, W, n))
-    mapped = jit(jax.vmap(by_hand(function), (None, None, 0)))(X, W, jnp.arange(4))
+    assert_trees_close(jax.jit(by_hand(function))(X, W, n), jax.jit(function)(X, W, n))
+    mapped = jax.jit(jax.vmap(by_hand(function), (None, None, 0)))(X, W, jnp.arange(4))
     assert_trees_close(mapped[3], function(X, W, n))
     for wrap in (by_hand, lambda f: f):
         with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
@@ -111,7 +111,7 @@ def test_branches_of_different_kinds():
     for i in range(4):
         check(function, X, W, jnp.int32(i))
     mapped = [
-        jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w, jnp.arange(4)))), (0, 1)))(X, W)
+        jax.jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w, jnp.arange(4)))), (0, 1)))(X, W)
         for f in (jax.vmap(by_hand(function), (None, None, 0)), jax.vmap(function, (None, None, 0)))
     ]
     assert_trees_close(*mapped)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 from transform.small import W, conv, layers, pool, thorough
 
 from jaxconv.transform import by_hand
@@ -50,7 +50,7 @@ def sharded_ring(x, w):
 )
 def test_shard_map(function):
     def gradients(f):
-        return jit(jax.value_and_grad(f, (0, 1)))(MANY, W)
+        return jax.jit(jax.value_and_grad(f, (0, 1)))(MANY, W)
 
     want = gradients(sharded(function))
     assert_trees_close(gradients(by_hand(sharded(function))), want)
@@ -67,7 +67,7 @@ def test_shard_map_over_some_of_the_axes():
     function = sharded(
         lambda x, w: lax.psum(jnp.sum(jnp.sin(layers(x, w))), "d"), mesh=mesh, axis_names={"d"}
     )
-    got, want = (jit(jax.grad(f, (0, 1)))(MANY, W) for f in (by_hand(function), function))
+    got, want = (jax.jit(jax.grad(f, (0, 1)))(MANY, W) for f in (by_hand(function), function))
     assert_trees_close(got, want)
     got, want = (
         jax.jit(jax.vmap(f, (0, None)))(MANY[None], W) for f in (by_hand(function), function)
@@ -88,7 +88,7 @@ def test_constraints_inside():
     assert got.sharding == want.sharding
     assert_trees_close(got, want)
     got, want = (
-        jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1)))(MANY, W)
+        jax.jit(jax.grad(lambda x, w, f=f: jnp.sum(jnp.sin(f(x, w))), (0, 1)))(MANY, W)
         for f in (by_hand(function), function)
     )
     assert_trees_close(got, want)

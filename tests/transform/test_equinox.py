@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 from transform.network import value_and_gradients
 
 from jaxconv.transform import by_hand
@@ -107,8 +107,8 @@ class TestEquinox:
 
             return jnp.sum(jnp.sin(lax.scan(layer, x, arrays)[0]) * normal(4, x.shape))
 
-        want = jit(value_and_gradients(loss))(arrays, x)
-        assert_trees_close(jit(value_and_gradients(by_hand(loss)))(arrays, x), want)
+        want = jax.jit(value_and_gradients(loss))(arrays, x)
+        assert_trees_close(jax.jit(value_and_gradients(by_hand(loss)))(arrays, x), want)
 
     @pytest.mark.thorough
     def test_while_loops_of_equinox_that_can_be_differentiated(self, eqx):
@@ -124,5 +124,5 @@ class TestEquinox:
             )
             return jnp.sum(y * normal(7, y.shape))
 
-        want = jit(value_and_gradients(loss))(kernel, x)
-        assert_trees_close(jit(value_and_gradients(by_hand(loss)))(kernel, x), want)
+        want = jax.jit(value_and_gradients(loss))(kernel, x)
+        assert_trees_close(jax.jit(value_and_gradients(by_hand(loss)))(kernel, x), want)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 
 from jaxconv.transform import by_hand
 
@@ -23,7 +23,7 @@ def test_haiku_state_and_keys():
 
     model = hk.transform_with_state(function)
     x, key = jnp.asarray(normal(0, (3, 7, 6, 2))), jax.random.PRNGKey(1)
-    params, state = jit(model.init, static_argnames="is_training")(key, x, is_training=True)
+    params, state = jax.jit(model.init, static_argnames="is_training")(key, x, is_training=True)
     for is_training in (True, False):
 
         def loss(wrap, is_training=is_training):
@@ -33,5 +33,5 @@ def test_haiku_state_and_keys():
 
             return jax.value_and_grad(loss, has_aux=True)
 
-        want = jit(loss(lambda f: f))(params, state, key, x)
-        assert_trees_close(jit(loss(by_hand))(params, state, key, x), want)
+        want = jax.jit(loss(lambda f: f))(params, state, key, x)
+        assert_trees_close(jax.jit(loss(by_hand))(params, state, key, x), want)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 from transform.small import DY, W, X, check, layers, loss_of, program, thorough
 
 import jaxconv
@@ -55,7 +55,7 @@ def test_pools_of_infinities(bad):
             for r, i in ((lax.max, -jnp.inf), (lax.min, jnp.inf))
         )
 
-    assert_trees_close(jit(jax.grad(by_hand(total)))(x), jit(jax.grad(total))(x))
+    assert_trees_close(jax.jit(jax.grad(by_hand(total)))(x), jax.jit(jax.grad(total))(x))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_reducers_that_lax_does_not_know(reducer, initial, examples):
         return lax.reduce_window(x, start, reducer, (1, 1, 3, 2), (1, 1, 2, 1), "VALID")
 
     x = X[:examples]
-    assert_trees_close(jit(by_hand(function))(x), jit(function)(x))
+    assert_trees_close(jax.jit(by_hand(function))(x), jax.jit(function)(x))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_initial_values_that_are_not_known():
             x, x[0, 0, 0, 0], lambda a, b: lax.max(a, b), (1, 1, 3, 2), (1, 1, 2, 1), "VALID"
         )
 
-    assert_trees_close(jit(by_hand(function))(X), jit(function)(X))
+    assert_trees_close(jax.jit(by_hand(function))(X), jax.jit(function)(X))
 
 
 POOLS = {
@@ -127,12 +127,12 @@ def test_windows(name):
         def function(x, r=reducer, i=initial):
             return lax.reduce_window(x, i, r, window, strides, padding)
 
-        want = jit(function)(X)
-        assert_trees_close(jit(by_hand(function))(X), want)
+        want = jax.jit(function)(X)
+        assert_trees_close(jax.jit(by_hand(function))(X), want)
         if np.all(np.isfinite(want)) and name != "cropped":
             dy = normal(9, want.shape)
             got, want = (
-                jit(jax.grad(lambda x, f=f, dy=dy: jnp.sum(dy * jnp.sin(f(x)))))(X)
+                jax.jit(jax.grad(lambda x, f=f, dy=dy: jnp.sum(dy * jnp.sin(f(x)))))(X)
                 for f in (by_hand(function), function)
             )
             assert_trees_close(got, want)
@@ -147,7 +147,7 @@ def test_convolutions_of_nothing(lhs, rhs):
         return jnp.sum(jnp.sin(lax.conv(x, w, (2, 1), "SAME"))) + x.sum()
 
     args = jnp.asarray(normal(0, lhs)), jnp.asarray(normal(1, rhs))
-    got, want = (jit(jax.value_and_grad(f, (0, 1)))(*args) for f in (by_hand(total), total))
+    got, want = (jax.jit(jax.value_and_grad(f, (0, 1)))(*args) for f in (by_hand(total), total))
     assert_trees_close(got, want)
 
 
@@ -162,7 +162,7 @@ def test_other_numbers_of_dimensions(dims):
     def total(x, w):
         return jnp.sum(jnp.sin(lax.conv_general_dilated(x, w, (1,) * dims, [(1, 0)] * dims)))
 
-    got, want = (jit(jax.value_and_grad(f, (0, 1)))(x, w) for f in (by_hand(total), total))
+    got, want = (jax.jit(jax.value_and_grad(f, (0, 1)))(x, w) for f in (by_hand(total), total))
     assert_trees_close(got, want)
 
 
@@ -172,7 +172,7 @@ def test_products_in_wider_floats():
         return lax.conv_general_dilated(x, w, (1, 1), "SAME", preferred_element_type=np.float64)
 
     got, want = (
-        jit(jax.value_and_grad(loss_of(f), (0, 1)))(X, W) for f in (by_hand(function), function)
+        jax.jit(jax.value_and_grad(loss_of(f), (0, 1)))(X, W) for f in (by_hand(function), function)
     )
     assert_trees_close(got, want, tolerance=1e-6)
 
@@ -189,7 +189,7 @@ def test_without_64_bits(dtype):
         return jnp.sum(jnp.asarray(dy) * jnp.sin(layers(x, w)))
 
     with jax.enable_x64(False):
-        got, want = (jit(jax.value_and_grad(f, (0, 1)))(x, w) for f in (by_hand(total), total))
+        got, want = (jax.jit(jax.value_and_grad(f, (0, 1)))(x, w) for f in (by_hand(total), total))
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         assert a.dtype == b.dtype == dtype
         off = np.linalg.norm((np.asarray(a, float) - np.asarray(b, float)).ravel())

@@ -11,7 +11,7 @@ from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import jaxprs_in_params
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from rules import assert_trees_close, jit, normal
+from rules import assert_trees_close, normal
 from transform.network import value_and_gradients
 from transform.zoo import ZOO, drawn, floats, network
 
@@ -39,7 +39,7 @@ def both(transform, net, *args, tolerance=1e-10):
     """The transformed loss, with and without our rules, in one program."""
     losses = net.loss(by_hand), net.loss()
     args = args or (net.params, net.x)
-    got, want = jit(lambda *args: tuple(transform(loss)(*args) for loss in losses))(*args)
+    got, want = jax.jit(lambda *args: tuple(transform(loss)(*args) for loss in losses))(*args)
     assert_trees_close(got, want, tolerance=tolerance)
     assert all(np.all(np.isfinite(leaf)) for leaf in floats(want))
     assert any(np.any(leaf != 0) for leaf in floats(want))
@@ -76,8 +76,8 @@ def test_value(name):
     """The results themselves, of any structure, also from a call outside of jit."""
     net = network(name)
     ours = by_hand(net.apply)
-    want = jit(net.apply)(net.params, net.x, *net.more)
-    assert_trees_close(jit(ours)(net.params, net.x, *net.more), want)
+    want = jax.jit(net.apply)(net.params, net.x, *net.more)
+    assert_trees_close(jax.jit(ours)(net.params, net.x, *net.more), want)
     if name in ("linen_mnist", "equinox_sound", "plain_pools"):
         assert_trees_close(ours(net.params, net.x, *net.more), want)
 
@@ -263,9 +263,9 @@ def test_outside_of_everything(name):
     """The loss itself in our rules, with jit and checkpoint inside of it, eager and jitted."""
     net = network(name)
     loss, args = net.loss(), (net.params, net.x)
-    want = jit(value_and_gradients(loss))(*args)
+    want = jax.jit(value_and_gradients(loss))(*args)
     for inside in (jax.jit(loss), jax.checkpoint(loss)):
-        assert_trees_close(jit(value_and_gradients(by_hand(inside)))(*args), want)
+        assert_trees_close(jax.jit(value_and_gradients(by_hand(inside)))(*args), want)
     if name in ("linen_mnist", "plain_pools"):
         assert_trees_close(value_and_gradients(by_hand(jax.jit(loss)))(*args), want)
 
@@ -279,14 +279,14 @@ def test_gradients_per_example(name):
         loss = dataclasses.replace(net, x=net.x[:1]).loss(wrap)
         return lambda params, x: jax.grad(loss, (0, 1))(params, x[None])
 
-    got, want = (jit(jax.vmap(single(w), (None, 0))) for w in (by_hand, lambda f: f))
+    got, want = (jax.jit(jax.vmap(single(w), (None, 0))) for w in (by_hand, lambda f: f))
     assert_trees_close(got(net.params, net.x), want(net.params, net.x))
     # by_hand around a vmap, too.
     inside = by_hand(jax.vmap(net.apply, (None, 0, *[None] * len(net.more))))
     stacked = net.x[:, None]
-    want = jit(jax.vmap(net.apply, (None, 0, *[None] * len(net.more))))
+    want = jax.jit(jax.vmap(net.apply, (None, 0, *[None] * len(net.more))))
     assert_trees_close(
-        jit(inside)(net.params, stacked, *net.more), want(net.params, stacked, *net.more)
+        jax.jit(inside)(net.params, stacked, *net.more), want(net.params, stacked, *net.more)
     )
 
 
@@ -298,7 +298,7 @@ def test_steps_of_training_with_donated_parameters(name):
     for wrap in (by_hand, lambda apply: apply):
         loss = net.loss(wrap)
 
-        @partial(jit, donate_argnums=0)
+        @partial(jax.jit, donate_argnums=0)
         def step(params, x, loss=loss):
             value, gradient = jax.value_and_grad(loss)(params, x)
             return descended(params, gradient), value
@@ -335,16 +335,16 @@ sharded = on("linen_mnist", "linen_mobilenet", "haiku_lenet", "equinox_mnist", "
 @sharded
 def test_a_batch_that_the_compiler_splits(name):
     net = for_devices(network(name))
-    want = jit(value_and_gradients(net.loss()))(net.params, net.x)
+    want = jax.jit(value_and_gradients(net.loss()))(net.params, net.x)
     mesh = mesh_of()
     split, same = NamedSharding(mesh, SPLIT), NamedSharding(mesh, SAME)
     gradients = value_and_gradients(net.loss(by_hand))
     options = {"in_shardings": (same, split), "out_shardings": (same, (same, split))}
-    got = jit(gradients, **options)(net.params, net.x)
+    got = jax.jit(gradients, **options)(net.params, net.x)
     assert got[1][1].sharding.is_equivalent_to(split, net.x.ndim)
     assert_trees_close(got, want)
     placed = jax.device_put(net.params, same), jax.device_put(net.x, split)
-    applied = (jit(f)(*placed, *net.more) for f in (by_hand(net.apply), net.apply))
+    applied = (jax.jit(f)(*placed, *net.more) for f in (by_hand(net.apply), net.apply))
     assert_trees_close(*applied)
 
 
@@ -370,11 +370,11 @@ def test_shard_map_with_sums_of_gradients(name, outside):
         return jax.shard_map(total, mesh=mesh_of(), in_specs=(SAME, SPLIT, SPLIT), out_specs=SAME)
 
     args = net.params, net.x, weights
-    want = jit(value_and_gradients(local(lambda f: f)))(*args)
+    want = jax.jit(value_and_gradients(local(lambda f: f)))(*args)
     if outside:
-        got = jit(value_and_gradients(by_hand(summed(local(lambda f: f)))))(*args)
+        got = jax.jit(value_and_gradients(by_hand(summed(local(lambda f: f)))))(*args)
     else:
-        got = jit(value_and_gradients(summed(local(by_hand))))(*args)
+        got = jax.jit(value_and_gradients(summed(local(by_hand))))(*args)
     assert_trees_close(got, want)
 
     # The older form: gradients inside, whose sums are taken by hand.
@@ -385,7 +385,7 @@ def test_shard_map_with_sums_of_gradients(name, outside):
     mapped = jax.shard_map(
         gradients, mesh=mesh_of(), in_specs=(SAME, SPLIT, SPLIT), out_specs=SAME, check_vma=False
     )
-    assert_trees_close(jit(mapped)(*args), (want[0], want[1][0]))
+    assert_trees_close(jax.jit(mapped)(*args), (want[0], want[1][0]))
 
 
 @pytest.mark.thorough
@@ -402,7 +402,7 @@ def test_meshes_whose_axes_are_part_of_the_type(name):
             def loss(params, x, wrap=wrap):
                 return sum(jnp.sum(jnp.sin(y)) for y in floats(wrap(net.apply)(params, x)))
 
-            results.append(jit(jax.grad(loss, (0, 1)))(params, x))
+            results.append(jax.jit(jax.grad(loss, (0, 1)))(params, x))
     assert_trees_close(*jax.device_get(results))
 
 
@@ -433,7 +433,7 @@ def test_names_for_policies_are_kept(kept, capsys):
     assert texts[0] == texts[1]
     # JAX 0.10.0 does not print the name, but the operation that bears it.
     assert sum("'layer" in line or "reduce_precision" in line for line in texts[0]) == len(kept)
-    got, want = jit(
+    got, want = jax.jit(
         lambda *a: tuple(jax.grad(loss(w), (0, 1))(*a) for w in (by_hand, lambda f: f))
     )(params, x)
     assert_trees_close(got, want)
@@ -469,9 +469,9 @@ def test_batch_norm_over_the_axis_of_a_vmap():
 
         return value_and_gradients(loss)
 
-    want = jit(loss(mapped(apply)))(variables, x)
-    assert_trees_close(jit(loss(mapped(by_hand(apply))))(variables, x), want)
-    assert_trees_close(jit(loss(by_hand(mapped(apply))))(variables, x), want)
+    want = jax.jit(loss(mapped(apply)))(variables, x)
+    assert_trees_close(jax.jit(loss(mapped(by_hand(apply))))(variables, x), want)
+    assert_trees_close(jax.jit(loss(by_hand(mapped(apply))))(variables, x), want)
 
 
 # Losses with derivatives inside of them
@@ -512,9 +512,9 @@ CRITIC = (
 @pytest.mark.parametrize("loss", [penalty, sliced_score, tangents])
 def test_derivatives_inside(loss):
     """They are taken by JAX before our rules come in; what is computed must not change."""
-    want = jit(value_and_gradients(loss))(*CRITIC)
+    want = jax.jit(value_and_gradients(loss))(*CRITIC)
     with pytest.warns(UserWarning, match="gradient that JAX has taken"):
-        got = jit(value_and_gradients(by_hand(loss)))(*CRITIC)
+        got = jax.jit(value_and_gradients(by_hand(loss)))(*CRITIC)
     assert_trees_close(got, want)
 
 
@@ -523,8 +523,8 @@ def test_penalty_with_our_rules_inside():
         slopes = jax.grad(lambda x: by_hand(critic)(params, x).sum())(x)
         return jnp.sum((jnp.sqrt(jnp.sum(slopes**2, (1, 2, 3)) + 1e-3) - 1) ** 2)
 
-    want = jit(value_and_gradients(penalty))(*CRITIC)
-    assert_trees_close(jit(value_and_gradients(ours))(*CRITIC), want)
+    want = jax.jit(value_and_gradients(penalty))(*CRITIC)
+    assert_trees_close(jax.jit(value_and_gradients(ours))(*CRITIC), want)
 
 
 # Without 64 bits

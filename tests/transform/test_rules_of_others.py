@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.experimental import checkify, io_callback
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 from transform.small import DY, W, X, check, conv, loss_of, program, thorough
 
 from jaxconv.transform import by_hand
@@ -57,7 +57,7 @@ def test_rules_of_others_run():
     assert {"forward", "backward"} == set(calls)
     with pytest.warns(UserWarning, match="gradient that JAX has taken"):
         check(lambda x, w: conv(jax.grad(lambda x: jnp.sum(function(x, w)))(x), w))
-    got = jit(jax.grad(loss_of(by_hand(straight))))(X)
+    got = jax.jit(jax.grad(loss_of(by_hand(straight))))(X)
     assert_trees_close(got, 7 * DY * jnp.cos(conv(X)))
 
 
@@ -89,9 +89,9 @@ def test_solvers_and_other_primitives_with_functions():
 
         return conv(jax.scipy.sparse.linalg.cg(system, x, maxiter=20, tol=1e-12)[0], w)
 
-    want = jit(jax.grad(loss_of(deblurred), (0, 1)))(X, W)
+    want = jax.jit(jax.grad(loss_of(deblurred), (0, 1)))(X, W)
     with pytest.warns(UserWarning, match="gradient that JAX has taken"):
-        got = jit(jax.grad(loss_of(by_hand(deblurred)), (0, 1)))(X, W)
+        got = jax.jit(jax.grad(loss_of(by_hand(deblurred)), (0, 1)))(X, W)
     assert_trees_close(got, want, tolerance=1e-6)
 
     @jax.custom_batching.custom_vmap
@@ -103,7 +103,7 @@ def test_solvers_and_other_primitives_with_functions():
         return 2 * jax.vmap(conv)(x), True
 
     stacked = X[:, None]
-    got = jit(jax.vmap(by_hand(batched)))(stacked)
+    got = jax.jit(jax.vmap(by_hand(batched)))(stacked)
     assert_trees_close(got, 2 * jax.vmap(conv)(stacked))
 
     def hosted(x, w):
@@ -146,7 +146,12 @@ def test_callbacks_keep_order_and_number():
         return y
 
     logs = []
-    for ours in (function, by_hand(function), jit(by_hand(function)), by_hand(jax.jit(function))):
+    for ours in (
+        function,
+        by_hand(function),
+        jax.jit(by_hand(function)),
+        by_hand(jax.jit(function)),
+    ):
         jax.block_until_ready(ours(X))
         jax.effects_barrier()
         logs.append([(name, *np.round(values, 8)) for name, *values in log])
@@ -169,7 +174,7 @@ def test_callbacks_in_gradients_and_checkpoints(capfd):
 
     counts, texts = [], []
     for wrap in (by_hand, lambda f: f):
-        jax.block_until_ready(jit(jax.grad(loss_of(wrap(function)), (0, 1)))(X, W))
+        jax.block_until_ready(jax.jit(jax.grad(loss_of(wrap(function)), (0, 1)))(X, W))
         jax.effects_barrier()
         counts.append(log.count("layer"))
         texts.append(sorted(capfd.readouterr().out.splitlines()))
@@ -219,7 +224,7 @@ def test_checked_functions():
         return lax.fori_loop(0, 2, lambda i, x: conv(x), x)
 
     for checked in (by_hand(checkify.checkify(function)), checkify.checkify(by_hand(function))):
-        error, y = jit(checked)(X)
+        error, y = jax.jit(checked)(X)
         assert "too small" in error.get()
         assert_trees_close(y, conv(conv(X)))
 

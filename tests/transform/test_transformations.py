@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from rules import assert_trees_close, jit
+from rules import assert_trees_close
 from transform.small import DY, W, X, check, conv, layers, loss_of, pool, thorough
 
 from jaxconv.transform import by_hand
@@ -33,7 +33,9 @@ def test_closures_over_tracers():
 
         return loss_of(outer)
 
-    got, want = (jit(jax.value_and_grad(function(w), (0, 1)))(X, W) for w in (by_hand, lambda f: f))
+    got, want = (
+        jax.jit(jax.value_and_grad(function(w), (0, 1)))(X, W) for w in (by_hand, lambda f: f)
+    )
     assert_trees_close(got, want)
 
 
@@ -54,9 +56,9 @@ def test_named_axes():
     def mapped(function):
         return jax.vmap(function, (0, None), axis_name="n")
 
-    want = jit(jax.grad(loss_of(mapped(function)), (0, 1)))(X, W)
-    assert_trees_close(jit(jax.grad(loss_of(mapped(by_hand(function))), (0, 1)))(X, W), want)
-    assert_trees_close(jit(jax.grad(loss_of(by_hand(mapped(function))), (0, 1)))(X, W), want)
+    want = jax.jit(jax.grad(loss_of(mapped(function)), (0, 1)))(X, W)
+    assert_trees_close(jax.jit(jax.grad(loss_of(mapped(by_hand(function))), (0, 1)))(X, W), want)
+    assert_trees_close(jax.jit(jax.grad(loss_of(by_hand(mapped(function))), (0, 1)))(X, W), want)
 
 
 @thorough
@@ -69,7 +71,7 @@ def test_axes_of_vmap():
             z = jax.vmap(jax.vmap(wrap(layers), (0, None)), (None, 2))(x[:, None], w)
             return jnp.sum(jnp.sin(y) * DY[:, None]) + jnp.sum(jnp.cos(z[:, :, 0]) * DY[None])
 
-        return jit(jax.grad(total, (0, 1)))(X, stacked)
+        return jax.jit(jax.grad(total, (0, 1)))(X, stacked)
 
     assert_trees_close(ours(by_hand), ours(lambda f: f))
 
@@ -98,7 +100,7 @@ def test_export(symbolic):
 
     for transform in (lambda f: f, partial(jax.grad, argnums=(0, 1))):
         exported = jax.export.export(jax.jit(transform(by_hand(total))))(*specs)
-        want = jit(transform(total))(X, W)
+        want = jax.jit(transform(total))(X, W)
         assert_trees_close(exported.call(X, W), want)
         if importlib.util.find_spec("flatbuffers"):
             again = jax.export.deserialize(exported.serialize())
@@ -198,7 +200,7 @@ def test_configurations(context):
         y = lax.fori_loop(0, 2, lambda i, y: conv(y, w), y)
         return lax.cond(y.sum() > 0, conv, lambda y, w: y, y, w)
 
-    want = jit(jax.grad(loss_of(function), (0, 1)))(X, W)
+    want = jax.jit(jax.grad(loss_of(function), (0, 1)))(X, W)
     with context():
         assert_trees_close(jax.grad(loss_of(by_hand(function)), (0, 1))(X, W), want)
 
@@ -246,7 +248,7 @@ def test_a_hessian():
         return jnp.sum(jnp.sin(layers(x, w)) * DY)
 
     got, want = (
-        jit(lambda w, f=f: jax.hessian(lambda w: f(X, w.reshape(W.shape)))(w))(W.ravel())
+        jax.jit(lambda w, f=f: jax.hessian(lambda w: f(X, w.reshape(W.shape)))(w))(W.ravel())
         for f in (by_hand(total), total)
     )
     assert_trees_close(got, want)
