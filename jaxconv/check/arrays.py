@@ -1,4 +1,4 @@
-"""Arrays in float64, as the gradient checker compares them."""
+"""Arrays in float64 or complex128, as the gradient checker compares them."""
 
 from typing import Any
 
@@ -11,18 +11,21 @@ Arrays = list[Any]
 
 
 def widen(arrays: Values) -> Arrays:
-    """Return JAX arrays in float64."""
-    return [jnp.asarray(a).astype(jnp.float64) for a in arrays]
+    """Return JAX arrays in float64; complex ones in complex128."""
+    return [jnp.asarray(a).astype(_exact(a)) for a in arrays]
 
 
-def as_float64(array: Any) -> np.ndarray:
-    """Return a NumPy array in float64."""
-    if isinstance(array, np.ndarray) and array.dtype == np.float64:
-        return array
-    return np.asarray(jnp.asarray(array).astype(jnp.float64))
+def as_exact(array: Any) -> np.ndarray:
+    """Return a NumPy array in float64; a complex one in complex128."""
+    array = np.asarray(array)
+    return array.astype(_exact(array), copy=False)
 
 
 def root_mean_square(array: np.ndarray) -> float:
     """Return the root mean square of the finite elements; 0 if there are none."""
-    finite = array[np.isfinite(array)]
+    finite = np.abs(array[np.isfinite(array)])
     return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+
+
+def _exact(array: Any) -> Any:
+    return np.complex128 if jnp.iscomplexobj(array) else np.float64

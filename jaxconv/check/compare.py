@@ -1,5 +1,6 @@
 """Compare arrays element by element: which elements are off, which is worst, where they lie."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ class Mismatch:
     """
 
     index: tuple[int, ...]
-    got: float
-    expected: float
+    got: float | complex
+    expected: float | complex
     off: np.ndarray
 
     @property
@@ -29,7 +30,7 @@ class Mismatch:
     @property
     def relative(self) -> float:
         """The error relative to the expected value."""
-        return self.error / abs(self.expected) if self.expected else float("inf")
+        return self.error / abs(self.expected) if self.expected else math.inf
 
     @property
     def where(self) -> str:
@@ -48,7 +49,7 @@ def compare(got: np.ndarray, want: np.ndarray, allowed: np.ndarray) -> Mismatch 
         return None
     excess = np.where(off, error / np.maximum(allowed, np.finfo(float).tiny), 0)
     index = np.unravel_index(int(np.argmax(excess)), off.shape)
-    return Mismatch(tuple(int(i) for i in index), float(got[index]), float(want[index]), off)
+    return Mismatch(tuple(int(i) for i in index), got[index].item(), want[index].item(), off)
 
 
 def places(off: np.ndarray) -> str:

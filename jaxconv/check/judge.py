@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jaxconv._core.types import Function, Values
 from jaxconv.check.case import TRANSFORMS
 from jaxconv.check.costs import compared_costs
+from jaxconv.check.differences import EXACT
+from jaxconv.check.levels import ORDERS, required
 from jaxconv.check.oracles.autodiff import autodiff
 from jaxconv.check.oracles.determinism import again, beside
 from jaxconv.check.oracles.differences import differences
@@ -17,11 +19,12 @@ from jaxconv.check.oracles.kinks import on_kinks, step_aside
 from jaxconv.check.oracles.linearity import linearity
 from jaxconv.check.oracles.structure import gradients_of
 from jaxconv.check.oracles.transformations import under
+from jaxconv.check.oracles.unused import unused
 from jaxconv.check.oracles.value import value
 from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
-from jaxconv.check.state import Check
-from jaxconv.check.usage import check_usage, seed_of
+from jaxconv.check.state import Check, CoarserError
+from jaxconv.check.usage import check_usage, seed_of, tolerance_of
 
 
 def check_rule(
@@ -38,6 +41,9 @@ def check_rule(
     others: Sequence[Values] = (),
     dtypes: Sequence[Any] = (),
     costs: bool = False,
+    rtol: float | None = None,
+    atol: float = 0.0,
+    require: Sequence[str] | None = None,
 ) -> Report:
     """Check the gradient of `rule` at `args`.
 
@@ -57,14 +63,20 @@ def check_rule(
             differentiated by JAX.
         cotangents: how many random cotangents are tried.
         key: the seed of the cotangents, an int or a `jax.random.key`.
-        tolerance: the relative error allowed in float64; None means 64 units in the last place.
-            What the conditioning of the problem adds is allowed on top.
+        tolerance: another name of `rtol`.
         transforms: any of "jit", "vmap", "scan", "checkpoint", "second_order" and "shard_map".
         finite_differences: whether to compare with central differences.
         name: the name of the rule in the report.
         others: further arguments of other shapes, which a diagnosis must explain too.
         dtypes: dtypes to check besides float64 and the dtype of the arguments.
         costs: whether to put the costs of rule and reference into `Report.costs`.
+        rtol: the relative error allowed in every comparison. None means what rounding explains in
+            the dtype in which the rule works, for example 64 units in the last place of float64.
+            What the conditioning of the problem adds is allowed on top.
+        atol: the absolute error allowed in every comparison, on top.
+        require: the levels that must hold besides value and gradient: names of transformations, or
+            "reverse_over_reverse" and "forward_over_reverse", the two ways to a second derivative.
+            What is wrong or missing at another level is a note. None means all but these two.
 
     Returns:
         A `Report`: `.ok`, `.failures`, `.raise_if_failed()`.
@@ -76,12 +88,15 @@ def check_rule(
             unknown or not floating-point, or calling the rule or the reference with these
             arguments fails.
     """
-    check_usage(rule, reference, args, cotangents, transforms, dtypes)
+    check_usage(rule, reference, args, cotangents, transforms, dtypes, require)
+    allowed = tolerance_of(tolerance, rtol, atol)
     report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))
+    x64 = bool(jax.config.read("jax_enable_x64"))
     with jax.enable_x64(True):
         check = Check(
-            rule, reference, tuple(args), report, cotangents, seed_of(key), tolerance, others
-        )
+            rule, reference, tuple(args), report, cotangents, seed_of(key), allowed, others,
+            required=required(None if require is None else tuple(require)), x64=x64,
+        )  # fmt: skip
         ask(check, finite_differences, dtypes, transforms)
         if costs:
             report.costs = compared_costs(rule, reference, args)
@@ -119,16 +134,40 @@ def ask(
     for dtype in dict.fromkeys(map(jnp.dtype, (check.given, *dtypes))):
         if check.report.ok:
             in_dtype(check, dtype)
+    if check.report.ok and check.precedents is None:
+        unused(check)
     if check.report.ok:
-        under(check, transforms)
+        check.held(["gradient"] if check.reference is None else ["value", "gradient"])
+        try:
+            under(check, transforms)
+        except CoarserError as found:
+            check.note(str(found))
+            under(check, transforms)
+        for name in transforms:
+            if name == "second_order" and check.reference is None and check.exact.eps > EXACT:
+                check.note("second derivatives need float64, or a reference; not tried")
+                continue
+            check.held(ORDERS if name == "second_order" else [name])
 
 
 def in_float64(check: Check, finite_differences: bool) -> None:
     """Run the oracles for value, gradients, differences, linearity and determinism.
 
     They run until one fails. With `check.every_oracle`, autodiff, differences and linearity all
-    run, even if one of them fails.
+    run, even if one of them fails. They start again if the rule turns out to work in less than
+    float64.
     """
+    notes = list(check.report.notes)
+    try:
+        _in_float64(check, finite_differences)
+    except CoarserError as found:
+        check.report.notes = [*notes, str(found)]
+        _in_float64(check, finite_differences)
+    if not check.report.ok and check.gives_up_float64():
+        in_float64(check, finite_differences)
+
+
+def _in_float64(check: Check, finite_differences: bool) -> None:
     value(check)
     if not check.report.ok:
         return

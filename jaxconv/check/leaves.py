@@ -16,9 +16,9 @@ Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
 
 def is_float(leaf: object) -> bool:
-    """Whether this leaf of a tree is differentiated: an array of real floats."""
+    """Whether this leaf of a tree is differentiated: an array of floats, real or complex."""
     dtype = getattr(leaf, "dtype", None)
-    return dtype is not None and jnp.issubdtype(dtype, jnp.floating)
+    return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class Leaves:
         return jax.tree.unflatten(self.tree, leaves)
 
     def cast(self, dtype: DType) -> "Leaves":
-        """Return a copy with the differentiated leaves in this dtype."""
-        arrays = [np.asarray(a).astype(dtype) for a in self.arrays]
+        """Return a copy with the differentiated leaves in this dtype, complex ones in its pair."""
+        pair = np.complex64 if jnp.finfo(dtype).bits < 64 else np.complex128
+        arrays = [np.asarray(a).astype(pair if jnp.iscomplexobj(a) else dtype) for a in self.arrays]
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
             leaves[i] = jnp.asarray(array)
@@ -75,10 +76,13 @@ class Leaves:
 
 
 def pullback(function: Callable[..., Arrays]) -> Pullback:
-    """Return the function (arrays, cotangents) → (value, gradients)."""
+    """Return the function (arrays, cotangents) → (value, gradients).
+
+    A cotangent gets the dtype of its output, which need not be that of the arguments.
+    """
 
     def run(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
         y, pull = jax.vjp(function, *arrays)
-        return y, list(pull(dy))
+        return y, list(pull([d.astype(out.dtype) for d, out in zip(dy, y, strict=True)]))
 
     return run

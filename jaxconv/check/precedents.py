@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function
-from jaxconv.check.arrays import Arrays
+from jaxconv.check.arrays import Arrays, as_exact
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, pullback
 
@@ -69,7 +69,7 @@ def _remembered(compiled: Pullback) -> Pullback:
     answers: dict[tuple[bytes, ...], tuple[Arrays, Arrays]] = {}
 
     def truth(arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        given = [[np.asarray(a, np.float64) for a in group] for group in (arrays, dy)]
+        given = [[as_exact(a) for a in group] for group in (arrays, dy)]
         question = tuple(a.tobytes() for group in given for a in group)
         if question not in answers:
             y, gradients = compiled(*given)

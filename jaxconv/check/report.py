@@ -58,8 +58,8 @@ class Failure:
     oracle: str
     message: str
     index: tuple[int, ...] | None = None
-    got: float | None = None
-    expected: float | None = None
+    got: float | complex | None = None
+    expected: float | complex | None = None
     error: float = math.nan
     relative: float = math.nan
     off: int = 0
@@ -100,6 +100,8 @@ class Report:
         checks: how many comparisons were made.
         costs: the costs of "rule" and "reference"; empty unless `--costs` was given.
         reproduce: a command that runs the smallest call that still fails; "" if there is none.
+        levels: for each level that was asked, such as "gradient", "vmap" or "forward_over_reverse",
+            "holds", "does not hold", "is missing" or "cannot be told".
     """
 
     name: str
@@ -108,6 +110,7 @@ class Report:
     checks: int = 0
     costs: dict[str, Costs] = field(default_factory=dict)
     reproduce: str = ""
+    levels: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -120,7 +123,7 @@ class Report:
             raise GradientError(str(self))
 
     def to_dict(self) -> Json:
-        """Return the report as plain data; NaN and infinities, which JSON lacks, are strings."""
+        """Return the report as plain data; what JSON lacks, NaN, ±∞ and complex, as strings."""
         return {"ok": self.ok} | _plain(asdict(self))
 
     def to_json(self) -> str:
@@ -135,7 +138,11 @@ class Report:
     @property
     def remarks(self) -> list[str]:
         """Notes, the smallest failing call and the costs, one line each."""
-        lines = [f"note: {note}" for note in self.notes]
+        lines = []
+        for verdict in dict.fromkeys(self.levels.values()):
+            levels = [level for level, found in self.levels.items() if found == verdict]
+            lines.append(f"{verdict}: {', '.join(levels)}")
+        lines += [f"note: {note}" for note in self.notes]
         if self.reproduce:
             lines.append(f"smallest failing call: {self.reproduce}")
         return lines + [f"{name}: {_costs(costs)}" for name, costs in self.costs.items()]
@@ -167,6 +174,6 @@ def _plain(value: Any) -> Any:
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
         return str(value)
     return value

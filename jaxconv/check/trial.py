@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial, wraps
 from typing import Any
 
 import jax
@@ -11,16 +11,20 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
+from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, is_float, pullback
 from jaxconv.check.precedents import Precedents
+from jaxconv.check.precision import precision
+from jaxconv.check.tolerance import EXACTLY, Tolerance
 
 # Two right answers may differ by this many units in the last place, because they add in another
 # order or round one product more. What the conditioning of the problem adds (`Trial.noise`) is
 # allowed on top.
 ULPS = 64
+NARROW_ULPS = 16
+"""The same for 16 bits, of which 64 units would be half of the number."""
 
 # A change of at most this fraction of a gradient's size may be rounding; a larger one must grow
 # with the move of the arguments, otherwise the gradient jumped (`_smooth`). This caps the multiple
@@ -49,35 +53,60 @@ class Trial:
         seed: int,
         truth: Pullback | None = None,
         precedents: Precedents | None = None,
+        tolerance: Tolerance = EXACTLY,
+        x64: bool = True,
     ):
         self.dtype = jnp.dtype(dtype)
         self.eps = float(jnp.finfo(dtype).eps)
+        self.tolerance, self.x64 = tolerance, x64
         self.leaves = Leaves.of(args).cast(dtype)
         self.exact = self.leaves.cast(jnp.float64)
         self.rule, self.reference, self._precedents = rule, reference, precedents
         self.bound = self.leaves.bind(rule)
-        self.eager: Pullback = pullback(self.bound)
+        self.eager: Pullback = self.as_called(pullback(self.bound))
         self.rng = np.random.default_rng((seed, _STREAM))
         if precedents is not None:
             self.truth = precedents.truth(self.exact)
         if truth is not None:
             self.truth = truth  # it is compiled already
-        y = jax.eval_shape(lambda *a: self.bound(*a), *self.leaves.arrays)
+        y = self.as_called(partial(jax.eval_shape, lambda *a: self.bound(*a)))(*self.leaves.arrays)
         self.shapes = [(leaf.shape, leaf.dtype) for leaf in y]
         self.dys = [self.cotangent() for _ in range(cotangents)]
+        if precedents is None:
+            self.dys += self._lopsided()
         self.jacobians: dict[int, np.ndarray] = {}
 
     def cotangent(self) -> Arrays:
         """Draw random cotangents of the output, in its dtype."""
-        return [
-            jnp.asarray(self.rng.standard_normal(shape)).astype(dtype)
-            for shape, dtype in self.shapes
-        ]
+
+        def drawn(shape: tuple[int, ...], dtype: DType) -> Any:
+            numbers = self.rng.standard_normal(shape)
+            if jnp.issubdtype(dtype, jnp.complexfloating):
+                numbers = numbers + 1j * self.rng.standard_normal(shape)
+            return jnp.asarray(numbers).astype(dtype)
+
+        return [drawn(shape, dtype) for shape, dtype in self.shapes]
+
+    def _lopsided(self) -> list[Arrays]:
+        """Return cotangents whose sums do not cancel, so that sums in 16 bits show."""
+        ones = [jnp.ones(shape, dtype) for shape, dtype in self.shapes]
+        far = [(4 + widen([d])[0]).astype(d.dtype) for d in self.cotangent()]
+        return [ones, far]
+
+    def as_called(self, function: Function) -> Function:
+        """Return the function as it runs in the user's program, which may have x64 off."""
+
+        @wraps(function)
+        def called(*args: Any) -> Any:
+            with jax.enable_x64(self.x64):
+                return function(*args)
+
+        return called
 
     @cached_property
     def compiled(self) -> Pullback:
         """The pullback of the rule under jit."""
-        return jax.jit(self.eager)
+        return self.as_called(jax.jit(pullback(self.bound)))
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
         """Apply the rule's pullback, compiled unless that fails or would serve one call only."""
@@ -96,6 +125,41 @@ class Trial:
         compiled = jax.jit(pullback(self.exact.bind(self.reference)))
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
 
+    def coarsen(self, given: float) -> bool:
+        """Take the precision in which the rule works, if it is a narrower one than its dtype's.
+
+        A narrow dtype is the rule's choice if its value, the reference or the arguments that the
+        user gave have it too; a gradient alone that is rounded has lost precision.
+
+        Args:
+            given: the unit of rounding of the arguments that the user gave.
+
+        Returns:
+            Whether the precision is narrower than it was taken to be.
+        """
+        dy = self.dys[0]
+        arrays = self.leaves.arrays
+        value = precision(self.as_called(lambda a: self.bound(*a)), arrays)
+        chosen = max(value, given)
+        if self.reference is not None:
+            exact = pullback(self.exact.bind(self.reference))
+            reference = precision(lambda a: _flat(exact(a, widen(dy))), self.exact.arrays)
+            chosen = max(chosen, reference)
+            value = max(value, reference)
+        gradients = precision(self.as_called(lambda a: _flat(self.eager(a, dy))), arrays)
+        found = max(value, min(gradients, chosen))
+        if found <= self.eps:
+            return False
+        self.eps = found
+        for name in ("noise", "_noise_of_saved", "differences"):
+            vars(self).pop(name, None)
+        return True
+
+    @property
+    def ulps(self) -> int:
+        """The multiple of eps by which two right answers may differ."""
+        return ULPS if self.eps < 1e-5 else NARROW_ULPS
+
     @property
     def best(self) -> Pullback:
         """The truth; without a reference, the rule's own pullback."""
@@ -107,14 +171,21 @@ class Trial:
         assert self.reference is not None
         if self._precedents is not None:
             return self._precedents.autodiff(self.leaves, self.dtype)
-        return jax.jit(pullback(self.leaves.bind(self.reference)))
+        return self.as_called(jax.jit(pullback(self.leaves.bind(self.reference))))
 
     @cached_property
     def differences(self) -> Differences:
-        """Central differences in float64: of the rule, or of the reference with precedents."""
+        """Central differences of the rule, in float64 if it takes that; else of the reference.
+
+        A rule that takes no float64 and has no reference is differenced in its own dtype.
+        """
         if self._precedents is not None:
             return self._precedents.differences(self.exact)
-        return Differences(self.exact.bind(self.rule))
+        if self.dtype == jnp.float64:
+            return Differences(self.exact.bind(self.rule), self.eps)
+        if self.reference is not None:
+            return Differences(self.exact.bind(self.reference))
+        return Differences(self.as_called(jax.jit(self.bound)), self.eps, one_by_one=True)
 
     @cached_property
     def noise(self) -> list[float]:
@@ -150,11 +221,12 @@ class Trial:
 
     def _moved(self, by: float, want: Arrays) -> Arrays:
         """Return each gradient's change if arguments and cotangent move by the factor 1 ± `by`."""
-        taken = self.dtype if self.truth is None else jnp.float64
         arrays, dy = (
-            [self._jittered(a, by).astype(taken) for a in group]
-            for group in (self.leaves.arrays, self.dys[0])
+            [self._jittered(a, by) for a in group] for group in (self.leaves.arrays, self.dys[0])
         )
+        if self.truth is None:
+            pairs = zip(arrays, self.leaves.arrays, strict=True)
+            arrays = [moved.astype(a.dtype) for moved, a in pairs]
         return _gaps(self.best(arrays, dy)[1], want)
 
     def _jittered(self, array: Any, by: float) -> Any:
@@ -162,39 +234,62 @@ class Trial:
 
     def _sizes(self, gradients: Arrays) -> list[float]:
         """Estimate the terms that each gradient adds up; they may be larger than their sum."""
-        driven = root_mean_square(np.concatenate([as_float64(d).ravel() for d in self.dys[0]]))
-        return [root_mean_square(as_float64(g)) + driven for g in gradients]
+        driven = root_mean_square(np.concatenate([as_exact(d).ravel() for d in self.dys[0]]))
+        return [root_mean_square(as_exact(g)) + driven for g in gradients]
 
     @staticmethod
     def _largest(tries: Sequence[Arrays]) -> Arrays:
         return [np.max(gaps, axis=0) for gaps in zip(*tries, strict=True)]
 
-    def allowed(self, leaf: int, want: np.ndarray, tolerance: float | None) -> np.ndarray:
+    def allowed(self, leaf: int, want: np.ndarray) -> np.ndarray:
         """Return the error that each element of a gradient may have."""
-        relative = ULPS * self.eps if tolerance is None else tolerance
-        finite = np.where(np.isfinite(want), want, 0)
-        return relative * (np.abs(finite) + root_mean_square(want)) + ULPS * self.noise[leaf]
+        rounding = self.tolerance.allowed(_size(want), self.ulps * self.eps)
+        return rounding + self.ulps * self.noise[leaf]
 
     def off(
-        self, leaf: int, got: np.ndarray, want: np.ndarray, allowed: np.ndarray, ulps: float = ULPS
+        self, leaf: int, got: np.ndarray, want: np.ndarray, allowed: np.ndarray, times: float = 1
     ) -> Mismatch | None:
-        """Return where a gradient is off by more than `allowed` plus rounding of the residuals."""
+        """Return where a gradient is off by more than `allowed` plus rounding of the residuals.
+
+        `times` is how many gradients are added up in this one.
+        """
         mismatch = compare(got, want, allowed)
         if mismatch is None:
             return None
-        return compare(got, want, allowed + ulps * self._noise_of_saved[leaf])
+        return compare(got, want, allowed + times * self.ulps * self._noise_of_saved[leaf])
 
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
         """Return the error that each element of the value may have."""
-        relative = 16 * ULPS * self.eps
-        finite = np.where(np.isfinite(want), want, 0)
-        return relative * (np.abs(finite) + root_mean_square(want))
+        most = 16 * ULPS if self.eps < 1e-12 else self.ulps
+        return self.tolerance.allowed(_size(want), most * self.eps)
+
+    def allowed_again(self, first: np.ndarray) -> np.ndarray:
+        """Return how far a gradient may be from that of the same call before: not at all.
+
+        A rule that works in a narrow dtype may add up in another order.
+        """
+        return (4 * self.eps if self.eps > 1e-12 else 0.0) * _size(first)
+
+    def allowed_mixture(self, leaf: int, size: np.ndarray, times: float) -> np.ndarray:
+        """Return the error of a sum of gradients, of these absolute values and so many."""
+        most = 1e3 if self.eps < 1e-5 else self.ulps
+        rounding = self.tolerance.allowed(size + root_mean_square(size), most * self.eps)
+        return rounding + times * self.ulps * self.noise[leaf]
+
+
+def _flat(results: tuple[Arrays, Arrays]) -> Arrays:
+    return [*results[0], *results[1]]
+
+
+def _size(want: np.ndarray) -> np.ndarray:
+    """Return what the error of each element is relative to: itself and the whole array's size."""
+    return np.abs(np.where(np.isfinite(want), want, 0)) + root_mean_square(want)
 
 
 def _gaps(got: Values, want: Values) -> Arrays:
     """Return the absolute differences; 0 where they are not finite."""
     with np.errstate(invalid="ignore"):  # ∞ − ∞
-        gaps = [np.abs(as_float64(g) - as_float64(w)) for g, w in zip(got, want, strict=True)]
+        gaps = [np.abs(as_exact(g) - as_exact(w)) for g, w in zip(got, want, strict=True)]
     return [np.where(np.isfinite(gap), gap, 0.0) for gap in gaps]
 
 

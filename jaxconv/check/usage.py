@@ -1,5 +1,6 @@
 """Validation of the arguments of `check_rule`."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 from jaxconv._core.arguments import DType
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
 from jaxconv.check.leaves import is_float
+from jaxconv.check.levels import LEVELS
+from jaxconv.check.tolerance import Tolerance
 
 
 def check_usage(
-    rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any
-) -> None:
+    rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any,
+    require: Any = None,
+) -> None:  # fmt: skip
     """Raise `TypeError` or `ValueError` for invalid arguments."""
     for what, function in (("rule", rule), ("reference", reference)):
         if not callable(function) and not (what == "reference" and function is None):
@@ -31,6 +35,10 @@ def check_usage(
     expected = ", ".join(map(repr, known))
     _check_each("transforms", transforms, f"of {expected}", lambda name: name in known)
     _check_each("dtypes", dtypes, "floating-point dtypes of JAX", _is_dtype)
+    if require is not None:
+        levels = (*LEVELS, "second_order")
+        expected = ", ".join(map(repr, levels))
+        _check_each("require", require, f"of {expected}", lambda name: name in levels)
 
 
 def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
@@ -49,6 +57,23 @@ def _is_dtype(dtype: DType) -> bool:
     except TypeError:
         return False
     return dtype is not None and jnp.issubdtype(found, jnp.floating) and found.itemsize <= 8
+
+
+def tolerance_of(tolerance: Any, rtol: Any, atol: Any) -> Tolerance:
+    """Return the errors allowed; raise `TypeError` or `ValueError` for what is no error."""
+    for name, value in (("tolerance", tolerance), ("rtol", rtol), ("atol", atol)):
+        if value is None and name != "atol":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise TypeError(f"check_rule: {name} must be a number, but got {value!r:.60}")
+        if not 0 <= value < math.inf:
+            raise ValueError(f"check_rule: {name} must be finite and at least 0, but got {value}")
+    if tolerance is not None and rtol is not None:
+        raise ValueError(
+            f"check_rule: tolerance ({tolerance}) and rtol ({rtol}) are the same: give one of them"
+        )
+    relative = tolerance if rtol is None else rtol
+    return Tolerance(None if relative is None else float(relative), float(atol))
 
 
 def seed_of(key: Any) -> int:

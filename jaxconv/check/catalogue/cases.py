@@ -10,6 +10,7 @@ import numpy as np
 from jaxconv._core.types import Function, Values
 from jaxconv.check.case import Case
 from jaxconv.check.catalogue.record import Record, Sample
+from jaxconv.check.levels import LEVELS
 
 ONES = (1, (1,), (1, 1), (1, 1, 1))
 
@@ -82,7 +83,11 @@ def case_of(record: Record, number: int) -> Case:
         Call.of(record.op, sample),
         arguments(sample),
         Call.of(record.reference, sample),
-        {"finite_differences": sample.smooth, "others": further(record, sample)},
+        {
+            "finite_differences": sample.smooth,
+            "others": further(record, sample),
+            "require": LEVELS,
+        },
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxconv._core.types import Values
-from jaxconv.check.arrays import Arrays, as_float64
+from jaxconv.check.arrays import Arrays, as_exact
 from jaxconv.check.trial import Trial
 
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
@@ -44,7 +44,7 @@ class Observation:
     def of(cls, trial: Trial, dy: Arrays, got: Arrays) -> "Observation":
         """Return the observation of a trial for one cotangent; the trial's truth is right."""
         assert trial.truth is not None
-        want = [as_float64(w) for w in trial.truth(trial.leaves.arrays, dy)[1]]
+        want = [as_exact(w) for w in trial.truth(trial.leaves.arrays, dy)[1]]
         return cls.with_want(trial, dy, got, want)
 
     @classmethod
@@ -54,10 +54,10 @@ class Observation:
         """Return the observation of a trial for one cotangent and these right gradients."""
         arrays = trial.leaves.arrays
         return cls(
-            arrays=[as_float64(a) for a in arrays],
-            dy=[as_float64(d) for d in dy],
-            y=[as_float64(y) for y in trial.bound(*arrays)],
-            got=[as_float64(g) for g in got],
+            arrays=[as_exact(a) for a in arrays],
+            dy=[as_exact(d) for d in dy],
+            y=[as_exact(y) for y in trial.bound(*arrays)],
+            got=[as_exact(g) for g in got],
             want=want,
             truth=trial.truth,
             jacobians=trial.jacobians,
@@ -70,7 +70,7 @@ class Observation:
         if self.truth is None:
             return None
         given = list(self.arrays if arrays is None else arrays)
-        return as_float64(self.truth(given, list(self.dy if dy is None else dy))[1][leaf])
+        return as_exact(self.truth(given, list(self.dy if dy is None else dy))[1][leaf])
 
     def jacobian(self, leaf: int) -> np.ndarray | None:
         """Return ∂y/∂(one argument), of shape (*y.shape, *argument.shape); None if too large."""
@@ -113,6 +113,11 @@ class Evidence:
     def first(self) -> Observation:
         """The call from which hypotheses make their guesses."""
         return self.observations[0]
+
+    @property
+    def has_complex(self) -> bool:
+        """Whether arguments or outputs are complex."""
+        return any(np.iscomplexobj(a) for a in (*self.first.arrays, *self.first.dy))
 
     @property
     def shapes(self) -> set[tuple[tuple[int, ...], ...]]:

@@ -26,6 +26,8 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
         factored: Diagnosis | None = None
         rough: Diagnosis | None = None
         for known in HYPOTHESES.values():
+            if evidence.has_complex and not known.takes_complex:
+                continue
             for guess in known.guesses(evidence):
                 predicted = guess.predict(evidence.first)
                 if predicted is None:
@@ -36,7 +38,7 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
                         rough = Diagnosis(known.name, guess.sentence, left, known.page)
                 elif left <= evidence.exact and left <= EXPLAINED * error:
                     return Diagnosis(known.name, guess.sentence, left, known.page)
-                elif known.scaled and factored is None:
+                elif known.scaled and factored is None and not evidence.has_complex:
                     found = _with_factor(evidence, guess, predicted, error)
                     if found is not None:
                         factored = Diagnosis(known.name, *found, known.page)

@@ -40,12 +40,14 @@ class Hypothesis:
         guesses: yields the ways in which the mistake can be made, the simplest first.
         page: the documentation that explains it.
         scaled: whether to look for the mistake together with a constant factor too.
+        takes_complex: whether the mistake is looked for among complex numbers, too.
     """
 
     name: str
     guesses: Guesses
     page: str
     scaled: bool
+    takes_complex: bool
 
 
 HYPOTHESES: dict[str, Hypothesis] = {}
@@ -53,7 +55,7 @@ HYPOTHESES: dict[str, Hypothesis] = {}
 
 
 def register(
-    name: str, page: str | None = None, *, scaled: bool = True
+    name: str, page: str | None = None, *, scaled: bool = True, takes_complex: bool = False
 ) -> Callable[[Guesses], Guesses]:
     """Register a function from `Evidence` to guesses as the last hypothesis to try.
 
@@ -61,6 +63,7 @@ def register(
         name: a stable identifier that is not taken yet.
         page: where the mistake is explained; None means its section in docs/diagnoses.md.
         scaled: whether to look for the mistake together with a constant factor too.
+        takes_complex: whether to look for the mistake among complex numbers, too.
 
     Returns:
         A decorator.
@@ -72,7 +75,9 @@ def register(
         raise ValueError(f"register: there is a hypothesis {name!r} already")
 
     def take(guesses: Guesses) -> Guesses:
-        HYPOTHESES[name] = Hypothesis(name, guesses, page or f"{PAGE}#{name}", scaled)
+        HYPOTHESES[name] = Hypothesis(
+            name, guesses, page or f"{PAGE}#{name}", scaled, takes_complex
+        )
         return guesses
 
     return take

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_float64, widen
+from jaxconv.check.arrays import Arrays, as_exact, widen
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation
 from jaxconv.check.oracles.structure import backward_fails
@@ -37,10 +37,10 @@ def again(check: Check) -> tuple[Arrays, Arrays] | None:
         return None
     for leaf, name in enumerate(trial.leaves.names):
         check.report.checks += 1
-        g, first = as_float64(second[leaf]), as_float64(once[leaf])
+        g, first = as_exact(second[leaf]), as_exact(once[leaf])
         if g.shape != first.shape:
             continue  # the structure oracle reports a wrong shape
-        mismatch = compare(g, first, np.zeros_like(first))
+        mismatch = compare(g, first, trial.allowed_again(first))
         if mismatch is None:
             continue
         evidence = None
@@ -59,13 +59,13 @@ def beside(check: Check, moved: Arrays, got: Arrays) -> None:
     if trial.truth is None:
         return
     dy, y = trial.dys[0], trial.bound(*moved)
-    want = [as_float64(w) for w in trial.truth(moved, dy)[1]]
-    arrays, dy, y, got = ([as_float64(a) for a in group] for group in (moved, dy, y, got))
+    want = [as_exact(w) for w in trial.truth(moved, dy)[1]]
+    arrays, dy, y, got = ([as_exact(a) for a in group] for group in (moved, dy, y, got))
     seen = Observation(arrays, dy, y, got, want, trial.truth, widen(trial.leaves.arrays))
     for leaf, name in enumerate(trial.leaves.names):
         check.report.checks += 1
         w = np.where(np.isnan(want[leaf]), seen.got[leaf], want[leaf])
-        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w, check.tolerance))
+        mismatch = trial.off(leaf, seen.got[leaf], w, 4 * trial.allowed(leaf, w))
         if mismatch is not None:
             evidence = Evidence(leaf, trial.leaves.names, [seen])
             check.fail_where(

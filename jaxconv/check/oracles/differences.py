@@ -1,17 +1,21 @@
 """The differences oracle: compare the gradient with differences of the rule's own value."""
 
-import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
-from jaxconv.check.compare import compare
+from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
+from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.diagnosis import Evidence, Observation
+from jaxconv.check.differences import EXACT
+from jaxconv.check.levels import UNTOLD
 from jaxconv.check.state import Check
 
 ELEMENTWISE = 512
 """Gradients with at most this many elements may be differenced one element at a time."""
 
 DIRECTIONS = 2
+
+ASKED = 8
+"""At most this many of the elements that are not finite are differenced."""
 
 
 def differences(check: Check, gradients: list[Arrays]) -> bool:
@@ -24,25 +28,32 @@ def differences(check: Check, gradients: list[Arrays]) -> bool:
         not tell whether the gradient is right; otherwise True.
     """
     trial = check.exact
-    if trial.dtype != jnp.float64:
-        check.note("differences need float64, which the rule does not take")
-        return True
     arrays, dy, got = trial.leaves.arrays, trial.dys[0], gradients[0]
     told = True
     for leaf, name in enumerate(trial.leaves.names):
-        x, g = as_float64(arrays[leaf]), as_float64(got[leaf])
-        if not x.size or not np.isfinite(g).all():
+        x, g = as_exact(arrays[leaf]), as_exact(got[leaf])
+        if not x.size:
             continue
+        finite = np.isfinite(g)
+        if not finite.all() and _not_finite(check, leaf, g):
+            return told
+        g = np.where(finite, g, 0)
         for _ in range(DIRECTIONS):
-            v = trial.rng.standard_normal(x.shape)
+            v = np.where(finite, _direction(trial.rng, x), 0)
             slope = trial.differences.slope(arrays, dy, leaf, v)
             check.report.checks += 1
-            size = float(np.sqrt(np.sum((g * v) ** 2))) + abs(slope.value)
-            trusted = 20 * slope.error + 1e-7 * size
+            along = float(np.sum(g * v).real)
+            size = float(np.sqrt(np.sum(np.abs(g * v) ** 2))) + abs(slope.value)
+            trusted = 20 * slope.error + check.tolerance.widened(max(1e-7, 100 * trial.eps)) * size
+            trusted += check.tolerance.absolute * np.sqrt(v.size)
             if not np.isfinite(slope.error) or slope.error > 0.01 * size + 1e-9:
-                check.note(f"differences cannot tell d({name}): a kink is near")
+                is_rounded = trial.eps > EXACT
+                why = "the value is rounded too much" if is_rounded else "a kink is near"
+                check.note(f"differences cannot tell d({name}): {why}")
+                if trial.truth is None:
+                    check.report.levels["gradient"] = UNTOLD
                 break
-            if abs(float(np.sum(g * v)) - slope.value) <= trusted:
+            if abs(along - slope.value) <= trusted:
                 continue
             if trial.differences.bends(arrays, dy, leaf, v):
                 check.note(f"differences cannot tell d({name}): it is at a kink or a tie")
@@ -55,13 +66,43 @@ def differences(check: Check, gradients: list[Arrays]) -> bool:
     return told
 
 
-def _fail(check: Check, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
-    """Report a failure element by element if affordable, otherwise along the direction."""
+def _direction(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    v = rng.standard_normal(x.shape)
+    return v + 1j * rng.standard_normal(x.shape) if np.iscomplexobj(x) else v
+
+
+def _not_finite(check: Check, leaf: int, got: np.ndarray) -> bool:
+    """Report elements of a gradient that are not finite where differences are; whether any is.
+
+    Where neither is finite there is only a note. With a reference, its autodiff has judged.
+    """
     trial = check.exact
     name, arrays = trial.leaves.names[leaf], trial.leaves.arrays
-    got = as_float64(gradients[0][leaf])
+    off = np.zeros(got.shape, bool)
+    slopes = np.where(np.isfinite(got), got, np.nan)
+    indices = np.argwhere(~np.isfinite(got))
+    for index in map(tuple, indices[:: max(1, len(indices) // ASKED)][:ASKED]):
+        check.report.checks += 1
+        slopes[index] = trial.differences.element(arrays, trial.dys[0], leaf, index)
+        off[index] = np.isfinite(slopes[index])
+    if not off.any():
+        first = tuple(int(i) for i in indices[0])
+        check.note(f"d({name}){list(first)} is {got[first]}, and differences are not finite either")
+        return False
+    index = tuple(int(i) for i in np.argwhere(off)[0])
+    mismatch = Mismatch(index, got[index].item(), slopes[index].item(), ~np.isfinite(got))
+    check.fail_where(mismatch, name, "differences", trial, f"d({name})")
+    return True
+
+
+def _fail(check: Check, leaf: int, gradients: list[Arrays], v: np.ndarray, slope: float) -> None:
+    """Report a failure element by element if affordable, otherwise along the direction."""
+    check.measure()
+    trial = check.exact
+    name, arrays = trial.leaves.names[leaf], trial.leaves.arrays
+    got = as_exact(gradients[0][leaf])
     if got.size > ELEMENTWISE or trial.truth is not None:
-        along = float(np.sum(got * v))
+        along = float(np.sum(np.where(v != 0, got * v, 0)).real)
         check.fail(
             name, "differences", trial,
             f"d({name}) along a random direction is {along:.8g}, differences say {slope:.8g}",
@@ -69,14 +110,16 @@ def _fail(check: Check, leaf: int, gradients: list[Arrays], v: np.ndarray, slope
         )  # fmt: skip
         return
     observations = []
-    for dy, all_got in zip(trial.dys, gradients, strict=True):
-        want = [as_float64(g) for g in all_got]
+    random = zip(trial.dys[: check.cotangents], gradients[: check.cotangents], strict=True)
+    for dy, all_got in random:
+        want = [as_exact(g) for g in all_got]
         for other in range(len(want)):
             if want[other].size <= ELEMENTWISE:
                 want[other] = trial.differences.gradient(arrays, dy, other)
         observations.append(Observation.with_want(trial, dy, all_got, want))
     slopes = observations[0].want[leaf]
-    mismatch = compare(got, slopes, 1e-6 * (np.abs(slopes) + root_mean_square(slopes)))
+    relative = max(1e-6, 100 * trial.eps)
+    mismatch = compare(got, slopes, relative * (np.abs(slopes) + root_mean_square(slopes)))
     if mismatch is not None:
         evidence = Evidence(leaf, trial.leaves.names, observations, exact=1e-5)
         check.fail_where(mismatch, name, "differences", trial, f"d({name})", evidence=evidence)

@@ -3,16 +3,14 @@
 import numpy as np
 
 from jaxconv._core.arguments import DType
-from jaxconv.check.arrays import as_float64, root_mean_square, widen
+from jaxconv.check.arrays import as_exact, root_mean_square, widen
 from jaxconv.check.oracles.kinks import at_kinks
 from jaxconv.check.oracles.structure import gradients_of
 from jaxconv.check.state import Check
+from jaxconv.check.trial import NARROW_ULPS
 
 MOST = 8
 """The report keeps at most this many failures."""
-
-NARROW_ULPS = 16
-"""Units in the last place by which two right answers may differ, apart from conditioning."""
 
 
 def in_dtype(check: Check, dtype: DType) -> None:
@@ -36,13 +34,14 @@ def in_dtype(check: Check, dtype: DType) -> None:
         right, rounded = trial.truth(arrays, dy)[1], trial.autodiff(arrays, dy)[1]
         for leaf, name in enumerate(trial.leaves.names):
             check.report.checks += 1
-            g, w, theirs = (as_float64(a[leaf]) for a in (got, right, rounded))
+            g, w, theirs = (as_exact(a[leaf]) for a in (got, right, rounded))
             w = np.where(np.isnan(w), g, w)
             error = np.abs(theirs - w)
             size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
-            allowed = NARROW_ULPS * (trial.eps * size + trial.noise[leaf])
+            rounding = check.tolerance.widened(NARROW_ULPS * trial.eps) * size
+            allowed = rounding + NARROW_ULPS * trial.noise[leaf] + check.tolerance.absolute
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
-            mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS)
+            mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS / trial.ulps)
             # Rounding may make another element the maximum, and a narrow dtype makes ties.
             if mismatch is not None and not at_kinks(check, widen(arrays), dy, leaf, mismatch):
                 check.fail_where(mismatch, name, "autodiff", trial, f"d({name})")

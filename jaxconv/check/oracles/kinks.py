@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_float64, root_mean_square, widen
+from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.leaves import Leaves
 from jaxconv.check.state import Check
@@ -25,9 +25,9 @@ def on_kinks(check: Check, gradients: list[Arrays]) -> bool:
         return False
     arrays, seen = widen(trial.leaves.arrays), False
     want = trial.truth(arrays, trial.dys[0])[1]
-    pairs = zip(map(as_float64, gradients[0]), map(as_float64, want), strict=True)
+    pairs = zip(map(as_exact, gradients[0]), map(as_exact, want), strict=True)
     for leaf, (g, w) in enumerate(pairs):
-        mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w, check.tolerance))
+        mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w))
         if mismatch is None:
             continue
         if not at_kinks(check, arrays, trial.dys[0], leaf, mismatch):
@@ -57,11 +57,11 @@ def step_aside(check: Check) -> list[Arrays]:
     leaves = Leaves.of(check.args)
     moved = []
     for array in leaves.arrays:
-        x = as_float64(array)
+        x = as_exact(array)
         x = x + NUDGE * (root_mean_square(x) or 1.0) * rng.uniform(-1, 1, x.shape)
         moved.append(jnp.asarray(x).astype(array.dtype))
     check.args = leaves.args(moved)
-    beside = check.trial(jnp.float64)
+    beside = check.trial(check.exact.dtype)
     assert beside is not None  # it took these shapes before
     check.exact = beside
     return [beside.pull(beside.leaves.arrays, dy)[1] for dy in beside.dys]

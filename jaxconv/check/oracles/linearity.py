@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv.check.arrays import Arrays, as_exact, widen
 from jaxconv.check.state import Check
-from jaxconv.check.trial import ULPS
 
 
 def linearity(check: Check, gradients: list[Arrays]) -> None:
@@ -12,17 +11,19 @@ def linearity(check: Check, gradients: list[Arrays]) -> None:
     trial = check.exact
     if len(trial.dys) < 2:
         return
-    mixed = [2 * a - 3 * b for a, b in zip(*trial.dys[:2], strict=True)]
+    mixed = [
+        (2 * widen([a])[0] - 3 * widen([b])[0]).astype(a.dtype)
+        for a, b in zip(*trial.dys[:2], strict=True)
+    ]
     got = trial.pull(trial.leaves.arrays, mixed)[1]
     for leaf, name in enumerate(trial.leaves.names):
         check.report.checks += 1
-        g, first, second = (as_float64(a[leaf]) for a in (got, *gradients[:2]))
+        g, first, second = (as_exact(a[leaf]) for a in (got, *gradients[:2]))
         with np.errstate(invalid="ignore"):  # ∞ − ∞
             want = 2 * first - 3 * second
         size = np.abs(2 * first) + np.abs(3 * second)
         # The noise is that of one cotangent; here 2 of one and 3 of another are mixed.
-        allowed = 1e3 * trial.eps * (size + root_mean_square(size)) + 5 * ULPS * trial.noise[leaf]
-        mismatch = trial.off(leaf, g, want, allowed, 5 * ULPS)
+        mismatch = trial.off(leaf, g, want, trial.allowed_mixture(leaf, size, 5), 5)
         if mismatch is not None:
             what = f"d({name}) of a sum of cotangents"
             check.fail_where(mismatch, name, "linearity", trial, what)

@@ -5,7 +5,7 @@ computed without the transformation, one example or step at a time, by the refer
 itself if there is no reference.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxconv._core.types import Function
-from jaxconv.check.arrays import Arrays, as_float64, root_mean_square
+from jaxconv._core.types import Function, Values
+from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
 from jaxconv.check.compare import compare
+from jaxconv.check.differences import EXACT
 from jaxconv.check.leaves import pullback
+from jaxconv.check.levels import ORDERS
+from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check, first_line
 from jaxconv.check.trial import Trial
 
@@ -26,9 +29,9 @@ Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 
 def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
     for leaf, (g, w) in enumerate(zip(got, want, strict=True)):
-        g, w = as_float64(g), as_float64(w)
+        g, w = as_exact(g), as_exact(w)
         w = np.where(np.isnan(w), g, w)
-        yield leaf, g, w, 4 * trial.allowed(leaf, w, None)
+        yield leaf, g, w, 4 * trial.allowed(leaf, w)
 
 
 def _jit(trial: Trial) -> Iterator[Outcome]:
@@ -93,69 +96,102 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
         return jax.lax.scan(step, start, scales)[0]
 
     _, got = jax.jit(pullback(total))(arrays, dy)
-    want = [np.zeros(a.shape) for a in arrays]
+    want = [np.zeros_like(as_exact(a)) for a in arrays]
     for scale in scales:
         at = [a * scale.astype(a.dtype) for a in arrays]
         for w, g in zip(want, trial.best(at, dy)[1], strict=True):
-            w += float(scale) * as_float64(g)
+            w += float(scale) * as_exact(g)
     yield from _outcomes(trial, got, want)
 
 
-def _second_order(trial: Trial) -> Iterator[Outcome]:
+def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, list[Outcome]]:
     """Compare second derivatives: reverse over reverse and forward over reverse.
 
-    Reverse over reverse is taken for the arguments and for the cotangent; without a reference,
-    only forward over reverse is compared, with central differences.
+    Reverse over reverse is taken for the arguments and for the cotangent. Without a reference both
+    are compared with central differences of the gradients, for the arguments alone.
     """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     rng = np.random.default_rng(1)
     weights = [jnp.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in arrays]
 
-    def twice(bound: Function) -> Function:
-        def gradients(arrays: Arrays, dy: Arrays) -> Arrays:
-            return pullback(bound)(arrays, dy)[1]
+    def twice(bound: Function) -> Callable[[Arrays, Arrays], dict[str, Arrays]]:
+        run = pullback(bound)
 
         def bent(arrays: Arrays, dy: Arrays) -> Any:
-            return sum(
-                jnp.sum(w * jnp.sin(g)) for w, g in zip(weights, gradients(arrays, dy), strict=True)
-            )
+            return _summed(weights, map(jnp.sin, run(arrays, dy)[1]))
 
         def curved(arrays: Arrays) -> Any:
             # sin makes the cotangent depend on y, so that forward mode differentiates y too.
-            return sum(jnp.sum(d * jnp.sin(y)) for d, y in zip(dy, bound(*arrays), strict=True))
+            return _summed(dy, map(jnp.sin, bound(*arrays)))
 
-        def both(arrays: Arrays, dy: Arrays) -> Any:
-            forward = jax.jvp(jax.grad(curved), (arrays,), (weights,))[1]
-            return (*jax.grad(bent, argnums=(0, 1))(arrays, dy), forward)
+        def hessian_times(arrays: Arrays) -> Arrays:
+            return jax.jvp(partial(_slopes, curved), (arrays,), (weights,))[1]
 
-        return jax.jit(both)
+        def along(arrays: Arrays) -> Any:
+            return _summed(weights, _slopes(curved, arrays))
+
+        def reverse(arrays: Arrays, dy: Arrays) -> Arrays:
+            if trial.reference is None:
+                return _slopes(along, arrays)
+            value, pull = jax.vjp(bent, arrays, dy)
+            return [leaf for tree in pull(jnp.ones_like(value)) for leaf in tree]
+
+        def forward(arrays: Arrays, dy: Arrays) -> Arrays:
+            return hessian_times(arrays)
+
+        ways = dict(zip(ORDERS, (reverse, forward), strict=True))
+        return jax.jit(lambda *args: {order: ways[order](*args) for order in orders})
 
     got = twice(trial.bound)(arrays, dy)
     if trial.reference is None:
-        want = _differenced(trial, weights)
-        pairs = [(got[2], want, 1e-5)]
+        slopes, errors = _differenced(trial, weights)
+        want = dict.fromkeys(orders, slopes)
+        relative = 1e-5
     else:
         want = twice(trial.leaves.bind(trial.reference))(arrays, dy)
-        pairs = [(g, w, 1e-8) for g, w in zip(got, want, strict=True)]
-    names = trial.leaves.names
-    for found, expected, relative in pairs:
-        for i, (g, w) in enumerate(zip(found, expected, strict=True)):
-            g, w = as_float64(g), as_float64(w)
+        errors, relative = [0.0] * len(arrays), 1e-8
+    names = [*trial.leaves.names, *(f"dy[{i}]" for i in range(len(dy)))]
+    relative = trial.tolerance.widened(max(relative, 100 * trial.eps))
+    found: dict[str, list[Outcome]] = {order: [] for order in orders}
+    for order in orders:
+        for i, (g, w) in enumerate(zip(got[order], want[order], strict=True)):
+            g, w = as_exact(g), as_exact(w)
             w = np.where(np.isnan(w), g, w)
             finite = np.where(np.isfinite(w), w, 0)
-            allowed = relative * (np.abs(finite) + root_mean_square(w) + 1e-6)
-            yield (names[i] if found is not got[1] else f"dy[{i}]"), g, w, allowed
+            size = np.abs(finite) + root_mean_square(w) + 1e-6
+            error = errors[i] if i < len(errors) else 0.0
+            allowed = relative * size + 20 * error + trial.tolerance.absolute
+            found[order].append((names[i], g, w, allowed))
+    return found
 
 
-def _differenced(trial: Trial, weights: Arrays) -> Arrays:
-    """Estimate the gradients' derivative along the weights by central differences of the rule."""
-    arrays, dy, h = trial.leaves.arrays, trial.dys[0], 1e-4
-    sides = []
-    for k in (-2, -1, 1, 2):
-        moved = [a + k * h * w for a, w in zip(arrays, weights, strict=True)]
+def _summed(weights: Values, arrays: Iterable[Any]) -> Any:
+    """Return the real part of Σ weight·array, in float64 even if outputs have other dtypes."""
+    pairs = zip(weights, arrays, strict=True)
+    return sum(jnp.sum(w * a).real.astype(float) for w, a in pairs)
+
+
+def _slopes(function: Callable[[Arrays], Any], arrays: Arrays) -> Arrays:
+    """Return the gradients of a function with a real result, as `jax.vjp` defines them."""
+    value, pull = jax.vjp(function, arrays)
+    return pull(jnp.ones_like(value))[0]
+
+
+def _differenced(trial: Trial, weights: Arrays) -> tuple[Arrays, Arrays]:
+    """Estimate the gradients' derivative along the weights, and the error of the estimate."""
+    arrays, dy = trial.leaves.arrays, trial.dys[0]
+
+    def at(step: float) -> Arrays:
+        moved = [(a + step * w).astype(a.dtype) for a, w in zip(arrays, weights, strict=True)]
         bent = [d * jnp.cos(y) for d, y in zip(dy, trial.pull(moved, dy)[0], strict=True)]
-        sides.append([as_float64(g) for g in trial.pull(moved, bent)[1]])
-    return [(a - 8 * b + 8 * c - d) / (12 * h) for a, b, c, d in zip(*sides, strict=True)]
+        return [as_exact(g) for g in trial.pull(moved, bent)[1]]
+
+    def slopes(h: float) -> Arrays:
+        sides = zip(*(at(k * h) for k in (-2, -1, 1, 2)), strict=True)
+        return [(a - 8 * b + 8 * c - d) / (12 * h) for a, b, c, d in sides]
+
+    wide, narrow = slopes(2e-4), slopes(1e-4)
+    return narrow, [np.abs(n - w) for n, w in zip(narrow, wide, strict=True)]
 
 
 def _shard_map(trial: Trial) -> Iterator[Outcome]:
@@ -168,10 +204,10 @@ def _shard_map(trial: Trial) -> Iterator[Outcome]:
     @partial(jax.shard_map, mesh=mesh, in_specs=(whole, split), out_specs=whole)
     def shared(arrays: Arrays, shares: Any) -> Arrays:
         def loss(arrays: Arrays) -> Any:
-            y = trial.bound(*arrays)
-            return sum(jnp.sum(d * shares[0] * leaf) for d, leaf in zip(dy, y, strict=True))
+            share = shares[0]
+            return _summed([(d * share).astype(d.dtype) for d in dy], trial.bound(*arrays))
 
-        return jax.grad(loss)(arrays)
+        return _slopes(loss, arrays)
 
     shares = jnp.asarray(np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else [1.0])
     got = jax.jit(shared)(arrays, shares.astype(trial.dtype))
@@ -183,27 +219,84 @@ ASK: dict[str, Callable[[Trial], Iterator[Outcome]]] = {
     "vmap": _vmap,
     "scan": _scan,
     "checkpoint": _checkpoint,
-    "second_order": _second_order,
     "shard_map": _shard_map,
 }
 
 
 def under(check: Check, names: Sequence[str]) -> None:
     """Check the gradients under each of these transformations."""
-    trial = check.exact
     for name in names:
-        try:
-            outcomes = list(ASK[name](trial))
-        except Exception as error:
-            check.fail("", "autodiff", trial, f"it fails: {first_line(error)}", transform=name)
-            continue
-        for leaf, got, want, allowed in outcomes:
-            check.report.checks += 1
-            if isinstance(leaf, str):
-                path, mismatch = leaf, compare(got, want, allowed)
+        for level, outcomes in _asked(check.exact, name).items():
+            if isinstance(outcomes, Exception):
+                _missing(check, name, level, outcomes)
             else:
-                path, mismatch = trial.leaves.names[leaf], trial.off(leaf, got, want, allowed)
-            if mismatch is not None:
-                what = f"d({path})"
-                check.fail_where(mismatch, path, "autodiff", trial, what, transform=name)
-                break
+                _compared(check, name, level, outcomes)
+
+
+def _asked(trial: Trial, name: str) -> dict[str, list[Outcome] | Exception]:
+    """Return what was found for each level of a transformation, or the error that was raised."""
+    if name != "second_order":
+        return {name: _tried(lambda: list(ASK[name](trial)))}
+    if trial.reference is None and trial.eps > EXACT:
+        return {}  # differences of differences need float64
+    both = _tried(lambda: _second_order(trial))
+    if not isinstance(both, Exception):
+        return dict(both)
+    found = {order: _tried(partial(_second_order, trial, [order])) for order in ORDERS}
+    return {k: v if isinstance(v, Exception) else v[k] for k, v in found.items()}
+
+
+def _tried(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def _missing(check: Check, name: str, level: str, error: Exception) -> None:
+    said = first_line(error).rstrip(".")
+    what = f"it fails: {said}"
+    if level in ORDERS:
+        what = f"not differentiable twice, {_WORDS[level]}: {said}"
+        what += _CHANGE if "jvp" in str(error) and "custom_vjp" in str(error) else ""
+    check.fail("", "autodiff", check.exact, what, transform=name, level=level, is_missing=True)
+
+
+_WORDS = {
+    "reverse_over_reverse": "reverse over reverse (jax.grad of jax.grad)",
+    "forward_over_reverse": "forward over reverse (jax.hessian, jax.jvp of jax.grad)",
+}
+_CHANGE = (
+    ". Its forward pass calls a custom_vjp function, often itself: let it call the function"
+    " without the decorator"
+)
+
+
+def _compared(check: Check, name: str, level: str, outcomes: list[Outcome]) -> None:
+    trial = check.exact
+    for leaf, got, want, allowed in outcomes:
+        check.report.checks += 1
+        if isinstance(leaf, str):
+            path, mismatch = leaf, compare(got, want, allowed)
+        else:
+            path, mismatch = trial.leaves.names[leaf], trial.off(leaf, got, want, allowed)
+        if mismatch is not None:
+            what = f"d({path})" if level == name else f"{_WORDS[level]}: d({path})"
+            check.fail_where(
+                mismatch, path, "autodiff", trial, what, transform=name, level=level,
+                diagnosis=_named(level, path),
+            )  # fmt: skip
+            return
+
+
+def _named(level: str, path: str) -> Diagnosis | None:
+    """Return the diagnosis of a gradient that is right, and wrong only under a transformation."""
+    if level in ORDERS:
+        sentence = f"the first derivative is right, and the second wrong: {_WORDS[level]}"
+        return Diagnosis("second_order_wrong", sentence, 0.0)
+    if level == "vmap":
+        sentence = f"d({path}) is right for one call, and wrong if vmap maps over several"
+        return Diagnosis("batch_wrong", sentence, 0.0)
+    if level == "jit":
+        return Diagnosis("compiled_only", f"d({path}) is right, and wrong only under jit", 0.0)
+    return None

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv.check.arrays import as_exact
 from jaxconv.check.compare import compare
-from jaxconv.check.leaves import is_float
 from jaxconv.check.state import Check
 
 
@@ -42,4 +42,4 @@ def _plain(leaf: object) -> np.ndarray:
     leaf = jnp.asarray(leaf)
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
-    return np.asarray(leaf.astype(jnp.float64) if is_float(leaf) else leaf).astype(float)
+    return as_exact(leaf)

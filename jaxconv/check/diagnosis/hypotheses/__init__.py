@@ -2,6 +2,7 @@
 
 from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
     whole,
+    conjugates,
     arrangement,
     cotangents,
     masks,
@@ -15,6 +16,7 @@ from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
 __all__ = [
     "arrangement",
     "borders",
+    "conjugates",
     "contributions",
     "cotangents",
     "masks",

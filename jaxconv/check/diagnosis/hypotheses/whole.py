@@ -9,7 +9,7 @@ from jaxconv.check.diagnosis.hypothesis import Guess, register
 from jaxconv.check.diagnosis.numbers import describe, factor_of, informative, number
 
 
-@register("wrong_sign", scaled=False)
+@register("wrong_sign", scaled=False, takes_complex=True)
 def wrong_sign(evidence: Evidence) -> Iterator[Guess]:
     """The gradient has the wrong sign: got = −want."""
     yield Guess(
@@ -18,7 +18,7 @@ def wrong_sign(evidence: Evidence) -> Iterator[Guess]:
     )
 
 
-@register("argument_constant", scaled=False)
+@register("argument_constant", scaled=False, takes_complex=True)
 def argument_constant(evidence: Evidence) -> Iterator[Guess]:
     """The argument is treated as a constant: got = 0."""
     yield Guess(
@@ -44,7 +44,7 @@ def constant_factor(evidence: Evidence) -> Iterator[Guess]:
         )
 
 
-@register("other_arguments_gradient")
+@register("other_arguments_gradient", takes_complex=True)
 def other_arguments_gradient(evidence: Evidence) -> Iterator[Guess]:
     """The gradient is that of another argument: the rule returns them in the wrong order."""
     for other, name in enumerate(evidence.names):
