@@ -12,6 +12,7 @@ from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 EXACT = float(np.finfo(float).eps)
+REACHES = (1.0, 1e-3, 1e-6)
 OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 
 
@@ -69,8 +70,18 @@ class Differences:
         return np.asarray(self._compiled(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
 
     def slope(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray) -> Slope:
-        """Estimate Re ⟨gradient of the leaf, v⟩, without conjugation."""
-        unit = _unit(arrays[leaf], v)
+        """Estimate Re ⟨gradient of the leaf, v⟩, without conjugation.
+
+        Where steps leave the domain of the function, shorter ones are taken.
+        """
+        for reach in REACHES:
+            found = self._slope(arrays, dy, leaf, v, reach)
+            if np.isfinite(found.error):
+                break
+        return found
+
+    def _slope(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, reach: float) -> Slope:
+        unit = reach * _unit(arrays[leaf], v)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
         values = self._along(arrays, dy, leaf, v, steps)
         rounding = 0.0 if self.eps <= EXACT else 4 * self.eps * float(self._rounding(arrays, dy))
@@ -119,7 +130,14 @@ class Differences:
         return STEPS[-1] if self.eps <= EXACT else STEPS[0]
 
     def _bends(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, h: float) -> bool:
-        f = self._along(arrays, dy, leaf, v, h * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
+        for reach in REACHES:
+            step = h * reach
+            f = self._along(arrays, dy, leaf, v, step * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
+            if np.isfinite(f).all():
+                break
+        else:
+            return True  # the domain ends here
+        h = step
         left = (3 * f[2] - 4 * f[1] + f[0]) / (2 * h)
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)
         size = max(abs(left), abs(right))

@@ -66,6 +66,17 @@ class Leaves:
             leaves[i] = jnp.asarray(array)
         return Leaves(self.names, self.wanted, tuple(leaves), self.tree)
 
+    def without_x64(self) -> "Leaves":
+        """Return a copy whose integers have the dtypes that they have while x64 is off."""
+        with jax.enable_x64(False):
+            leaves = tuple(
+                jnp.asarray(np.asarray(leaf).astype(jnp.int32))
+                if i not in self.wanted and str(getattr(leaf, "dtype", "")) == "int64"
+                else leaf
+                for i, leaf in enumerate(self.leaves)
+            )
+        return Leaves(self.names, self.wanted, leaves, self.tree)
+
     def bind(self, function: Function) -> Callable[..., Arrays]:
         """Turn `function` into one from the differentiated leaves to its floating-point outputs."""
 

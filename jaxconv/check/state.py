@@ -103,6 +103,7 @@ class Check:
         except Exception:
             return None
         trial.eps = max(trial.eps, self.exact.eps)
+        trial.linear_eps = max(trial.linear_eps, self.exact.linear_eps)
         return trial
 
     def _tried(self, dtype: DType, truth: Pullback | None) -> Trial:

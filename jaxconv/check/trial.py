@@ -25,6 +25,8 @@ from jaxconv.check.tolerance import EXACTLY, Tolerance
 ULPS = 64
 NARROW_ULPS = 16
 """The same for 16 bits, of which 64 units would be half of the number."""
+FEWEST_ULPS = 2
+"""The same for 8 bits."""
 
 # A change of at most this fraction of a gradient's size may be rounding; a larger one must grow
 # with the move of the arguments, otherwise the gradient jumped (`_smooth`). This caps the multiple
@@ -58,8 +60,11 @@ class Trial:
     ):
         self.dtype = jnp.dtype(dtype)
         self.eps = float(jnp.finfo(dtype).eps)
+        self.linear_eps = self.eps
         self.tolerance, self.x64 = tolerance, x64
         self.leaves = Leaves.of(args).cast(dtype)
+        if not x64:
+            self.leaves = self.leaves.without_x64()
         self.exact = self.leaves.cast(jnp.float64)
         self.rule, self.reference, self._precedents = rule, reference, precedents
         self.bound = self.leaves.bind(rule)
@@ -95,13 +100,7 @@ class Trial:
 
     def as_called(self, function: Function) -> Function:
         """Return the function as it runs in the user's program, which may have x64 off."""
-
-        @wraps(function)
-        def called(*args: Any) -> Any:
-            with jax.enable_x64(self.x64):
-                return function(*args)
-
-        return called
+        return called_with(function, x64=self.x64)
 
     @cached_property
     def compiled(self) -> Pullback:
@@ -122,7 +121,7 @@ class Trial:
         """(arrays, cotangents) → (value, gradients) of the reference in float64, compiled once."""
         if self.reference is None:
             return None
-        compiled = jax.jit(pullback(self.exact.bind(self.reference)))
+        compiled = called_with(jax.jit(pullback(self.exact.bind(self.reference))), x64=True)
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
 
     def coarsen(self, given: float) -> bool:
@@ -148,6 +147,7 @@ class Trial:
             value = max(value, reference)
         gradients = precision(self.as_called(lambda a: _flat(self.eager(a, dy))), arrays)
         found = max(value, min(gradients, chosen))
+        self.linear_eps = min(found, precision(lambda d: self.eager(arrays, d)[1], dy))
         if found <= self.eps:
             return False
         self.eps = found
@@ -158,7 +158,7 @@ class Trial:
     @property
     def ulps(self) -> int:
         """The multiple of eps by which two right answers may differ."""
-        return ULPS if self.eps < 1e-5 else NARROW_ULPS
+        return _ulps(self.eps)
 
     @property
     def best(self) -> Pullback:
@@ -272,9 +272,33 @@ class Trial:
 
     def allowed_mixture(self, leaf: int, size: np.ndarray, times: float) -> np.ndarray:
         """Return the error of a sum of gradients, of these absolute values and so many."""
-        most = 1e3 if self.eps < 1e-5 else self.ulps
-        rounding = self.tolerance.allowed(size + root_mean_square(size), most * self.eps)
-        return rounding + times * self.ulps * self.noise[leaf]
+        eps = self.linear_eps
+        most = 1e3 if eps < 1e-5 else _ulps(eps)
+        rounding = self.tolerance.allowed(size + root_mean_square(size), most * eps)
+        return rounding + times * _ulps(eps) * self.noise[leaf] * eps / self.eps
+
+
+def _ulps(eps: float) -> int:
+    return ULPS if eps < 1e-5 else NARROW_ULPS if eps < 1e-1 else FEWEST_ULPS
+
+
+def called_with(function: Function, *, x64: bool) -> Function:
+    """Return the function as it runs with x64 on or off.
+
+    JAX remembers the dtype of a NumPy array of integers from calls with the other setting, and then
+    complains of mixed dtypes; so the call is repeated after it has forgotten.
+    """
+
+    @wraps(function)
+    def called(*args: Any) -> Any:
+        with jax.enable_x64(x64):
+            try:
+                return function(*args)
+            except TypeError:
+                jax.clear_caches()
+                return function(*args)
+
+    return called
 
 
 def _flat(results: tuple[Arrays, Arrays]) -> Arrays:

@@ -327,3 +327,69 @@ def test_wrong_only_when_compiled():
 
     report = check_rule(made(jnp.sin, backward), (X,), jnp.sin)
     assert named(report) == ["compiled_only"]
+
+
+# The edge of a domain
+
+
+@jax.custom_jvp
+def root(x):
+    return jnp.sqrt(x)
+
+
+@root.defjvp
+def root_slope(x, dx):
+    (x,), (dx,) = x, dx
+    return jnp.sqrt(x), jnp.where(x < 1e-3, 0.2, 1.0) * dx / (2 * jnp.sqrt(x))
+
+
+@jax.custom_jvp
+def arccos(x):
+    return jnp.arccos(x)
+
+
+@arccos.defjvp
+def arccos_slope(x, dx):
+    (x,), (dx,) = x, dx
+    return jnp.arccos(x), -dx / jnp.sqrt(1 - jnp.clip(x, -1 + 1e-7, 1 - 1e-7) ** 2)
+
+
+@pytest.mark.parametrize("reference", [None, jnp.sqrt])
+def test_a_number_near_the_edge_of_a_domain_hides_nothing(reference):
+    x = np.array([1e-8, 2.0])
+    assert not check_rule(root, (x,), reference).ok
+    assert check_rule(jnp.sqrt, (x,), reference).ok
+
+
+@pytest.mark.parametrize("reference", [None, jnp.arccos])
+def test_where_steps_leave_a_domain_there_is_no_kink(reference):
+    x = np.array([0.3, 1 - 1e-9])
+    assert not check_rule(arccos, (x,), reference).ok
+    assert check_rule(jnp.arccos, (x,), reference).ok
+
+
+def test_what_is_ill_conditioned_in_a_constant_may_be_rounded_otherwise_by_jit():
+    c = 1 - 1e-7
+    assert check_rule(
+        lambda x: x / jnp.sqrt(1 - jnp.minimum(c, jnp.maximum(x, c)) ** 2), (np.array([0.5, 0.7]),)
+    ).ok
+
+
+def test_a_pullback_that_is_not_linear_around_a_value_of_8_bits():
+    def value(x, s):
+        return (x / s).astype(jnp.float8_e4m3fn).astype(x.dtype) * s
+
+    rule = made(value, lambda dy, x, s: (dy, s * 7.0))
+    (failure,) = check_rule(rule, (X, np.array(1.0))).failures
+    assert (failure.argument, failure.oracle) == ("args[1]", "linearity")
+
+
+def test_an_index_that_is_an_array_of_numpy(without_x64):
+    index = np.array([0, 2, 1])
+
+    def picked(x):
+        return jnp.sin(x)[jnp.arange(3), index]
+
+    report = check_rule(picked, (np.ones((3, 3), np.float32),), picked)
+    assert report.ok
+    assert report.notes == []

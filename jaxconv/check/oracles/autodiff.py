@@ -6,6 +6,7 @@ from jaxconv._core.types import Values
 from jaxconv.check.arrays import Arrays, as_exact, widen
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation, smaller
+from jaxconv.check.oracles.transformations import FUSED
 from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check
 from jaxconv.check.trial import Trial
@@ -31,6 +32,8 @@ def autodiff(check: Check, gradients: list[Arrays]) -> None:
             mismatch = trial.off(leaf, g, w, trial.allowed(leaf, w))
             if mismatch is not None:
                 found = _compiled_only(trial, leaf, dy, w)
+                if found is not None and mismatch.relative < FUSED:
+                    continue
                 evidence = None
                 if check.diagnosed and found is None:
                     evidence = _evidence(check, leaf, gradients)
