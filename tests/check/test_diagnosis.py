@@ -111,6 +111,25 @@ def scale_by(x, s):
 SCALE = [[normal(1, (4, 4)), normal(2, (4,))], [normal(3, (5, 5)), normal(4, (5,))]]
 
 
+def both_waves(x):
+    return jnp.sin(x), jnp.cos(x)
+
+
+MATRICES = [[normal(1, (2, 5, 5))], [normal(2, (6, 6))]]
+
+
+def causal(x):
+    return jnp.tril(x)
+
+
+def banded(x):
+    return jnp.triu(jnp.tril(x, 1), -1)
+
+
+def rough_norm(x, eps=1e-2):
+    return normalize(x, (-1,), eps)
+
+
 def product(x, w):
     return jnp.sin(x) * w * w
 
@@ -342,6 +361,32 @@ MISTAKES = [
      "0 within 1"),
     ("border_wrong", at(conv, 0, dy=lambda d: d.at[:, 0].multiply(1.5).at[:, -1].multiply(1.5)),
      conv, CONV, 0, "3/2"),
+    ("not_finite", mistaken(relu, lambda args, y, dy: [jnp.where(args[0] < -1, jnp.nan, 1) *
+        jnp.where(args[0] > 0, dy, 0)]), relu, VECTORS, 0, "is NaN at"),
+    ("not_finite", mistaken(relu, lambda args, y, dy: [jnp.where(args[0] > 0, dy, 0) / (
+        jnp.where(args[0] == args[0][0, 0], 0.0, 1.0))]), relu, VECTORS, 0,
+        "infinite where args[0] is"),
+    ("output_ignored", at(both_waves, 0, dy=lambda d: (d[0], 0 * d[1])), both_waves, VECTORS, 0,
+        "ignores the cotangent of output 1"),
+    ("cotangent_in_part", at(relu, 0, dy=lambda d: jnp.full_like(d, d[0, 0])), relu, VECTORS, 0,
+        "first element"),
+    ("cotangent_in_part", at(dense, 1, dy=lambda d: d[:, :1] * jnp.ones_like(d)), dense, DENSE, 1,
+        "first index of axis 1"),
+    ("triangle_wrong", mistaken(causal, lambda args, y, dy: [dy]), causal, MATRICES, 0,
+        "+1 and above"),
+    ("triangle_wrong", mistaken(causal, lambda args, y, dy: [jnp.tril(dy, -1)]), causal, MATRICES,
+        0, "+0 and above"),
+    ("band_wrong", mistaken(banded, lambda args, y, dy: [dy]), banded, MATRICES, 0,
+        "-2 and below, +2 and above"),
+    ("rows_wrong", after(dense, 0, lambda g: g.at[-1:].set(0)), dense, DENSE, 0,
+        "0 at the last index of axis 0"),
+    ("epsilon_forgotten", mistaken(rough_norm, lambda args, y, dy: right(
+        lambda x: rough_norm(x, 0.0), *args)(dy)), rough_norm, [[normal(1, (6, 4))],
+        [normal(2, (5, 7))]], 0, "small number"),
+    ("wrong_axis", mistaken(softmax, lambda args, y, dy: right(
+        lambda x: softmax(x.T).T, *args)(dy)), softmax, SOFT, 0, "axes 0 and 1"),
+    ("other_derivative", mistaken(jax.nn.silu, lambda args, y, dy: right(
+        jax.nn.mish, *args)(dy)), jax.nn.silu, VECTORS, 0, "mish"),
     ("precision_lost", after(dense, 1, rounded(jnp.float32)), dense, DENSE, 1, "float32"),
     ("precision_lost", at(dense, 1, args={0: rounded(jnp.bfloat16)}), dense, DENSE, 1,
      "args[0] rounded to bfloat16"),

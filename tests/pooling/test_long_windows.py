@@ -140,6 +140,7 @@ POOLS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stride", [1, 3, 200, None])
 @pytest.mark.parametrize("pool", POOLS.values(), ids=POOLS)
 def test_operations_grow_with_the_logarithm_of_the_window(pool, stride):

@@ -14,6 +14,7 @@ import jaxconv.reference
 from jaxconv.check.catalogue.geometries import pool_case
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ties", ["first", "all", "split"])
 @pytest.mark.parametrize("seed", range(30))
 def test_max_pool_on_awkward_geometries(seed, ties):

@@ -95,6 +95,7 @@ def both(transformed, pool, *args):
     assert_trees_close(ours(*args), reference(*args), tolerance=1e-9)
 
 
+@pytest.mark.thorough
 @each_pool
 def test_first_and_second_derivatives(pool, x):
     def derivatives(loss, x):
@@ -118,6 +119,7 @@ def test_vmap_checkpoint_and_scan(pool, x):
     both(mapped, pool, jnp.stack([x, 2 * x[::-1]]))
 
 
+@pytest.mark.thorough
 @each_pool
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_over_two_devices(x, kind, pool):
@@ -132,6 +134,7 @@ def test_over_two_devices(x, kind, pool):
         np.testing.assert_array_equal(got, grad(x))
 
 
+@pytest.mark.thorough
 @each_pool
 def test_by_hand_over_two_devices(x, pool):
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])

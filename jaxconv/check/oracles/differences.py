@@ -7,6 +7,7 @@ from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.diagnosis import Evidence, Observation
 from jaxconv.check.differences import EXACT
 from jaxconv.check.levels import UNTOLD
+from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check
 
 ELEMENTWISE = 512
@@ -91,7 +92,12 @@ def _not_finite(check: Check, leaf: int, got: np.ndarray) -> bool:
         return False
     index = tuple(int(i) for i in np.argwhere(off)[0])
     mismatch = Mismatch(index, got[index].item(), slopes[index].item(), ~np.isfinite(got))
-    check.fail_where(mismatch, name, "differences", trial, f"d({name})")
+    what = "NaN" if np.isnan(got[~np.isfinite(got)]).all() else "not finite"
+    sentence = f"d({name}) is {what} where differences of the value are finite"
+    check.fail_where(
+        mismatch, name, "differences", trial, f"d({name})",
+        diagnosis=Diagnosis("not_finite", sentence, 0.0),
+    )  # fmt: skip
     return True
 
 

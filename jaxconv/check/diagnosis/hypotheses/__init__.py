@@ -1,6 +1,7 @@
 """The known mistakes, tried in the order of these imports."""
 
 from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
+    finite,
     whole,
     conjugates,
     arrangement,
@@ -10,6 +11,8 @@ from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
     contributions,
     points,
     borders,
+    parts,
+    derivatives,
     precision,
 )
 
@@ -19,7 +22,10 @@ __all__ = [
     "conjugates",
     "contributions",
     "cotangents",
+    "derivatives",
+    "finite",
     "masks",
+    "parts",
     "points",
     "precision",
     "statistics",

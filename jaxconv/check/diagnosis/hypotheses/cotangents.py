@@ -1,10 +1,11 @@
 """Mistakes in the use of the cotangent: it is ignored, enters twice, or only in part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
-from jaxconv.check.diagnosis.evidence import Evidence
+from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypotheses.arrangement import with_cotangent
 from jaxconv.check.diagnosis.hypothesis import Guess, register
 
@@ -55,3 +56,27 @@ def one_sample_only(evidence: Evidence) -> Iterator[Guess]:
             " (axis 0)",
             with_cotangent(evidence, only),
         )
+
+
+@register("output_ignored")
+def output_ignored(evidence: Evidence) -> Iterator[Guess]:
+    """The cotangent of one of several outputs is ignored, or only one of them is used."""
+    leaf, count = evidence.leaf, len(evidence.first.dy)
+    if count < 2:
+        return
+
+    def predict(o: Observation, used: Sequence[int]) -> np.ndarray | None:
+        dy = [d if i in used else np.zeros_like(d) for i, d in enumerate(o.dy)]
+        return o.gradient(leaf, dy=dy)
+
+    for i in range(count):
+        others = [j for j in range(count) if j != i]
+        yield Guess(
+            f"d({evidence.name}) ignores the cotangent of output {i}",
+            partial(predict, used=others),
+        )
+        if count > 2:
+            yield Guess(
+                f"d({evidence.name}) uses the cotangent of output {i} alone",
+                partial(predict, used=[i]),
+            )

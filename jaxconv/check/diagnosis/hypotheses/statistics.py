@@ -183,3 +183,27 @@ def statistics_constant(evidence: Evidence) -> Iterator[Guess]:
         "mean and variance are treated as constants in d({}): both paths over {} are missing",
         lambda g, d, c: g,
     )
+
+
+@register("epsilon_forgotten", scaled=False)
+def epsilon_forgotten(evidence: Evidence) -> Iterator[Guess]:
+    """The small number under the root is missing.
+
+    A normalization does not change if its argument is scaled, except for that number, which does
+    not count for a large argument.
+    """
+    leaf = evidence.leaf
+    for which, name in enumerate(evidence.names):
+
+        def predict(o: Observation, which: int = which) -> np.ndarray | None:
+            arrays = [a * _LARGE if i == which else a for i, a in enumerate(o.arrays)]
+            found = o.gradient(leaf, arrays=arrays)
+            return None if found is None else found * (_LARGE if which == leaf else 1.0)
+
+        yield Guess(
+            f"d({evidence.name}) lacks the small number that is added to the variance of {name}",
+            predict,
+        )
+
+
+_LARGE = 1e6
