@@ -38,6 +38,7 @@ def assert_identical(got, wanted):
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), name
 
 
+@pytest.mark.thorough
 @each_table
 def test_there_and_back(name, library):
     made = made_up(name)

@@ -108,6 +108,7 @@ def test_first_and_second_derivatives(pool, x):
     both(derivatives, pool, x)
 
 
+@pytest.mark.thorough
 @each_pool
 def test_vmap_checkpoint_and_scan(pool, x):
     def mapped(loss, xs):
