@@ -36,7 +36,10 @@ def randomize(tree, seed=0):
 
 
 def as_float64(tree):
-    return jax.tree.map(lambda a: a.astype(np.float64) if is_float(a) else a, tree)
+    def widened(a):
+        return a.astype(np.float64) if is_float(a) and not jnp.iscomplexobj(a) else a
+
+    return jax.tree.map(widened, tree)
 
 
 def has_rule(layer, args):
