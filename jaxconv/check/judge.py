@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jaxconv._core.types import Function, Values
 from jaxconv.check.case import TRANSFORMS
 from jaxconv.check.costs import compared_costs
-from jaxconv.check.differences import EXACT
-from jaxconv.check.levels import ORDERS, required
+from jaxconv.check.levels import required
 from jaxconv.check.oracles.autodiff import autodiff
 from jaxconv.check.oracles.determinism import again, beside
 from jaxconv.check.oracles.differences import differences
@@ -129,45 +128,40 @@ def try_gradient(
 def ask(
     check: Check, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
 ) -> None:
-    """Run all oracles until one fails."""
+    """Run all oracles until one fails.
+
+    They start again if the rule turns out to work in a narrower dtype than it was compared in.
+    """
+    notes = list(check.report.notes)
+    try:
+        _ask(check, finite_differences, dtypes, transforms)
+    except CoarserError as found:
+        check.start_again([*notes, str(found)])
+        _ask(check, finite_differences, dtypes, transforms)
+
+
+def _ask(
+    check: Check, finite_differences: bool, dtypes: Sequence[Any], transforms: Sequence[str]
+) -> None:
     in_float64(check, finite_differences)
+    if not check.report.ok and check.gives_up_float64():
+        in_float64(check, finite_differences)
     for dtype in dict.fromkeys(map(jnp.dtype, (check.given, *dtypes))):
         if check.report.ok:
             in_dtype(check, dtype)
     if check.report.ok and check.precedents is None:
         unused(check)
     if check.report.ok:
-        check.held(["gradient"] if check.reference is None else ["value", "gradient"])
-        try:
-            under(check, transforms)
-        except CoarserError as found:
-            check.note(str(found))
-            under(check, transforms)
-        for name in transforms:
-            if name == "second_order" and check.reference is None and check.exact.eps > EXACT:
-                check.note("second derivatives need float64, or a reference; not tried")
-                continue
-            check.held(ORDERS if name == "second_order" else [name])
+        check.holds("gradient" if check.reference is None else "value", "gradient")
+        under(check, transforms)
 
 
 def in_float64(check: Check, finite_differences: bool) -> None:
     """Run the oracles for value, gradients, differences, linearity and determinism.
 
     They run until one fails. With `check.every_oracle`, autodiff, differences and linearity all
-    run, even if one of them fails. They start again if the rule turns out to work in less than
-    float64.
+    run, even if one of them fails.
     """
-    notes = list(check.report.notes)
-    try:
-        _in_float64(check, finite_differences)
-    except CoarserError as found:
-        check.report.notes = [*notes, str(found)]
-        _in_float64(check, finite_differences)
-    if not check.report.ok and check.gives_up_float64():
-        in_float64(check, finite_differences)
-
-
-def _in_float64(check: Check, finite_differences: bool) -> None:
     value(check)
     if not check.report.ok:
         return
@@ -182,6 +176,7 @@ def _in_float64(check: Check, finite_differences: bool) -> None:
     if check.goes_on and finite_differences:
         told = differences(check, gradients)
         if check.report.ok and not told and not aside:
+            check.report.levels.clear()
             aside, gradients = True, step_aside(check)
             autodiff(check, gradients)
             differences(check, gradients)

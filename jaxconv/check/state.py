@@ -91,8 +91,7 @@ class Check:
         (failure, *_) = self.report.failures
         if failure.oracle != "structure" or self.x64 or self.exact.dtype == self.given:
             return False
-        self.report.failures.clear()
-        self.report.levels.clear()
+        self.start_again(self.report.notes)
         self._as_given(failure.message.partition("] ")[2])
         return True
 
@@ -196,7 +195,13 @@ class Check:
             diagnosis=diagnosis,
         )  # fmt: skip
 
-    def held(self, levels: Sequence[str]) -> None:
+    def start_again(self, notes: list[str]) -> None:
+        """Forget what was found, apart from these notes."""
+        self.report.failures.clear()
+        self.report.levels.clear()
+        self.report.notes[:] = notes
+
+    def holds(self, *levels: str) -> None:
         """Say that these levels hold, except those that were said not to."""
         for level in levels:
             self.report.levels.setdefault(level, HOLDS)

@@ -9,6 +9,7 @@ import pytest
 from rules import normal
 
 from jaxconv.check import check_rule
+from jaxconv.check.trial import Trial
 
 quick = partial(check_rule, transforms=())
 X, W = normal(1, (6, 16)), normal(2, (16,))
@@ -396,3 +397,18 @@ def test_an_index_that_is_an_array_of_numpy(without_x64):
     report = quick(picked, (np.ones((3, 3), np.float32),), picked)
     assert report.ok
     assert report.notes == []
+
+
+@pytest.mark.parametrize("transforms", [(), ("vmap", "jit")])
+def test_precision_that_shows_late_ends_in_a_verdict(transforms, monkeypatch):
+    """The first comparison that fails may be one in the dtype of the arguments."""
+    before = Trial.coarsen
+    monkeypatch.setattr(Trial, "coarsen", lambda trial, given: before(trial, given) or True)
+    rule = made(lambda x: jnp.sin(x), lambda dy, x: (jnp.cos(x) * dy * _half_in_float32(x),))
+    report = check_rule(rule, (X.astype(np.float32),), jnp.sin, transforms=transforms)
+    assert {failure.dtype for failure in report.failures} == {"float32"}
+    assert len(report.notes) == len(set(report.notes))
+
+
+def _half_in_float32(x):
+    return 0.5 if x.dtype == jnp.float32 else 1.0

@@ -45,7 +45,7 @@ def unused(check: Check) -> None:
                     diagnosis=Diagnosis("unused_wrong", sentence, 0.0),
                 )  # fmt: skip
                 return
-    check.held(["unused"])
+    check.holds("unused")
 
 
 def _has_symbolic_zeros(trial: Trial) -> bool:
