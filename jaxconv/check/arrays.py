@@ -27,5 +27,10 @@ def root_mean_square(array: np.ndarray) -> float:
     return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
 
 
+def sizes(want: np.ndarray) -> np.ndarray:
+    """Return what the error of each element is relative to: itself and the whole array's size."""
+    return np.abs(np.where(np.isfinite(want), want, 0)) + root_mean_square(want)
+
+
 def _exact(array: Any) -> Any:
     return np.complex128 if jnp.iscomplexobj(array) else np.float64

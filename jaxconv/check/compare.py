@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+A_FEW = 8
+
 
 @dataclass(frozen=True)
 class Mismatch:
@@ -50,6 +52,11 @@ def compare(got: np.ndarray, want: np.ndarray, allowed: np.ndarray) -> Mismatch 
     excess = np.where(off, error / np.maximum(allowed, np.finfo(float).tiny), 0)
     index = np.unravel_index(int(np.argmax(excess)), off.shape)
     return Mismatch(tuple(int(i) for i in index), got[index].item(), want[index].item(), off)
+
+
+def a_few(indices: np.ndarray) -> list[tuple[int, ...]]:
+    """Return at most `A_FEW` of these indices, spread evenly: to look at each takes time."""
+    return [tuple(map(int, i)) for i in indices[:: max(1, len(indices) // A_FEW)][:A_FEW]]
 
 
 def places(off: np.ndarray) -> str:

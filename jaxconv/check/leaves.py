@@ -70,8 +70,8 @@ class Leaves:
         """Return a copy whose integers have the dtypes that they have while x64 is off."""
         with jax.enable_x64(False):
             leaves = tuple(
-                jnp.asarray(np.asarray(leaf).astype(jnp.int32))
-                if i not in self.wanted and str(getattr(leaf, "dtype", "")) == "int64"
+                np.asarray(leaf).astype(jax.dtypes.canonicalize_dtype(leaf.dtype))
+                if i not in self.wanted and _is_integer(leaf)
                 else leaf
                 for i, leaf in enumerate(self.leaves)
             )
@@ -84,6 +84,11 @@ class Leaves:
             return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
 
         return bound
+
+
+def _is_integer(leaf: object) -> bool:
+    dtype = getattr(leaf, "dtype", None)
+    return dtype is not None and jnp.issubdtype(dtype, jnp.integer)
 
 
 def pullback(function: Callable[..., Arrays]) -> Pullback:

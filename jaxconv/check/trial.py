@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
+from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, sizes, widen
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.differences import Differences
 from jaxconv.check.leaves import Leaves, Pullback, is_float, pullback
@@ -24,9 +24,9 @@ from jaxconv.check.tolerance import EXACTLY, Tolerance
 # allowed on top.
 ULPS = 64
 NARROW_ULPS = 16
-"""The same for 16 bits, of which 64 units would be half of the number."""
+"""So many units may two right answers in 16 bits differ by: 64 would be half of the number."""
 FEWEST_ULPS = 2
-"""The same for 8 bits."""
+"""So many units may two right answers in 8 bits differ by."""
 
 # A change of at most this fraction of a gradient's size may be rounding; a larger one must grow
 # with the move of the arguments, otherwise the gradient jumped (`_smooth`). This caps the multiple
@@ -243,7 +243,7 @@ class Trial:
 
     def allowed(self, leaf: int, want: np.ndarray) -> np.ndarray:
         """Return the error that each element of a gradient may have."""
-        rounding = self.tolerance.allowed(_size(want), self.ulps * self.eps)
+        rounding = self.tolerance.allowed(sizes(want), self.ulps * self.eps)
         return rounding + self.ulps * self.noise[leaf]
 
     def off(
@@ -261,17 +261,23 @@ class Trial:
     def allowed_value(self, want: np.ndarray) -> np.ndarray:
         """Return the error that each element of the value may have."""
         most = 16 * ULPS if self.eps < 1e-12 else self.ulps
-        return self.tolerance.allowed(_size(want), most * self.eps)
+        return self.tolerance.allowed(sizes(want), most * self.eps)
 
     def allowed_again(self, first: np.ndarray) -> np.ndarray:
         """Return how far a gradient may be from that of the same call before: not at all.
 
         A rule that works in a narrow dtype may add up in another order.
         """
-        return (4 * self.eps if self.eps > 1e-12 else 0.0) * _size(first)
+        return (4 * self.eps if self.eps > 1e-12 else 0.0) * sizes(first)
 
     def allowed_mixture(self, leaf: int, size: np.ndarray, times: float) -> np.ndarray:
-        """Return the error of a sum of gradients, of these absolute values and so many."""
+        """Return the error that each element of a sum of gradients may have.
+
+        Args:
+            leaf: the position of the gradient among the differentiated arguments.
+            size: the sum of the gradients' absolute values.
+            times: how many gradients are added up, those with a factor counted as often.
+        """
         eps = self.linear_eps
         most = 1e3 if eps < 1e-5 else _ulps(eps)
         rounding = self.tolerance.allowed(size + root_mean_square(size), most * eps)
@@ -294,7 +300,9 @@ def called_with(function: Function, *, x64: bool) -> Function:
         with jax.enable_x64(x64):
             try:
                 return function(*args)
-            except TypeError:
+            except TypeError as error:
+                if "same dtypes" not in str(error):
+                    raise
                 jax.clear_caches()
                 return function(*args)
 
@@ -303,11 +311,6 @@ def called_with(function: Function, *, x64: bool) -> Function:
 
 def _flat(results: tuple[Arrays, Arrays]) -> Arrays:
     return [*results[0], *results[1]]
-
-
-def _size(want: np.ndarray) -> np.ndarray:
-    """Return what the error of each element is relative to: itself and the whole array's size."""
-    return np.abs(np.where(np.isfinite(want), want, 0)) + root_mean_square(want)
 
 
 def _gaps(got: Values, want: Values) -> Arrays:

@@ -17,7 +17,7 @@ from jaxconv.check.tolerance import Tolerance
 
 def check_usage(
     rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any,
-    require: Any = None,
+    require: Any,
 ) -> None:  # fmt: skip
     """Raise `TypeError` or `ValueError` for invalid arguments."""
     for what, function in (("rule", rule), ("reference", reference)):

@@ -1,6 +1,7 @@
 """Wrong rules after public bug reports: every one is caught.
 
-They were written by somebody who had not read the hypotheses, and nobody reads them who writes one.
+They were written by somebody who had not read the hypotheses. Whoever writes a hypothesis should
+not read them before, so that they show whether it knows other people's mistakes.
 """
 
 import importlib

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
-from jaxconv.check.compare import Mismatch, compare
+from jaxconv.check.arrays import Arrays, as_exact, sizes
+from jaxconv.check.compare import Mismatch, a_few, compare
 from jaxconv.check.diagnosis import Evidence, Observation
 from jaxconv.check.differences import EXACT
 from jaxconv.check.levels import UNTOLD
@@ -14,9 +14,6 @@ ELEMENTWISE = 512
 """Gradients with at most this many elements may be differenced one element at a time."""
 
 DIRECTIONS = 2
-
-ASKED = 8
-"""At most this many of the elements that are not finite are differenced."""
 
 
 def differences(check: Check, gradients: list[Arrays]) -> bool:
@@ -82,7 +79,7 @@ def _not_finite(check: Check, leaf: int, got: np.ndarray) -> bool:
     off = np.zeros(got.shape, bool)
     slopes = np.where(np.isfinite(got), got, np.nan)
     indices = np.argwhere(~np.isfinite(got))
-    for index in map(tuple, indices[:: max(1, len(indices) // ASKED)][:ASKED]):
+    for index in a_few(indices):
         check.report.checks += 1
         slopes[index] = trial.differences.element(arrays, trial.dys[0], leaf, index)
         off[index] = np.isfinite(slopes[index])
@@ -125,7 +122,7 @@ def _fail(check: Check, leaf: int, gradients: list[Arrays], v: np.ndarray, slope
         observations.append(Observation.with_want(trial, dy, all_got, want))
     slopes = observations[0].want[leaf]
     relative = max(1e-6, 100 * trial.eps)
-    mismatch = compare(got, slopes, relative * (np.abs(slopes) + root_mean_square(slopes)))
+    mismatch = compare(got, slopes, relative * sizes(slopes))
     if mismatch is not None:
         evidence = Evidence(leaf, trial.leaves.names, observations, exact=1e-5)
         check.fail_where(mismatch, name, "differences", trial, f"d({name})", evidence=evidence)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxconv._core.arguments import DType
-from jaxconv.check.arrays import as_exact, root_mean_square, widen
+from jaxconv.check.arrays import as_exact, sizes, widen
 from jaxconv.check.oracles.kinks import at_kinks
 from jaxconv.check.oracles.structure import gradients_of
 from jaxconv.check.state import Check
@@ -37,8 +37,7 @@ def in_dtype(check: Check, dtype: DType) -> None:
             g, w, theirs = (as_exact(a[leaf]) for a in (got, right, rounded))
             w = np.where(np.isnan(w), g, w)
             error = np.abs(theirs - w)
-            size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
-            rounding = check.tolerance.widened(NARROW_ULPS * trial.eps) * size
+            rounding = check.tolerance.widened(NARROW_ULPS * trial.eps) * sizes(w)
             allowed = rounding + NARROW_ULPS * trial.noise[leaf] + check.tolerance.absolute
             allowed += 4 * np.max(error[np.isfinite(error)], initial=0.0)
             mismatch = trial.off(leaf, g, w, allowed, NARROW_ULPS / trial.ulps)

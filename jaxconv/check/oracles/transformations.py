@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
+from jaxconv.check.arrays import Arrays, as_exact, sizes
 from jaxconv.check.compare import compare
 from jaxconv.check.differences import EXACT
 from jaxconv.check.leaves import pullback
@@ -38,8 +38,7 @@ def _outcomes(trial: Trial, got: Arrays, want: Arrays) -> Iterator[Outcome]:
     for leaf, (g, w) in enumerate(zip(got, want, strict=True)):
         g, w = as_exact(g), as_exact(w)
         w = np.where(np.isnan(w), g, w)
-        size = np.abs(np.where(np.isfinite(w), w, 0)) + root_mean_square(w)
-        yield leaf, g, w, 4 * trial.allowed(leaf, w) + FUSED * size
+        yield leaf, g, w, 4 * trial.allowed(leaf, w) + FUSED * sizes(w)
 
 
 def _jit(trial: Trial) -> Iterator[Outcome]:
@@ -165,10 +164,8 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
         for i, (g, w) in enumerate(zip(got[order], want[order], strict=True)):
             g, w = as_exact(g), as_exact(w)
             w = np.where(np.isnan(w), g, w)
-            finite = np.where(np.isfinite(w), w, 0)
-            size = np.abs(finite) + root_mean_square(w) + 1e-6
             error = errors[i] if i < len(errors) else 0.0
-            allowed = relative * size + 20 * error + trial.tolerance.absolute
+            allowed = relative * (sizes(w) + 1e-6) + 20 * error + trial.tolerance.absolute
             found[order].append((names[i], g, w, allowed))
     return found
 

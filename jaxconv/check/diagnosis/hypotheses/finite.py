@@ -23,7 +23,7 @@ def not_finite(evidence: Evidence) -> Iterator[Guess]:
     what = "NaN" if np.isnan(found).all() else "not finite" if np.isnan(found).any() else "infinite"
     yield Guess(
         f"d({evidence.name}) is {what} {_where(evidence, off)}, and right elsewhere: 0/0, 0·∞ or an"
-        " overflow on the way, whose result a where does not take away",
+        " overflow arises on the way, and a `where` behind it does not help",
         lambda o: np.ma.array(o.want[leaf], mask=bad(o)),
     )
 

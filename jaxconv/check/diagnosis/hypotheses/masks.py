@@ -20,7 +20,7 @@ def triangle_wrong(evidence: Evidence) -> Iterator[Guess]:
 
 @register("band_wrong", scaled=False)
 def band_wrong(evidence: Evidence) -> Iterator[Guess]:
-    """The same for a band around the diagonal, or beside it."""
+    """A mask that is a band around the diagonal or beside it is missing, too wide or too narrow."""
     yield from _diagonals(evidence, band=True)
 
 
