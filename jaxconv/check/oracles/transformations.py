@@ -131,9 +131,6 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
             # sin makes the cotangent depend on y, so that forward mode differentiates y too.
             return _summed(dy, map(jnp.sin, bound(*arrays)))
 
-        def hessian_times(arrays: Arrays) -> Arrays:
-            return jax.jvp(partial(_slopes, curved), (arrays,), (weights,))[1]
-
         def along(arrays: Arrays) -> Any:
             return _summed(weights, _slopes(curved, arrays))
 
@@ -144,7 +141,7 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
             return [leaf for tree in pull(jnp.ones_like(value)) for leaf in tree]
 
         def forward(arrays: Arrays, dy: Arrays) -> Arrays:
-            return hessian_times(arrays)
+            return jax.jvp(partial(_slopes, curved), (arrays,), (weights,))[1]
 
         ways = dict(zip(ORDERS, (reverse, forward), strict=True))
         return jax.jit(lambda *args: {order: ways[order](*args) for order in orders})
@@ -156,7 +153,7 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
         relative = 1e-5
     else:
         want = twice(trial.leaves.bind(trial.reference))(arrays, dy)
-        errors, relative = [0.0] * len(arrays), 1e-8
+        errors, relative = [0.0] * (len(arrays) + len(dy)), 1e-8
     names = [*trial.leaves.names, *(f"dy[{i}]" for i in range(len(dy)))]
     relative = trial.tolerance.widened(max(relative, 100 * trial.eps))
     found: dict[str, list[Outcome]] = {order: [] for order in orders}
@@ -164,8 +161,7 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
         for i, (g, w) in enumerate(zip(got[order], want[order], strict=True)):
             g, w = as_exact(g), as_exact(w)
             w = np.where(np.isnan(w), g, w)
-            error = errors[i] if i < len(errors) else 0.0
-            allowed = relative * (sizes(w) + 1e-6) + 20 * error + trial.tolerance.absolute
+            allowed = relative * (sizes(w) + 1e-6) + 20 * errors[i] + trial.tolerance.absolute
             found[order].append((names[i], g, w, allowed))
     return found
 
