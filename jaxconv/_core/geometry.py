@@ -201,15 +201,18 @@ def image_axes(
 
 
 def resolve_padding(
-    op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints
+    op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints, least: int = 0
 ) -> Pairs:
-    """Return any form of `padding` as one (low, high) pair per spatial dimension."""
+    """Return any form of `padding` as one (low, high) pair per spatial dimension.
+
+    Numbers must be at least `least`; a negative number crops.
+    """
     dims = len(size)
     if isinstance(padding, str):
         return named_padding(op, padding, size, window, stride, dilation)
     if not is_sequence(padding):
         try:
-            return ((as_int(op, "padding", padding, 0),) * 2,) * dims
+            return ((as_int(op, "padding", padding, least),) * 2,) * dims
         except TypeError:
             raise TypeError(_padding_forms(op, dims, padding)) from None
     if len(padding) != dims:
@@ -222,7 +225,7 @@ def resolve_padding(
             raise ValueError(
                 f"{op}: padding[{axis}] must be an int or a (low, high) pair, but got {entry!r}"
             )
-        low, high = (as_int(op, f"padding[{axis}]", e, 0) for e in entry)
+        low, high = (as_int(op, f"padding[{axis}]", e, least) for e in entry)
         pairs.append((low, high))
     return tuple(pairs)
 
