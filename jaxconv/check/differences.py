@@ -1,6 +1,6 @@
 """Central differences: the gradient estimated from the forward pass alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
+from jaxconv.check.compiling import quick_jit
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 EXACT = float(np.finfo(float).eps)
 REACHES = (1.0, 1e-3, 1e-6)
+Move = dict[int, np.ndarray]
+"""The directions in which arguments are moved together, by their positions."""
+
 OFFSETS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 
 
@@ -35,9 +39,14 @@ class Differences:
     """
 
     def __init__(
-        self, bound: Callable[..., Arrays], eps: float = EXACT, *, one_by_one: bool = False
+        self,
+        bound: Callable[..., Arrays],
+        eps: float = EXACT,
+        *,
+        reaches: Sequence[np.ndarray | None] = (),
+        one_by_one: bool = False,
     ):
-        self.eps = eps
+        self.eps, self._reaches = eps, reaches
 
         def products(arrays: Arrays, dy: Arrays) -> Arrays:
             ys = bound(*arrays)
@@ -56,35 +65,44 @@ class Differences:
         def rounding(arrays: Arrays, dy: Arrays) -> Any:
             return jnp.sqrt(sum(jnp.sum(jnp.abs(p) ** 2) for p in products(arrays, dy)))
 
-        compile_it = (lambda function: function) if one_by_one else jax.jit
-        self._compiled, self._rounding = compile_it(along), compile_it(rounding)
+        self._functions, self._one_by_one = (along, rounding), one_by_one
+        self._compiled: Any = None
 
-    def _along(
-        self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, steps: np.ndarray
-    ) -> np.ndarray:
-        """Return Re Σ dy·f with one argument moved along v by each of the steps."""
+    def _called(self, arrays: Arrays) -> Any:
+        """Return the functions for the moved and the summed products, compiled once."""
+        if self._compiled is None:
+            self._compiled = self._functions
+            if not self._one_by_one:
+                self._compiled = [quick_jit(function, arrays) for function in self._functions]
+        return self._compiled
+
+    def _along(self, arrays: Arrays, dy: Arrays, move: Move, steps: np.ndarray) -> np.ndarray:
+        """Return Re Σ dy·f with the arguments moved by each of the steps."""
         vs = [jnp.zeros_like(a, as_exact(a).dtype) for a in arrays]
-        vs[leaf] = jnp.asarray(v).astype(vs[leaf].dtype)
+        for leaf, v in move.items():
+            vs[leaf] = jnp.asarray(v).astype(vs[leaf].dtype)
         padded = np.zeros(len(STEPS) * len(OFFSETS))  # always one length, to compile only once
         padded[: len(steps)] = steps
-        return np.asarray(self._compiled(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
+        moved = self._called(arrays)[0]
+        return np.asarray(moved(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
 
-    def slope(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray) -> Slope:
-        """Estimate Re ⟨gradient of the leaf, v⟩, without conjugation.
+    def slope(self, arrays: Arrays, dy: Arrays, move: Move) -> Slope:
+        """Estimate Re Σ ⟨gradient of a leaf, its v⟩, without conjugation.
 
         Where steps leave the domain of the function, shorter ones are taken.
         """
         for reach in REACHES:
-            found = self._slope(arrays, dy, leaf, v, reach)
+            found = self._slope(arrays, dy, move, reach)
             if np.isfinite(found.error):
                 break
         return found
 
-    def _slope(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, reach: float) -> Slope:
-        unit = reach * _unit(arrays[leaf], v)
+    def _slope(self, arrays: Arrays, dy: Arrays, move: Move, reach: float) -> Slope:
+        unit = reach * self._unit(arrays, move)
         steps = np.concatenate([h * unit * np.array(OFFSETS) for h in STEPS])
-        values = self._along(arrays, dy, leaf, v, steps)
-        rounding = 0.0 if self.eps <= EXACT else 4 * self.eps * float(self._rounding(arrays, dy))
+        values = self._along(arrays, dy, move, steps)
+        summed = self._called(arrays)[1]
+        rounding = 0.0 if self.eps <= EXACT else 4 * self.eps * float(summed(arrays, dy))
         best = Slope(float("nan"), float("inf"))
         for h, f in zip(STEPS, values.reshape(len(STEPS), -1), strict=True):
             far, near = (f[5] - f[0]) / 4, (f[4] - f[1]) / 2
@@ -103,18 +121,45 @@ class Differences:
         return found
 
     def element(self, arrays: Arrays, dy: Arrays, leaf: int, index: tuple[int, ...]) -> Any:
-        """Estimate one element of the gradient of one argument."""
+        """Estimate one element of the gradient of one argument; NaN if it cannot be moved."""
         v = np.zeros_like(as_exact(arrays[leaf]))
+        if not self.reach(leaf, v)[index]:
+            return np.nan
         v[index] = 1
-        real = self.slope(arrays, dy, leaf, v).value
+        real = self.slope(arrays, dy, {leaf: v}).value
         if not np.iscomplexobj(v):
             return real
         v[index] = 1j
-        return complex(real, -self.slope(arrays, dy, leaf, v).value)
+        return complex(real, -self.slope(arrays, dy, {leaf: v}).value)
 
-    def bends(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray) -> bool:
-        """Whether the slopes along v on the two sides of this point differ."""
-        return self._bends(arrays, dy, leaf, v, self._short * _unit(arrays[leaf], v))
+    def reach(self, leaf: int, x: np.ndarray) -> np.ndarray:
+        """Return how far the elements of one argument can be moved in its domain."""
+        known = self._reaches[leaf] if self._reaches else None
+        return np.full(x.shape, np.inf) if known is None else known
+
+    def scaled(self, leaf: int, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return a direction whose elements are smaller near the end of the domain."""
+        size = root_mean_square(x) or 1.0
+        return np.asarray(v * np.minimum(1.0, self.reach(leaf, x) / size))
+
+    def _unit(self, arrays: Arrays, move: Move) -> float:
+        """Return the c for which c times the move moves no element far.
+
+        That is the root mean square of its array, or what the domain allows.
+        """
+        units = []
+        for leaf, v in move.items():
+            x, size = as_exact(arrays[leaf]), np.abs(v)
+            furthest = max(float(np.max(size, initial=0.0)), np.finfo(float).tiny)
+            units.append((root_mean_square(x) or 1.0) / furthest)
+            moved = size > 0
+            allowed = self.reach(leaf, x)[moved] / size[moved]
+            units.append(float(np.min(allowed, initial=np.inf)))
+        return min(units)
+
+    def bends(self, arrays: Arrays, dy: Arrays, move: Move) -> bool:
+        """Whether the slopes on the two sides of this point differ."""
+        return self._bends(arrays, dy, move, self._short * self._unit(arrays, move))
 
     def is_kink(self, arrays: Arrays, dy: Arrays, leaf: int, index: tuple[int, ...]) -> bool:
         """Whether the slopes on the two sides of this point differ along one element."""
@@ -122,17 +167,20 @@ class Differences:
         v = np.zeros_like(x)
         v[index] = 1
         size = abs(x[index])
-        step = self._short * (float(size) if np.isfinite(size) and size else 1.0)
-        return self._bends(arrays, dy, leaf, v, step)
+        size = float(size) if np.isfinite(size) and size else 1.0
+        step = self._short * min(size, float(self.reach(leaf, x)[index]))
+        if not step:
+            return False  # the element cannot be moved
+        return self._bends(arrays, dy, {leaf: v}, step)
 
     @property
     def _short(self) -> float:
         return STEPS[-1] if self.eps <= EXACT else STEPS[0]
 
-    def _bends(self, arrays: Arrays, dy: Arrays, leaf: int, v: np.ndarray, h: float) -> bool:
+    def _bends(self, arrays: Arrays, dy: Arrays, move: Move, h: float) -> bool:
         for reach in REACHES:
             step = h * reach
-            f = self._along(arrays, dy, leaf, v, step * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
+            f = self._along(arrays, dy, move, step * np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
             if np.isfinite(f).all():
                 break
         else:
@@ -142,9 +190,3 @@ class Differences:
         right = (-3 * f[2] + 4 * f[3] - f[4]) / (2 * h)
         size = max(abs(left), abs(right))
         return not abs(right - left) <= 1e-3 * size + 1e-6
-
-
-def _unit(x: Any, v: np.ndarray) -> float:
-    """Return the c for which c·v moves no element by more than the root mean square of x."""
-    reach = max(float(np.max(np.abs(v), initial=0.0)), np.finfo(float).tiny)
-    return (root_mean_square(as_exact(x)) or 1.0) / reach

@@ -10,6 +10,7 @@ from jaxconv._core.types import Function, Values
 from jaxconv.check.case import TRANSFORMS
 from jaxconv.check.costs import compared_costs
 from jaxconv.check.levels import required
+from jaxconv.check.naming import argument_names, defined_in
 from jaxconv.check.oracles.autodiff import autodiff
 from jaxconv.check.oracles.determinism import again, beside
 from jaxconv.check.oracles.differences import differences
@@ -23,7 +24,7 @@ from jaxconv.check.oracles.value import value
 from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
 from jaxconv.check.state import Check, CoarserError
-from jaxconv.check.usage import check_usage, seed_of, tolerance_of
+from jaxconv.check.usage import check_usage, domains_of, seed_of, tolerance_of
 
 
 def check_rule(
@@ -43,6 +44,7 @@ def check_rule(
     rtol: float | None = None,
     atol: float = 0.0,
     require: Sequence[str] | None = None,
+    domain: Any = None,
 ) -> Report:
     """Check the gradient of `rule` at `args`.
 
@@ -76,6 +78,12 @@ def check_rule(
         require: the levels that must hold besides value and gradient: names of transformations, or
             "reverse_over_reverse" and "forward_over_reverse", the two ways to a second derivative.
             What is wrong or missing at another level is a note. None means all but these two.
+        domain: where the arguments have to stay. A domain is one of "positive", "probability",
+            "sorted", "symmetric", "positive_definite", "unit_sphere", "simplex" and "permutation",
+            an interval (low, high) where None is no bound, or a function that projects arrays to
+            the domain, written with jax.numpy. Give one domain for all arguments, a list with a
+            domain or None for each, or a dict from names or positions of arguments to domains.
+            Gradients are compared in the tangent space of the domain.
 
     Returns:
         A `Report`: `.ok`, `.failures`, `.raise_if_failed()`.
@@ -84,17 +92,19 @@ def check_rule(
         TypeError: `rule` or `reference` is not callable, or `args`, `transforms` or `dtypes` is
             not a tuple or list (a string is neither).
         ValueError: there is nothing to differentiate, a transformation is unknown, a dtype is
-            unknown or not floating-point, or calling the rule or the reference with these
-            arguments fails.
+            unknown or not floating-point, an argument does not lie in its domain, or calling the
+            rule or the reference with these arguments fails.
     """
     check_usage(rule, reference, args, cotangents, transforms, dtypes, require)
     allowed = tolerance_of(tolerance, rtol, atol)
-    report = Report(name or str(getattr(rule, "__name__", type(rule).__name__)))
+    named = name or str(getattr(rule, "__name__", type(rule).__name__))
+    report = Report(named, defined=defined_in(rule))
     x64 = bool(jax.config.read("jax_enable_x64"))
     with jax.enable_x64(True):
         check = Check(
             rule, reference, tuple(args), report, cotangents, seed_of(key), allowed, others,
             required=required(None if require is None else tuple(require)), x64=x64,
+            domains=domains_of(domain, args, argument_names((rule, reference), len(args))),
         )  # fmt: skip
         ask(check, finite_differences, dtypes, transforms)
         if costs:

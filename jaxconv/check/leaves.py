@@ -1,7 +1,7 @@
 """`Leaves`: an argument tree as a list of named arrays to differentiate, plus other leaves."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -10,7 +10,8 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays
+from jaxconv.check.arrays import Arrays, as_exact
+from jaxconv.check.domains import Domain
 
 Pullback = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 
@@ -26,24 +27,37 @@ class Leaves:
     """A flattened argument tree.
 
     Attributes:
-        names: the paths of the differentiated leaves, like "args[1]['w']".
+        names: the paths of the differentiated leaves, like "params['w']".
         wanted: the positions of the differentiated leaves among all leaves.
         leaves: all leaves.
         tree: the tree structure.
+        domains: for each leaf the domain that it stays in, or None.
     """
 
     names: tuple[str, ...]
     wanted: tuple[int, ...]
     leaves: tuple[Any, ...]
     tree: object
+    domains: tuple[Domain | None, ...]
 
     @classmethod
-    def of(cls, args: Values) -> "Leaves":
-        """Flatten the argument tuple."""
+    def of(
+        cls, args: Values, called: Sequence[str] = (), domains: Sequence[Domain | None] = ()
+    ) -> "Leaves":
+        """Flatten the argument tuple.
+
+        Args:
+            args: the argument tuple.
+            called: the names of its elements.
+            domains: a domain, or None, for each leaf; () if there are none.
+        """
         with_path, tree = jax.tree.flatten_with_path(tuple(args))
         wanted = tuple(i for i, (_, leaf) in enumerate(with_path) if is_float(leaf))
-        names = tuple(f"args{jax.tree_util.keystr(with_path[i][0])}" for i in wanted)
-        return cls(names, wanted, tuple(leaf for _, leaf in with_path), tree)
+        called = called or [f"args[{i}]" for i in range(len(args))]
+        paths = [with_path[i][0] for i in wanted]
+        names = tuple(called[path[0].idx] + jax.tree_util.keystr(path[1:]) for path in paths)
+        leaves = tuple(leaf for _, leaf in with_path)
+        return cls(names, wanted, leaves, tree, tuple(domains) or (None,) * len(leaves))
 
     @property
     def arrays(self) -> Arrays:
@@ -64,7 +78,7 @@ class Leaves:
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
             leaves[i] = jnp.asarray(array)
-        return Leaves(self.names, self.wanted, tuple(leaves), self.tree)
+        return replace(self, leaves=tuple(leaves))
 
     def without_x64(self) -> "Leaves":
         """Return a copy whose integers have the dtypes that they have while x64 is off."""
@@ -75,15 +89,44 @@ class Leaves:
                 else leaf
                 for i, leaf in enumerate(self.leaves)
             )
-        return Leaves(self.names, self.wanted, leaves, self.tree)
+        return replace(self, leaves=leaves)
 
     def bind(self, function: Function) -> Callable[..., Arrays]:
-        """Turn `function` into one from the differentiated leaves to its floating-point outputs."""
+        """Turn `function` into one from the differentiated leaves to its floating-point outputs.
+
+        Leaves near those here are mapped into their domains before.
+        """
+        maps = self._maps
 
         def bound(*arrays: Any) -> Arrays:
-            return [y for y in jax.tree.leaves(function(*self.args(arrays))) if is_float(y)]
+            inside = [a if m is None else m(a) for m, a in zip(maps, arrays, strict=True)]
+            return [y for y in jax.tree.leaves(function(*self.args(inside))) if is_float(y)]
 
         return bound
+
+    @property
+    def _maps(self) -> list[Callable[[Any], Any] | None]:
+        pairs = [(self.domains[i], self.leaves[i]) for i in self.wanted]
+        return [None if domain is None else domain.inside(x) for domain, x in pairs]
+
+    def mapped(self, arrays: Values) -> Arrays:
+        """Return leaves near those here, moved into their domains."""
+        pairs = zip(self._maps, arrays, strict=True)
+        return [a if m is None else m(jnp.asarray(a)) for m, a in pairs]
+
+    @property
+    def reaches(self) -> list[np.ndarray | None]:
+        """How far each element of a differentiated leaf can be moved; None for any distance."""
+        pairs = [(self.domains[i], self.leaves[i]) for i in self.wanted]
+        return [None if domain is None else domain.reach(as_exact(x)) for domain, x in pairs]
+
+    def settled(self) -> "Leaves":
+        """Return a copy whose leaves are moved into their domains."""
+        leaves = [
+            leaf if domain is None else np.asarray(domain.settled(np.asarray(leaf)))
+            for domain, leaf in zip(self.domains, self.leaves, strict=True)
+        ]
+        return replace(self, leaves=tuple(leaves))
 
 
 def _is_integer(leaf: object) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxconv._core.jaxprs import equations
 from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
+from jaxconv.check.compiling import quick_jit
 
 DRAWS = 6
 """How many moves are tried: a short array rounds alike for some of them."""
@@ -29,7 +30,7 @@ def precision(function: Callable[[Arrays], Arrays], arrays: Arrays) -> float:
     """Return the unit of rounding of the narrowest dtype that shows in the results."""
     widest = max(float(jnp.finfo(a.dtype).eps) for a in arrays)
     for eps in sorted(_narrow(function, arrays), reverse=True):
-        if eps > widest and _jumps(jax.jit(function), arrays, eps):
+        if eps > widest and _jumps(quick_jit(function, arrays), arrays, eps):
             return eps
     return widest
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jaxconv._core.types import Json
+from jaxconv.check.explanations import EXPLANATIONS
 
 
 class GradientError(AssertionError):
@@ -28,9 +30,16 @@ class Diagnosis:
     residual: float
     page: str = ""
 
+    @property
+    def why(self) -> str:
+        """How the mistake happens; "" for a mistake that the user registered."""
+        return EXPLANATIONS.get(self.name, "")
+
     def __str__(self) -> str:
-        page = f" ({self.page})" if self.page else ""
-        return f"{self.name}: {self.sentence}{page}"
+        """Return the mistake, how it happens, and where more about it is found."""
+        why = textwrap.wrap(self.why, 94, initial_indent="  ", subsequent_indent="  ")
+        page = [f"  {self.page}"] if self.page else []
+        return "\n".join([f"{self.name}: {self.sentence}", *why, *page])
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,9 @@ class Failure:
     """One check that failed.
 
     Attributes:
-        argument: the path of the gradient in the argument tree, "args[1]['w']"; "" for the value.
+        argument: the path of the gradient in the argument tree, with the name that the argument
+            has in the rule: "params['w']". An argument without a name is "args[1]". "" stands for
+            the value.
         index: the index of the worst element.
         got: the rule's value of that element.
         expected: the oracle's value of that element.
@@ -98,6 +109,7 @@ class Report:
         failures: the checks that failed; empty if all passed.
         notes: remarks that are no failures: kinks, oracles that could not be applied.
         checks: how many comparisons were made.
+        defined: where the rule is defined: "rules.py:12, and its backward pass in rules.py:20".
         costs: the costs of "rule" and "reference"; empty unless `--costs` was given.
         reproduce: a command that runs the smallest call that still fails; "" if there is none.
         levels: for each level that was asked, such as "gradient", "vmap" or "forward_over_reverse",
@@ -111,6 +123,7 @@ class Report:
     costs: dict[str, Costs] = field(default_factory=dict)
     reproduce: str = ""
     levels: dict[str, str] = field(default_factory=dict)
+    defined: str = ""
 
     @property
     def ok(self) -> bool:
@@ -153,7 +166,9 @@ class Report:
         for failure in self.failures:
             lines.append(f"  {failure.message}")
             if failure.diagnosis is not None:
-                lines.append(f"    {failure.diagnosis}")
+                lines.append(textwrap.indent(str(failure.diagnosis), "    "))
+        if self.failures and self.defined:
+            lines.append(f"  defined in {self.defined}")
         return "\n".join(lines + [f"  {remark}" for remark in self.remarks])
 
 

@@ -10,6 +10,7 @@ from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
 from jaxconv.check.compare import Mismatch
 from jaxconv.check.diagnosis import Evidence, diagnose
+from jaxconv.check.domains import Domain
 from jaxconv.check.leaves import Leaves, Pullback
 from jaxconv.check.levels import FAILS, HOLDS, IS_MISSING, required
 from jaxconv.check.precedents import Precedents
@@ -41,6 +42,7 @@ class Check:
         diagnosed: whether to look for a known mistake that explains a wrong gradient.
         required: the levels that must hold; what is wrong with others is a note.
         x64: whether the user's program has float64; a rule may need that it has not.
+        domains: for each leaf of the arguments the domain that it stays in, or None.
         given: the dtype of the arguments; float32 if they have several.
         exact: the trial in float64, or in `given` if the rule does not take float64.
         is_measured: whether the precision in which the rule works has been measured.
@@ -59,6 +61,7 @@ class Check:
     diagnosed: bool = True
     required: frozenset[str] = required(None)
     x64: bool = True
+    domains: Sequence[Domain | None] = ()
     given: Any = field(init=False)
     exact: Trial = field(init=False)
     is_measured: bool = field(init=False, default=False)
@@ -105,10 +108,22 @@ class Check:
         trial.linear_eps = max(trial.linear_eps, self.exact.linear_eps)
         return trial
 
+    def trial_of(self, reference: Function) -> Trial | None:
+        """Return a copy of the exact trial with this reference; None if it cannot be called."""
+        try:
+            trial = Trial(
+                self.rule, reference, self.args, self.exact.dtype, self.cotangents, self.seed,
+                tolerance=self.tolerance, x64=self.x64, domains=self.domains,
+            )  # fmt: skip
+        except Exception:
+            return None
+        return trial
+
     def _tried(self, dtype: DType, truth: Pullback | None) -> Trial:
         return Trial(
             self.rule, self.reference, self.args, dtype, self.cotangents, self.seed,
             truth, self.precedents, self.tolerance, self.x64 or dtype == jnp.float64,
+            self.domains,
         )  # fmt: skip
 
     def measure(self) -> None:

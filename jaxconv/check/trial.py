@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial, wraps
 from typing import Any
 
@@ -13,8 +14,12 @@ from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, sizes, widen
 from jaxconv.check.compare import Mismatch, compare
+from jaxconv.check.compiling import quick_jit
+from jaxconv.check.diagnosis.repair.program import Program, program_of
 from jaxconv.check.differences import Differences
+from jaxconv.check.domains import Domain
 from jaxconv.check.leaves import Leaves, Pullback, is_float, pullback
+from jaxconv.check.naming import argument_names
 from jaxconv.check.precedents import Precedents
 from jaxconv.check.precision import precision
 from jaxconv.check.tolerance import EXACTLY, Tolerance
@@ -57,12 +62,14 @@ class Trial:
         precedents: Precedents | None = None,
         tolerance: Tolerance = EXACTLY,
         x64: bool = True,
+        domains: Sequence[Domain | None] = (),
     ):
         self.dtype = jnp.dtype(dtype)
         self.eps = float(jnp.finfo(dtype).eps)
         self.linear_eps = self.eps
         self.tolerance, self.x64 = tolerance, x64
-        self.leaves = Leaves.of(args).cast(dtype)
+        called = argument_names((rule, reference), len(args))
+        self.leaves = Leaves.of(args, called, domains).cast(dtype)
         if not x64:
             self.leaves = self.leaves.without_x64()
         self.exact = self.leaves.cast(jnp.float64)
@@ -102,6 +109,16 @@ class Trial:
         """Return the function as it runs in the user's program, which may have x64 off."""
         return called_with(function, x64=self.x64)
 
+    def program(self) -> Program:
+        """Trace the rule with its backward pass."""
+        args = self.leaves.args(self.leaves.arrays)
+        is_open = all(domain is None or domain.is_open for domain in self.leaves.domains)
+        bound = replace(self.leaves, domains=(None,) * len(self.leaves.leaves)).bind(self.rule)
+        bound = bound if is_open else self.bound
+        return program_of(
+            bound, self.leaves.arrays, self.dys[0], self.leaves.names, self.rule, args
+        )
+
     @cached_property
     def compiled(self) -> Pullback:
         """The pullback of the rule under jit."""
@@ -121,7 +138,10 @@ class Trial:
         """(arrays, cotangents) → (value, gradients) of the reference in float64, compiled once."""
         if self.reference is None:
             return None
-        compiled = called_with(jax.jit(pullback(self.exact.bind(self.reference))), x64=True)
+        exact = self.exact
+        compiled = called_with(
+            quick_jit(pullback(exact.bind(self.reference)), exact.arrays), x64=True
+        )
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
 
     def coarsen(self, given: float) -> bool:
@@ -181,11 +201,13 @@ class Trial:
         """
         if self._precedents is not None:
             return self._precedents.differences(self.exact)
+        reaches = self.exact.reaches
         if self.dtype == jnp.float64:
-            return Differences(self.exact.bind(self.rule), self.eps)
+            return Differences(self.exact.bind(self.rule), self.eps, reaches=reaches)
         if self.reference is not None:
-            return Differences(self.exact.bind(self.reference))
-        return Differences(self.as_called(jax.jit(self.bound)), self.eps, one_by_one=True)
+            return Differences(self.exact.bind(self.reference), reaches=reaches)
+        run = self.as_called(quick_jit(self.bound, self.leaves.arrays))
+        return Differences(run, self.eps, reaches=reaches, one_by_one=True)
 
     @cached_property
     def noise(self) -> list[float]:

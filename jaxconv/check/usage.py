@@ -9,7 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.arguments import DType
+from jaxconv._core.types import Values
+from jaxconv.check.arrays import as_exact
 from jaxconv.check.case import ON_REQUEST, TRANSFORMS
+from jaxconv.check.domains import Domain, domain_of, is_interval
 from jaxconv.check.leaves import is_float
 from jaxconv.check.levels import LEVELS
 from jaxconv.check.tolerance import Tolerance
@@ -82,3 +85,63 @@ def seed_of(key: Any) -> int:
         return int(key)
     data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
     return int(np.asarray(data).ravel()[-1])
+
+
+def domains_of(given: Any, args: Values, names: Sequence[str]) -> tuple[Domain | None, ...]:
+    """Return the domain of each leaf of the arguments, or None.
+
+    Args:
+        given: what the user gave: one domain for all, one for each argument, or a dict from
+            positions, names or paths like "params['w']" to domains.
+        args: the arguments.
+        names: their names.
+
+    Raises:
+        ValueError: a domain or an argument is unknown, or an argument does not lie in its domain.
+    """
+    with_path, _ = jax.tree.flatten_with_path(tuple(args))
+    if given is None:
+        return (None,) * len(with_path)
+    by_name = _by_name(given, names)
+    for_all = not isinstance(given, dict | list | tuple) or is_interval(given)
+    found = []
+    for path, leaf in with_path:
+        position = path[0].idx
+        whole = names[position] + jax.tree_util.keystr(path[1:])
+        named = by_name.pop(whole, None) if whole != names[position] else None
+        domain = domain_of(named if named is not None else by_name.get(names[position]))
+        if not hasattr(leaf, "shape") or (for_all and not is_float(leaf)):
+            domain = None
+        why_not = "" if domain is None else domain.why_not(_wide(leaf))
+        if domain is not None and why_not:
+            raise ValueError(f"check_rule: {whole} is not in its domain, {domain.name}: {why_not}")
+        found.append(domain)
+    unknown = [name for name in by_name if name not in names]
+    if unknown:
+        raise ValueError(
+            f"check_rule: domain must name arguments, {', '.join(names)}, but got {unknown[0]!r}"
+        )
+    return tuple(found)
+
+
+def _by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(given, dict):
+        positions = [k for k in given if isinstance(k, int) and not -1 < k < len(names)]
+        if positions:
+            raise ValueError(
+                f"check_rule: domain must name arguments 0 to {len(names) - 1}, but got"
+                f" {positions[0]}"
+            )
+        return {names[k] if isinstance(k, int) else k: domain for k, domain in given.items()}
+    if isinstance(given, (tuple, list)) and not is_interval(given):
+        if len(given) != len(names):
+            raise ValueError(
+                f"check_rule: domain must have an entry for each of the {len(names)} arguments,"
+                f" but got {len(given)}"
+            )
+        return dict(zip(names, given, strict=True))
+    return dict.fromkeys(names, given)
+
+
+def _wide(leaf: Any) -> np.ndarray:
+    return as_exact(leaf) if is_float(leaf) else np.asarray(leaf)

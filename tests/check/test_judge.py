@@ -48,13 +48,13 @@ def test_a_wrong_factor_is_found_where_it_is(reference):
     wrong = rule_of(product, lambda args, dy: (dy @ args[1].T, 2 * args[0].T @ dy))
     report = quick(wrong, (X, W), reference)
     (failure,) = report.failures
-    assert failure.argument == "args[1]"
+    assert failure.argument == "w"
     assert failure.oracle == ("differences" if reference is None else "autodiff")
     assert failure.off == failure.size == 15
     assert failure.where == "everywhere"
     assert failure.got == pytest.approx(2 * failure.expected, rel=1e-6)
     assert failure.error == pytest.approx(abs(failure.expected), rel=1e-6)
-    with pytest.raises(GradientError, match=r"d\(args\[1\]\)"):
+    with pytest.raises(GradientError, match=r"d\(w\)"):
         report.raise_if_failed()
     read = json.loads(report.to_json())
     assert read["ok"] is False
@@ -147,7 +147,7 @@ def test_at_a_kink_differences_are_asked_beside_it():
     x = np.array([[0.0, 1.0, -2.0], [0.0, 0.5, 0.0]])
     report = quick(jax.nn.relu, (x,), jax.nn.relu)
     assert report.ok
-    assert report.notes == ["differences cannot tell d(args[0]): it is at a kink or a tie"]
+    assert report.notes == ["differences cannot tell d(x): it is at a kink or a tie"]
     twice = rule_of(jax.nn.relu, lambda args, dy: (jnp.where(args[0] > 0, 2 * dy, 0),))
     (failure,) = quick(twice, (x,)).failures
     assert failure.diagnosis.name == "constant_factor"
@@ -194,7 +194,7 @@ def test_arguments_are_any_trees():
         return loss({**params, "b": b}, *rest)
 
     report = quick(wrong, args, loss)
-    assert [f.argument for f in report.failures] == ["args[0]['b']"]
+    assert [f.argument for f in report.failures] == ["p['b']"]
 
 
 def test_a_wrong_value():

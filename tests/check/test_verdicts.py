@@ -150,7 +150,7 @@ def test_a_sum_in_16_bits_shows():
     args = (np.ones(2048, jnp.bfloat16), np.ones((), jnp.bfloat16))
     rule = made(lambda x, b: x + b, lambda dy, x, b: (dy, total(dy)))
     report = quick(rule, args, lambda x, b: x + b)
-    assert {(f.argument, f.dtype) for f in report.failures} == {("args[1]", "bfloat16")}
+    assert {(f.argument, f.dtype) for f in report.failures} == {("b", "bfloat16")}
 
 
 # Tolerances
@@ -385,7 +385,7 @@ def test_a_pullback_that_is_not_linear_around_a_value_of_8_bits():
 
     rule = made(value, lambda dy, x, s: (dy, s * 7.0))
     (failure,) = quick(rule, (X, np.array(1.0))).failures
-    assert (failure.argument, failure.oracle) == ("args[1]", "linearity")
+    assert (failure.argument, failure.oracle) == ("s", "linearity")
 
 
 def test_an_index_that_is_an_array_of_numpy(without_x64):

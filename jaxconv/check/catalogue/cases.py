@@ -1,5 +1,6 @@
 """Turn a record's samples into cases for the gradient checker."""
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,12 @@ class Call:
     def of(cls, op: Function, sample: Sample) -> "Call":
         """Return the call of `op` with a sample's options."""
         return cls(op, (*sample.arrays, *sample.fixed), tuple(sample.options.items()))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The arrays under their names, for reports."""
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        return inspect.Signature([inspect.Parameter(name, kind) for name in self.names])
 
     def __call__(self, *arrays: Any) -> Any:
         """Return the output of the op."""

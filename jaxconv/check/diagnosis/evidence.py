@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxconv._core.types import Values
 from jaxconv.check.arrays import Arrays, as_exact
+from jaxconv.check.diagnosis.repair.program import Program
 from jaxconv.check.trial import Trial
 
 Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
@@ -28,7 +29,9 @@ class Observation:
         truth: the function (arrays, dy) → (y, gradients) that is right at any other arguments;
             None without a reference.
         earlier: the arguments of the call before this one, if there was one.
-        jacobians: the Jacobians computed so far, shared by all calls with these arguments.
+        jacobians: the Jacobians computed so far, shared by all calls with these arguments; those
+            that the rule uses are under negative numbers.
+        program: traces the rule with its backward pass at these arguments, or None.
     """
 
     arrays: list[np.ndarray]
@@ -39,6 +42,7 @@ class Observation:
     truth: Truth | None
     earlier: list[np.ndarray] | None = None
     jacobians: dict[int, np.ndarray] = field(default_factory=dict)
+    program: Callable[[], Program] | None = None
 
     @classmethod
     def of(cls, trial: Trial, dy: Arrays, got: Arrays) -> "Observation":
@@ -61,6 +65,7 @@ class Observation:
             want=want,
             truth=trial.truth,
             jacobians=trial.jacobians,
+            program=trial.program,
         )
 
     def gradient(
@@ -85,6 +90,19 @@ class Observation:
             shape = (*self.dy[0].shape, *self.arrays[leaf].shape)
             self.jacobians[leaf] = np.stack([r for r in rows if r is not None]).reshape(shape)
         return self.jacobians[leaf]
+
+    def own_jacobian(self, leaf: int) -> np.ndarray | None:
+        """Return the Jacobian that the rule uses; None if the rule cannot be traced."""
+        right = self.jacobian(leaf)
+        if right is None or self.program is None:
+            return None
+        if -1 - leaf not in self.jacobians:
+            program = self.program()
+            units = np.eye(self.dy[0].size).reshape(-1, *self.dy[0].shape)
+            result = program.results[leaf]
+            rows = [as_exact(program.values([*self.arrays, unit])[result]) for unit in units]
+            self.jacobians[-1 - leaf] = np.stack(rows).reshape(right.shape)
+        return self.jacobians[-1 - leaf]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ import numpy as np
 from jaxconv.check.arrays import root_mean_square
 from jaxconv.check.diagnosis import hypotheses  # noqa: F401  (registers them)
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
-from jaxconv.check.diagnosis.hypothesis import HYPOTHESES, Guess
+from jaxconv.check.diagnosis.hypothesis import HYPOTHESES, PAGE, Guess
 from jaxconv.check.diagnosis.numbers import describe, factor_of, informative, number
+from jaxconv.check.diagnosis.repair.search import repair
 from jaxconv.check.report import Diagnosis
 
 EXPLAINED = 1e-3
@@ -42,7 +43,14 @@ def diagnose(evidence: Evidence) -> Diagnosis | None:
                     found = _with_factor(evidence, guess, predicted, error)
                     if found is not None:
                         factored = Diagnosis(known.name, *found, known.page)
-        return factored or rough
+        return factored or rough or _repaired(evidence)
+
+
+def _repaired(evidence: Evidence) -> Diagnosis | None:
+    found = None if evidence.has_complex else repair(evidence)
+    if found is None:
+        return None
+    return Diagnosis(found.name, found.sentence, found.residual, f"{PAGE}#{found.name}")
 
 
 def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:

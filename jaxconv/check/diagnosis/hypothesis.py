@@ -8,7 +8,7 @@ import numpy as np
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 
 Predict = Callable[[Observation], np.ndarray | None]
-PAGE = "docs/diagnoses.md"
+PAGE = "https://github.com/jaxconv/jaxconv/blob/main/docs/diagnoses.md"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The autodiff oracle: compare with the reference's gradients, and collect evidence if wrong."""
 
+import jax
 import numpy as np
 
 from jaxconv._core.types import Values
 from jaxconv.check.arrays import Arrays, as_exact, widen
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation, smaller
+from jaxconv.check.leaves import Leaves
 from jaxconv.check.oracles.transformations import FUSED
 from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check
@@ -36,7 +38,7 @@ def autodiff(check: Check, gradients: list[Arrays]) -> None:
                     continue
                 evidence = None
                 if check.diagnosed and found is None:
-                    evidence = _evidence(check, leaf, gradients)
+                    evidence = evidence_of(check, trial, leaf, gradients)
                 check.fail_where(
                     mismatch, name, "autodiff", trial, f"d({name})",
                     evidence=evidence, diagnosis=found,
@@ -55,14 +57,16 @@ def _compiled_only(trial: Trial, leaf: int, dy: Arrays, want: np.ndarray) -> Dia
     return Diagnosis("compiled_only", f"d({name}) is right, and wrong only under jit", 0.0)
 
 
-def _evidence(check: Check, leaf: int, gradients: list[Arrays]) -> Evidence:
-    """Collect observations, for several cotangents and shapes, that tell mistakes apart."""
-    trial = check.exact
+def evidence_of(check: Check, trial: Trial, leaf: int, gradients: list[Arrays]) -> Evidence:
+    """Collect observations, for several cotangents and shapes, that tell mistakes apart.
+
+    The truth of the trial is right; it is the check's own one, or one that knows more.
+    """
     # Cotangents that do not cancel are left out: a normalization's gradient for ones is 0.
     random = zip(trial.dys[: check.cotangents], gradients[: check.cotangents], strict=True)
     observations = [Observation.of(trial, dy, got) for dy, got in random]
     for args in check.others or smaller(check.args):
-        seen = _observed(check, args)
+        seen = _observed(check, trial, args)
         if seen is not None and len(seen.arrays) == len(trial.leaves.names):
             observations.append(seen)
         if len(observations) == check.cotangents + 2:
@@ -71,12 +75,14 @@ def _evidence(check: Check, leaf: int, gradients: list[Arrays]) -> Evidence:
     return Evidence(leaf, trial.leaves.names, observations, exact)
 
 
-def _observed(check: Check, args: Values) -> Observation | None:
+def _observed(check: Check, trial: Trial, args: Values) -> Observation | None:
     """Observe rule and truth at other arguments; None where they fail or their values differ."""
     try:
+        leaves = Leaves.of(args, (), check.domains).settled()
+        args = jax.tree.unflatten(leaves.tree, leaves.leaves)
         other = Trial(
-            check.rule, check.reference, args, check.exact.dtype, 1, check.seed + 7,
-            None, check.precedents,
+            check.rule, trial.reference, args, trial.dtype, 1, check.seed + 7,
+            None, check.precedents, domains=check.domains,
         )  # fmt: skip
         assert other.truth is not None
         dy = other.dys[0]

@@ -52,7 +52,8 @@ def at_kinks(check: Check, arrays: Arrays, dy: Arrays, leaf: int, mismatch: Mism
 
 def step_aside(check: Check) -> list[Arrays]:
     """Move every array a little, off its kinks, and return the gradients there."""
-    leaves, value = Leaves.of(check.args), check.exact.as_called(check.exact.bound)
+    leaves = Leaves.of(check.args, (), check.domains)
+    value = check.exact.as_called(check.exact.bound)
     here = list(map(as_exact, value(*check.exact.leaves.arrays)))
     for nudge in NUDGES:
         rng = np.random.default_rng(check.seed + 1)
@@ -61,6 +62,7 @@ def step_aside(check: Check) -> list[Arrays]:
             x = as_exact(array)
             x = x + nudge * (root_mean_square(x) or 1.0) * rng.uniform(-1, 1, x.shape)
             moved.append(jnp.asarray(x).astype(array.dtype))
+        moved = leaves.mapped(moved)
         there = map(as_exact, value(*moved))
         if all(np.isfinite(t[np.isfinite(h)]).all() for h, t in zip(here, there, strict=True)):
             break

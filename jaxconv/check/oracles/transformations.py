@@ -17,6 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays, as_exact, sizes
 from jaxconv.check.compare import compare
+from jaxconv.check.compiling import quick_jit
 from jaxconv.check.differences import EXACT
 from jaxconv.check.leaves import pullback
 from jaxconv.check.levels import ORDERS
@@ -30,6 +31,9 @@ FUSED = 1e-9
 Where c is a constant near 1, moving the arguments does not show how much that changes. A gradient
 that a transformation makes wrong is wrong by far more.
 """
+
+MOST_ALONE = 4
+"""At most so many arguments are mapped one by one."""
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 
@@ -51,19 +55,22 @@ def _jit(trial: Trial) -> Iterator[Outcome]:
 
 def _checkpoint(trial: Trial) -> Iterator[Outcome]:
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    _, got = jax.jit(pullback(jax.checkpoint(trial.bound)))(arrays, dy)
+    _, got = quick_jit(pullback(jax.checkpoint(trial.bound)), arrays)(arrays, dy)
     yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 
 def _vmap(trial: Trial) -> Iterator[Outcome]:
     """Map each argument alone, and all of them together with the cotangent.
 
-    All these calls are compiled as one function.
+    Of more than four arguments, halves are mapped. All these calls are compiled as one function.
     """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     stacks = [jnp.stack([a, a * 0.99, a * 1.01]) for a in arrays]
     dys = [jnp.stack([d, -d, 0.5 * d]) for d in dy]
-    alone = [tuple(i == j for j in range(len(arrays))) for i in range(len(arrays))]
+    several = range(len(arrays))
+    alone = [tuple(i == j for j in several) for i in several]
+    if len(arrays) > MOST_ALONE:
+        alone = [tuple(j % 2 == i for j in several) for i in range(2)]
     ways = [(chosen, False) for chosen in alone if len(arrays) > 1] + [
         ((True,) * len(arrays), True)
     ]
@@ -82,7 +89,9 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
         ]
 
     given = [select(*way) for way in ways]
-    for (chosen, with_dy), args, got in zip(ways, given, jax.jit(all_ways)(given), strict=True):
+    for (chosen, with_dy), args, got in zip(
+        ways, given, quick_jit(all_ways, arrays)(given), strict=True
+    ):
         for i in range(3):
             one = [a[i] if c else a for a, c in zip(args[0], chosen, strict=True)]
             its = [d[i] for d in args[1]] if with_dy else args[1]
@@ -102,7 +111,7 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
         start = [jnp.zeros(shape, dtype) for shape, dtype in trial.shapes]
         return jax.lax.scan(step, start, scales)[0]
 
-    _, got = jax.jit(pullback(total))(arrays, dy)
+    _, got = quick_jit(pullback(total), arrays)(arrays, dy)
     want = [np.zeros_like(as_exact(a)) for a in arrays]
     for scale in scales:
         at = [a * scale.astype(a.dtype) for a in arrays]
@@ -144,7 +153,7 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
             return jax.jvp(partial(_slopes, curved), (arrays,), (weights,))[1]
 
         ways = dict(zip(ORDERS, (reverse, forward), strict=True))
-        return jax.jit(lambda *args: {order: ways[order](*args) for order in orders})
+        return quick_jit(lambda *args: {order: ways[order](*args) for order in orders}, arrays)
 
     got = twice(trial.bound)(arrays, dy)
     if trial.reference is None:

@@ -13,6 +13,7 @@ from jaxconv.check.diagnosis.hypotheses import (  # isort: skip
     borders,
     parts,
     derivatives,
+    geometry,
     precision,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "cotangents",
     "derivatives",
     "finite",
+    "geometry",
     "masks",
     "parts",
     "points",

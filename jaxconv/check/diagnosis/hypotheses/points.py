@@ -48,16 +48,40 @@ _POINTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+_OF_PARAMETERS = ("0", "1", "2·{}", "{}²", "{} + 1", "1 − {}")
+"""Changes of another argument than the differentiated one: they mean that it was forgotten."""
+
+
+def _at(
+    evidence: Evidence, which: int, other: Callable[[Observation], np.ndarray]
+) -> Callable[[Observation], np.ndarray | None]:
+    """Return the prediction that one argument has another value."""
+
+    def predict(o: Observation) -> np.ndarray | None:
+        return with_argument(evidence, which, lambda _: other(o))(o)
+
+    return predict
+
+
+def _changed(which: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., np.ndarray]:
+    return lambda o: change(o.arrays[which])
+
+
+@register("parameter_changed")
+def parameter_changed(evidence: Evidence) -> Iterator[Guess]:
+    """Another argument is left out, used twice, or 1 is added to it."""
+    for which, name in enumerate(evidence.names):
+        for words in _OF_PARAMETERS if which != evidence.leaf else ():
+            yield Guess(
+                f"d({evidence.name}) is computed with {words.format(name)} in the place of {name}",
+                _at(evidence, which, _changed(which, _POINTS[words])),
+            )
+
+
 @register("wrong_point")
 def wrong_point(evidence: Evidence) -> Iterator[Guess]:
     """The derivative is evaluated at y, at another argument, at −x, at 0, … instead of at x."""
     leaf, names = evidence.leaf, evidence.names
-
-    def at(which: int, other: Callable[[Observation], np.ndarray]) -> Callable[..., object]:
-        def predict(o: Observation) -> np.ndarray | None:
-            return with_argument(evidence, which, lambda _: other(o))(o)
-
-        return predict
 
     for which, name in enumerate(names):
         others: dict[str, Callable[[Observation], np.ndarray]] = {"y": lambda o: o.y[0]}
@@ -66,14 +90,13 @@ def wrong_point(evidence: Evidence) -> Iterator[Guess]:
                 others[other] = lambda o, i=i: o.arrays[i]  # type: ignore[misc]
         others["dy"] = lambda o: o.dy[0]
         for words, change in _POINTS.items():
-            others[words.format(name)] = lambda o, which=which, change=change: change(  # type: ignore[misc]
-                o.arrays[which]
-            )
+            if which == leaf or words not in _OF_PARAMETERS:
+                others[words.format(name)] = _changed(which, change)
         for point, value in others.items():
             yield Guess(
                 f"d({names[leaf]}) is evaluated at the wrong point: with {point} in the place of"
                 f" {name}",
-                at(which, value),  # type: ignore[arg-type]
+                _at(evidence, which, value),
             )
     for i, j in combinations(range(len(names)), 2):
 

@@ -1,0 +1,1 @@
+"""Repair: look for one change of a rule that makes its gradient right."""

@@ -1,0 +1,350 @@
+"""Domains: sets of arrays in which an argument has to stay, such as probabilities.
+
+Points, differences and rounding errors of a check stay in the domain, and gradients are compared in
+its tangent space: two gradients that differ across the unit sphere, or in the antisymmetric part of
+a symmetric matrix, are the same there.
+
+A `Domain` knows four things about a point x of it. `why_not` says why an array does not lie in it,
+`settled` returns a point nearby that does, and with δ a small change of x, `tangent` projects δ to
+the tangent space, linearly, and `move` returns a change that does not leave the domain, and that
+agrees with `tangent` to first order. `reach` is how far each element can be moved.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxconv.check.arrays import root_mean_square
+
+Change = Callable[[Any], Any]
+
+CLOSE = 1e-2
+"""So far, relative to 1, may a sum or a length be from 1: as far as 16 bits round it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A set of arrays.
+
+    Attributes:
+        name: what the domain is called in messages.
+        why_not: says why an array does not lie in the domain; "" if it does.
+        tangent: for a point of the domain, the projection of changes to the tangent space.
+        move: for a point of the domain, the function from changes to changes that stay inside.
+        settled: returns a point of the domain near an array.
+        reach: how far each element of a point can be moved, at least; ∞ if any distance will do.
+        directed: turns random numbers into a direction in which a point can be moved by 1/100.
+    """
+
+    name: str
+    why_not: Callable[[np.ndarray], str]
+    tangent: Callable[[Any], Change]
+    move: Callable[[Any], Change]
+    settled: Callable[[np.ndarray], np.ndarray]
+    reach: Callable[[np.ndarray], np.ndarray] = field(
+        default=lambda x: np.full(np.shape(x), np.inf)
+    )
+    directed: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every small change of a point stays in the domain."""
+        return self.tangent is _as_it_is
+
+    def inside(self, x: Any) -> Change:
+        """Return the map of arrays near the point x into the domain, which has x for a fixed point.
+
+        Its derivative, as JAX takes it, is the projection to the tangent space at the point that it
+        returns.
+        """
+        move, stop = self.move(x), jax.lax.stop_gradient
+
+        def mapped(near: Any) -> Any:
+            change = near - x
+            there = stop(x + move(change))
+            along = self.tangent(there)(change)
+            return there + (along - stop(along)).astype(near.dtype)
+
+        return mapped
+
+
+def _as_it_is(x: Any) -> Change:
+    return lambda change: change
+
+
+def _bounded(reach: Callable[[Any], Any]) -> Callable[[Any], Change]:
+    """Return the move by δ·r/√(r² + δ²), which is shorter than r and δ to first order."""
+
+    def move(x: Any) -> Change:
+        r = reach(x)
+
+        def moved(change: Any) -> Any:
+            size = jnp.where(jnp.isfinite(r), r, 1).astype(change.dtype)
+            is_end = (size == 0).astype(change.dtype)
+            short = change * size / jnp.sqrt(size**2 + change**2 + is_end)
+            return jnp.where(jnp.isfinite(r), short, change)
+
+        return moved
+
+    return move
+
+
+def interval(low: float | None, high: float | None, name: str = "") -> Domain:
+    """Return the numbers between two bounds; None stands for no bound."""
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+
+    def reach(x: Any) -> Any:
+        return jnp.minimum(x - least, most - x)
+
+    def why_not(x: np.ndarray) -> str:
+        outside = ~((x >= least) & (x <= most))
+        if name == "positive":
+            outside |= x == 0
+        return f"it has the element {x[outside].ravel()[0]:g}" if outside.any() else ""
+
+    def settled(x: np.ndarray) -> np.ndarray:
+        inner = 1e-3 * root_mean_square(x) if name == "positive" else 0
+        return np.clip(x, least + inner, most)
+
+    return Domain(
+        name or f"between {least:g} and {most:g}", why_not, _as_it_is, _bounded(reach), settled,
+        lambda x: np.asarray(reach(x)),
+    )  # fmt: skip
+
+
+def _sorted() -> Domain:
+    def reach(x: Any) -> Any:
+        gaps = jnp.diff(x, axis=-1) / 2
+        end = jnp.full_like(x[..., :1], jnp.inf)
+        return jnp.minimum(
+            jnp.concatenate([end, gaps], axis=-1), jnp.concatenate([gaps, end], axis=-1)
+        )
+
+    def why_not(x: np.ndarray) -> str:
+        return "" if x.ndim and np.all(np.diff(x, axis=-1) >= 0) else "its last axis descends"
+
+    return Domain(
+        "sorted", why_not, _as_it_is, _bounded(reach), lambda x: np.sort(x, axis=-1),
+        lambda x: np.asarray(reach(x)),
+    )  # fmt: skip
+
+
+def _is_square(x: np.ndarray) -> bool:
+    return x.ndim >= 2 and x.shape[-1] == x.shape[-2]
+
+
+def _hermitian(change: Any) -> Any:
+    return (change + jnp.conj(jnp.swapaxes(change, -1, -2))) / 2
+
+
+def _why_not_symmetric(x: np.ndarray) -> str:
+    if not _is_square(x):
+        return f"its shape is {x.shape}, and its last two axes are not of one size"
+    other = np.conj(np.swapaxes(x, -1, -2))
+    return "" if np.allclose(x, other, rtol=CLOSE, atol=1e-6) else "it is not its own transpose"
+
+
+def _symmetric() -> Domain:
+    def projection(x: Any) -> Change:
+        return _hermitian
+
+    return Domain(
+        "symmetric", _why_not_symmetric, projection, projection, lambda x: np.asarray(_hermitian(x))
+    )
+
+
+def _positive_definite() -> Domain:
+    def smallest(x: Any) -> Any:
+        return np.linalg.eigvalsh(np.asarray(x))[..., :1, None]
+
+    def why_not(x: np.ndarray) -> str:
+        found = _why_not_symmetric(x)
+        if found:
+            return found
+        least = float(smallest(x).min())
+        return "" if least > 0 else f"it has the eigenvalue {least:g}"
+
+    def move(x: Any) -> Change:
+        # Weyl: no eigenvalue moves by more than the norm of the change, which stays below λ.
+        least = smallest(np.asarray(x, np.complex128 if jnp.iscomplexobj(x) else float))
+
+        def moved(change: Any) -> Any:
+            along = _hermitian(change)
+            square = jnp.sum(jnp.abs(along) ** 2, axis=(-2, -1), keepdims=True)
+            return along * (least / jnp.sqrt(least**2 + square)).astype(change.real.dtype)
+
+        return moved
+
+    def settled(x: np.ndarray) -> np.ndarray:
+        if not _is_square(x):
+            return x
+        values, vectors = np.linalg.eigh(np.asarray(_hermitian(x)))
+        least = 1e-3 * np.abs(values).max(axis=-1, keepdims=True)
+        kept = vectors * np.maximum(values, least)[..., None, :]
+        return np.asarray(kept @ np.conj(np.swapaxes(vectors, -1, -2)))
+
+    return Domain(
+        "positive_definite", why_not, lambda x: _hermitian, move, settled,
+        lambda x: np.broadcast_to(smallest(x), x.shape) / x.shape[-1],
+    )  # fmt: skip
+
+
+def _unit_sphere() -> Domain:
+    def length(x: Any) -> Any:
+        return jnp.sqrt(jnp.sum(jnp.abs(x) ** 2, axis=-1, keepdims=True))
+
+    def why_not(x: np.ndarray) -> str:
+        off = np.abs(np.asarray(length(x)) - 1) if x.ndim else np.ones(1)
+        return "" if np.all(off < CLOSE) else "the length of its last axis is not 1"
+
+    def tangent(x: Any) -> Change:
+        return lambda change: change - x * jnp.sum((jnp.conj(x) * change).real, -1, keepdims=True)
+
+    def move(x: Any) -> Change:
+        return lambda change: (x + change) * (length(x) / length(x + change)) - x
+
+    return Domain("unit_sphere", why_not, tangent, move, lambda x: x / np.asarray(length(x)))
+
+
+def _simplex() -> Domain:
+    def why_not(x: np.ndarray) -> str:
+        if np.any(x < 0):
+            return f"it has the element {x[x < 0].ravel()[0]:g}"
+        off = np.abs(x.sum(axis=-1) - 1) if x.ndim else np.ones(1)
+        return "" if np.all(off < CLOSE) else "its last axis does not add up to 1"
+
+    def tangent(x: Any) -> Change:
+        return lambda change: change - jnp.mean(change, axis=-1, keepdims=True)
+
+    def move(x: Any) -> Change:
+        inner = x > 0
+
+        def moved(change: Any) -> Any:
+            count = jnp.maximum(jnp.sum(inner.astype(x.dtype), axis=-1, keepdims=True), 1)
+            kept = jnp.where(inner, change, 0)
+            along = jnp.where(inner, kept - jnp.sum(kept, axis=-1, keepdims=True) / count, 0)
+            # No element moves by more than itself.
+            share = jnp.where(inner, along / jnp.where(inner, x, 1), 0)
+            return along / jnp.sqrt(1 + jnp.sum(share**2, axis=-1, keepdims=True))
+
+        return moved
+
+    def settled(x: np.ndarray) -> np.ndarray:
+        positive = np.maximum(x, 0)
+        return positive / np.maximum(positive.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
+
+    def directed(x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return x * (v - np.sum(x * v, axis=-1, keepdims=True))
+
+    return Domain("simplex", why_not, tangent, move, settled, lambda x: np.asarray(x), directed)
+
+
+def _permutation() -> Domain:
+    """A point has no neighbours, so that differences are not taken, and all of dx is compared."""
+
+    def why_not(x: np.ndarray) -> str:
+        wanted = np.arange(x.shape[-1]) if x.ndim else np.ones(1)
+        return "" if np.array_equal(np.sort(x, -1), np.broadcast_to(wanted, x.shape)) else (
+            f"its last axis is not a permutation of 0 to {x.shape[-1] - 1}" if x.ndim else
+            "it has no axis"
+        )  # fmt: skip
+
+    def settled(x: np.ndarray) -> np.ndarray:
+        return np.argsort(np.argsort(x, axis=-1), axis=-1).astype(x.dtype)
+
+    return Domain(
+        "permutation", why_not, _as_it_is, lambda x: jnp.zeros_like, settled,
+        lambda x: np.zeros(x.shape),
+    )  # fmt: skip
+
+
+def permutation_of(values: Any) -> Domain:
+    """Return the rearrangements of these numbers along the last axis.
+
+    A point has no neighbours, so differences are not taken, and the whole gradient is compared.
+    """
+    wanted = np.sort(np.asarray(values, float))
+
+    def why_not(x: np.ndarray) -> str:
+        same = x.shape[-1:] == wanted.shape and np.allclose(np.sort(x, -1), wanted)
+        return "" if same else "its last axis does not consist of the given numbers"
+
+    return Domain(
+        "permutation of given numbers", why_not, _as_it_is, lambda x: jnp.zeros_like,
+        lambda x: x, lambda x: np.zeros(x.shape),
+    )  # fmt: skip
+
+
+def projected(projection: Callable[[Any], Any]) -> Domain:
+    """Return the set that a function, written with jax.numpy, projects arrays to."""
+
+    def why_not(x: np.ndarray) -> str:
+        there = np.asarray(projection(jnp.asarray(x)))
+        if there.shape != x.shape:
+            return f"the projection returns the shape {there.shape} for {x.shape}"
+        far = float(np.max(np.abs(there - x), initial=0.0))
+        scale = float(np.max(np.abs(x), initial=0.0)) or 1.0
+        return "" if far <= CLOSE * scale else f"the projection moves it by {far:g}"
+
+    def tangent(x: Any) -> Change:
+        return lambda change: jax.jvp(projection, (x,), (change,))[1]
+
+    def move(x: Any) -> Change:
+        return lambda change: projection(x + change) - x
+
+    return Domain(
+        "what the projection leaves alone", why_not, tangent, move,
+        lambda x: np.asarray(projection(jnp.asarray(x))),
+    )  # fmt: skip
+
+
+DOMAINS = {
+    "positive": interval(0, None, "positive"),
+    "probability": interval(0, 1, "probability"),
+    "sorted": _sorted(),
+    "symmetric": _symmetric(),
+    "positive_definite": _positive_definite(),
+    "unit_sphere": _unit_sphere(),
+    "simplex": _simplex(),
+    "permutation": _permutation(),
+}
+"""The domains that have a name."""
+
+
+def domain_of(given: Any) -> Domain | None:
+    """Return the domain that the user means.
+
+    Args:
+        given: a name of `DOMAINS`, an interval (low, high) where None stands for no bound, a
+            projection, a `Domain`, or None.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if given is None or isinstance(given, Domain):
+        return given
+    if isinstance(given, str) and given in DOMAINS:
+        return DOMAINS[given]
+    if is_interval(given):
+        return interval(*given)
+    if callable(given):
+        return projected(given)
+    expected = ", ".join(map(repr, DOMAINS))
+    raise ValueError(
+        f"check_rule: domain must be one of {expected}, an interval (low, high) or a projection,"
+        f" but got {given!r:.60}"
+    )
+
+
+def is_interval(given: Any) -> bool:
+    """Whether this is a pair of bounds, the lower one first."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        return False
+    numbers = [b for b in given if isinstance(b, (int, float)) and not isinstance(b, bool)]
+    is_pair = len(numbers) == 2 or (len(numbers) == 1 and None in given)
+    return is_pair and (len(numbers) == 1 or given[0] < given[1])
