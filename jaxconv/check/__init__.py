@@ -10,7 +10,17 @@ all oracles (the single checks) share, and `Precedents` caches what the referenc
 """
 
 from jaxconv.check.case import Case
+from jaxconv.check.grading import check_backward
 from jaxconv.check.judge import check_rule
 from jaxconv.check.report import Costs, Diagnosis, Failure, GradientError, Report
 
-__all__ = ["Case", "Costs", "Diagnosis", "Failure", "GradientError", "Report", "check_rule"]
+__all__ = [
+    "Case",
+    "Costs",
+    "Diagnosis",
+    "Failure",
+    "GradientError",
+    "Report",
+    "check_backward",
+    "check_rule",
+]
