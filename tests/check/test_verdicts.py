@@ -412,3 +412,24 @@ def test_precision_that_shows_late_ends_in_a_verdict(transforms, monkeypatch):
 
 def _half_in_float32(x):
     return 0.5 if x.dtype == jnp.float32 else 1.0
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "said"),
+    [
+        (
+            lambda x: (x * x, 1 / 0),
+            lambda x, dy: (dy,),
+            "the forward pass of a differentiated call",
+        ),
+        (lambda x: (x * x, x), lambda x, dy: (1 / 0,), "the backward pass"),
+    ],
+)
+def test_a_report_says_which_pass_fails(forward, backward, said):
+    @jax.custom_vjp
+    def square(x):
+        return x * x
+
+    square.defvjp(forward, backward)
+    (failure,) = check_rule(square, (jnp.ones(3),)).failures
+    assert f"] {said} fails: ZeroDivisionError: division by zero" in failure.message

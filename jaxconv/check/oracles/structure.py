@@ -1,5 +1,7 @@
 """The structure oracle: gradients exist and have the shape and dtype of their arguments."""
 
+import jax
+
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.state import Check, first_line
 from jaxconv.check.trial import Trial
@@ -25,5 +27,10 @@ def gradients_of(check: Check, trial: Trial) -> list[Arrays] | None:
 
 
 def backward_fails(check: Check, trial: Trial, error: Exception) -> None:
-    """Report that the backward pass raises an error."""
-    check.fail("", "structure", trial, f"the backward pass fails: {first_line(error)}")
+    """Report that the forward or the backward pass of a differentiated call raises an error."""
+    try:
+        trial.as_called(lambda arrays: jax.vjp(trial.bound, *arrays))(trial.leaves.arrays)
+        which = "the backward pass"
+    except Exception:
+        which = "the forward pass of a differentiated call"
+    check.fail("", "structure", trial, f"{which} fails: {first_line(error)}")
