@@ -56,7 +56,20 @@ class Observation:
         cls, trial: Trial, dy: Arrays, got: Arrays, want: list[np.ndarray]
     ) -> "Observation":
         """Return the observation of a trial for one cotangent and these right gradients."""
-        arrays = trial.leaves.arrays
+        return cls._at(trial, trial.leaves.arrays, dy, got, want, trial.jacobians)
+
+    @classmethod
+    def elsewhere(cls, trial: Trial, arrays: Arrays, dy: Arrays) -> "Observation":
+        """Return the observation of a trial at other numbers of the same shapes."""
+        assert trial.truth is not None
+        want = [as_exact(w) for w in trial.truth(arrays, dy)[1]]
+        return cls._at(trial, arrays, dy, trial.pull(arrays, dy)[1], want, {})
+
+    @classmethod
+    def _at(
+        cls, trial: Trial, arrays: Arrays, dy: Arrays, got: Arrays, want: list[np.ndarray],
+        jacobians: dict[int, np.ndarray],
+    ) -> "Observation":  # fmt: skip
         return cls(
             arrays=[as_exact(a) for a in arrays],
             dy=[as_exact(d) for d in dy],
@@ -64,7 +77,7 @@ class Observation:
             got=[as_exact(g) for g in got],
             want=want,
             truth=trial.truth,
-            jacobians=trial.jacobians,
+            jacobians=jacobians,
             program=trial.program,
         )
 

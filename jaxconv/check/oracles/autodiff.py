@@ -13,6 +13,9 @@ from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check
 from jaxconv.check.trial import Trial
 
+SCALE = 1.07
+"""By this factor all numbers are larger in one more observation."""
+
 
 def autodiff(check: Check, gradients: list[Arrays]) -> None:
     """Compare every gradient with the truth, for every cotangent."""
@@ -65,14 +68,31 @@ def evidence_of(check: Check, trial: Trial, leaf: int, gradients: list[Arrays]) 
     # Cotangents that do not cancel are left out: a normalization's gradient for ones is 0.
     random = zip(trial.dys[: check.cotangents], gradients[: check.cotangents], strict=True)
     observations = [Observation.of(trial, dy, got) for dy, got in random]
+    moved = _moved(check, trial)
+    if moved is not None:
+        observations.append(moved)
     for args in check.others or smaller(check.args):
         seen = _observed(check, trial, args)
         if seen is not None and len(seen.arrays) == len(trial.leaves.names):
             observations.append(seen)
-        if len(observations) == check.cotangents + 2:
+        if len(observations) == check.cotangents + 3:
             break
     exact = max(1e-9, 100 * trial.eps)
     return Evidence(leaf, trial.leaves.names, observations, exact)
+
+
+def _moved(check: Check, trial: Trial) -> Observation | None:
+    """Observe the rule at other numbers: a factor that depends on them is no constant.
+
+    One factor for all numbers leaves equal ones equal, and matrices symmetric.
+    """
+    moved = [(as_exact(a) * SCALE).astype(a.dtype) for a in trial.leaves.arrays]
+    try:
+        seen = Observation.elsewhere(trial, trial.leaves.mapped(moved), trial.dys[0])
+    except Exception:  # outside of what the rule takes
+        return None
+    numbers = (*seen.y, *seen.got, *seen.want)
+    return seen if all(np.isfinite(n).all() for n in numbers) else None
 
 
 def _observed(check: Check, trial: Trial, args: Values) -> Observation | None:

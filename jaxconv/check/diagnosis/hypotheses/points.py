@@ -67,7 +67,7 @@ def _changed(which: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable
     return lambda o: change(o.arrays[which])
 
 
-@register("parameter_changed")
+@register("parameter_changed", scaled=False)
 def parameter_changed(evidence: Evidence) -> Iterator[Guess]:
     """Another argument is left out, used twice, or 1 is added to it."""
     for which, name in enumerate(evidence.names):

@@ -128,7 +128,7 @@ class _Run:
                 wrong, right = self.values[which], values[which]
                 if wrong.dtype == bool and np.any(wrong != right):
                     return name_of(self.program, which, wrong, right)
-        return "mask_threshold"
+        return edit.name
 
     def changed(
         self, edit: Edit, positions: Sequence[int], values: Any = None

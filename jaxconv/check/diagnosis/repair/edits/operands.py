@@ -12,6 +12,8 @@ from jaxconv.check.diagnosis.repair.program import Step
 SMALL = 0.05
 """A positive number below this that is added is taken for an epsilon."""
 
+_LINEAR = ("mul", "div", "add", "sub", "broadcast_in_dim", "reshape", "transpose")
+
 _PARTS = {"slice", "gather", "dynamic_slice"}
 
 
@@ -71,7 +73,10 @@ def _mistake(place: Place, got: int, right: int) -> str:
     ours, theirs = _sources(place, got), _sources(place, right)
     if not ours <= theirs and not theirs <= ours:
         return "statistics_given"
-    return "wrong_point" if got in place.arguments or right in place.arguments else "wrong_operand"
+    if right in place.arguments or (got in place.arguments and place.step.name not in _LINEAR):
+        return "wrong_point"
+    behind = {i for step in program.ancestors(right).values() for i in step.inputs}
+    return "step_missing" if got in behind else "wrong_operand"
 
 
 def _is_constant(place: Place, number: int) -> bool:
