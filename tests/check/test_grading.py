@@ -1,5 +1,6 @@
 """`check_backward`: what a student wrote in NumPy, with loops, is tried and explained."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -111,6 +112,18 @@ def test_a_function_that_is_no_op_of_ours():
     assert report.ok, report
     report = check_backward(softplus, wrong, (x,))
     assert [f.oracle for f in report.failures] == ["differences"]
+
+
+def test_a_forward_pass_of_jax():
+    def forward(x):
+        return jnp.log1p(jnp.exp(x))
+
+    x = np.array([0.1, 0.5, -1.0])
+    assert check_backward(forward, lambda dy, x: dy / (1 + np.exp(-x)), (x,)).ok
+    report = check_backward(forward, lambda dy, x: dy * jnp.tanh(x), (x,))
+    assert [(f.oracle, f.diagnosis.name) for f in report.failures] == [
+        ("autodiff", "other_derivative")
+    ]
 
 
 def test_several_outputs_and_arguments_that_are_no_arrays_of_floats():

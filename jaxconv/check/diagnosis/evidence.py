@@ -32,6 +32,7 @@ class Observation:
         jacobians: the Jacobians computed so far, shared by all calls with these arguments; those
             that the rule uses are under negative numbers.
         program: traces the rule with its backward pass at these arguments, or None.
+        pull: the rule's gradients for another cotangent, or None.
     """
 
     arrays: list[np.ndarray]
@@ -43,6 +44,7 @@ class Observation:
     earlier: list[np.ndarray] | None = None
     jacobians: dict[int, np.ndarray] = field(default_factory=dict)
     program: Callable[[], Program] | None = None
+    pull: Callable[[Values], list[np.ndarray]] | None = None
 
     @classmethod
     def of(cls, trial: Trial, dy: Arrays, got: Arrays) -> "Observation":
@@ -79,6 +81,7 @@ class Observation:
             truth=trial.truth,
             jacobians=jacobians,
             program=trial.program,
+            pull=lambda dy: [as_exact(g) for g in trial.pull(arrays, list(dy))[1]],
         )
 
     def gradient(

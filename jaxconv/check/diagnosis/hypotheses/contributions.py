@@ -3,7 +3,8 @@
 The Jacobian times dy is what each output contributes to each element of the gradient.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, product
 
 import numpy as np
@@ -106,6 +107,11 @@ def wrong_reduction(evidence: Evidence) -> Iterator[Guess]:
                 " ones",
                 _reduced(evidence, plan),
             )
+    for words, change in (("sum", np.sum), ("mean", np.mean)):
+        yield Guess(
+            f"each element of d({evidence.name}) is the {words} of all of them",
+            partial(_of_all, leaf=evidence.leaf, change=change),
+        )
     for chosen in axes:
         yield from _softmax(evidence, chosen)
 
@@ -118,6 +124,11 @@ def wrong_reduction(evidence: Evidence) -> Iterator[Guess]:
             f"d({evidence.name}) is computed from the mean of dy over {axis_words(chosen)}",
             lambda o, chosen=chosen: averaged(o, chosen),  # type: ignore[misc]
         )
+
+
+def _of_all(o: Observation, leaf: int, change: Callable[[np.ndarray], float]) -> np.ndarray | None:
+    want = o.want[leaf]
+    return np.full_like(want, change(want)) if want.size > 1 else None
 
 
 def _softmax(evidence: Evidence, wrong: tuple[int, ...] | None) -> Iterator[Guess]:

@@ -24,6 +24,19 @@ def cotangent_ignored(evidence: Evidence) -> Iterator[Guess]:
             f"the cotangent is ignored in d({evidence.name}): it is used {how}",
             with_cotangent(evidence, change, all_ranks=True),
         )
+    yield Guess(
+        f"d({evidence.name}) does not depend on the cotangent: with 2·dy it is the same",
+        partial(_if_scaled, leaf=evidence.leaf, power=0),
+    )
+
+
+def _if_scaled(o: Observation, leaf: int, power: int) -> np.ndarray | None:
+    """Return the gradient itself if it grows with a power of dy that is not 1, otherwise None."""
+    got = o.got[leaf]
+    if o.pull is None or not np.any(got):
+        return None
+    doubled = o.pull([2 * d for d in o.dy])[leaf]
+    return got if np.allclose(doubled, 2.0**power * got, rtol=1e-10, atol=0) else None
 
 
 @register("cotangent_squared")
@@ -36,6 +49,10 @@ def cotangent_squared(evidence: Evidence) -> Iterator[Guess]:
     yield Guess(
         f"d({evidence.name}) uses |dy|, so it is not linear in the cotangent",
         with_cotangent(evidence, np.abs, all_ranks=True),
+    )
+    yield Guess(
+        f"d({evidence.name}) is not linear in the cotangent: with 2·dy it is 4 times as large",
+        partial(_if_scaled, leaf=evidence.leaf, power=2),
     )
 
 

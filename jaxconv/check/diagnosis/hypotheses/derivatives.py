@@ -37,6 +37,22 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin": jnp.sin,
     "cos": jnp.cos,
     "exp": jnp.exp,
+    "expm1": jnp.expm1,
+    "log": jnp.log,
+    "log1p": jnp.log1p,
+    "sqrt": jnp.sqrt,
+    "1/√x": jax.lax.rsqrt,
+    "the square": jnp.square,
+    "the cube": lambda x: x**3,
+    "1/x": lambda x: 1 / x,
+    "|x|": jnp.abs,
+    "tan": jnp.tan,
+    "arcsin": jnp.arcsin,
+    "arctan": jnp.arctan,
+    "sinh": jnp.sinh,
+    "cosh": jnp.cosh,
+    "arcsinh": jnp.arcsinh,
+    "erf": jax.lax.erf,
 }
 
 
