@@ -51,3 +51,9 @@ def test_every_command_that_prints_is_tried(page):
 def test_pictures_are_not_stale(picture):
     """`python scripts/draw_course.py` draws them again."""
     assert (COURSE / "pictures" / f"{picture}.svg").read_text() == SCRIPT["draw"](picture)
+
+
+def test_every_picture_is_shown():
+    used = re.findall(r"\(pictures/([\w-]+)\.svg\)", "".join(p.read_text() for p in PAGES))
+    files = {file.stem for file in (COURSE / "pictures").iterdir()}
+    assert set(used) == files == set(SCRIPT["PICTURES"])
