@@ -20,6 +20,11 @@ LONG = ("by_hand", "checking")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 
 
+def path(page):
+    """The id of a page, so that `-k course` or `-k derivations` chooses a folder."""
+    return str(page.relative_to(ROOT).with_suffix(""))
+
+
 def run(code):
     """What a reader sees who pastes the code into a fresh interpreter."""
     command = [sys.executable, "-c", code]
@@ -34,7 +39,7 @@ def page_examples():
         for (language, code), following in itertools.pairwise([*blocks, ("", "")]):
             if language == "python" and code.startswith("import"):
                 said = following[1] if following[0] == "text" else ""
-                name = f"{page.stem}-{code.count(chr(10))}-lines"
+                name = f"{path(page)}-{code.count(chr(10))}-lines"
                 marks = pytest.mark.thorough if page.stem in LONG else ()
                 yield pytest.param(code, said, id=name, marks=marks)
 
@@ -56,7 +61,7 @@ def test_docstring_examples():
     )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=path)
 def test_quotes_are_the_code(page):
     """A python block that is no example stands, to the letter, in the file named last before it."""
     text = page.read_text()
@@ -78,7 +83,7 @@ def anchors(page):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=path)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text())):
         if link.startswith("http"):
@@ -89,7 +94,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=path)
 def test_a_label_with_a_number_leads_to_the_section_of_that_number(page):
     links = re.findall(r"\[[^\]]*(?:§|section )(\d+)\]\([^)\s]*#(\d+)-", page.read_text())
     assert all(label == anchor for label, anchor in links), links
