@@ -125,7 +125,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("with_reference", [True, False])
+@pytest.mark.parametrize("with_reference", [True, pytest.param(False, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_change_has_a_name_and_a_place(mistake, with_reference):
     name, value, backward, args, words, argument = MISTAKES[mistake]

@@ -132,6 +132,7 @@ GEOMETRIES = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_all_cells_are_those_of_the_library(visit, name):
     address, options, window = GEOMETRIES[name]
@@ -257,6 +258,7 @@ WRONG = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", WRONG)
 def test_an_invalid_setting_gets_a_message_and_changes_nothing(visit, what):
     name, typed, words = WRONG[what]
@@ -321,6 +323,7 @@ def test_the_marker_is_the_starting_state_and_the_address_comes_first(visit):
     assert "Kernel size: expected" in message(wrong)
 
 
+@pytest.mark.thorough
 def test_every_figure_to_start_from_is_drawn(visit):
     page = visit()
     values = page.locator("#preset option").evaluate_all("all => all.map((o) => o.value)")
@@ -346,6 +349,7 @@ def test_playing_walks_the_window(visit):
         assert still.locator("#sum").inner_text().startswith(want)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_scatter_and_gather_end_with_the_same_gradient(visit, name):
     page = visit(GEOMETRIES[name][0])
@@ -394,6 +398,7 @@ def test_pointing_at_a_large_grid_builds_nothing_and_is_quick(visit):
     assert page.locator("#stage.small").count() == 1  # without numbers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [DESKTOP, TABLET, PHONE], ids=["desktop", "tablet", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_the_window(visit, size, scheme):

@@ -15,6 +15,9 @@ Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 # A Jacobian is computed one output at a time, if it has at most this many outputs and elements.
 MOST_OUTPUTS, MOST_NUMBERS = 600, 600_000
 
+FEW_OUTPUTS = 64
+"""Of a rule that takes a millisecond a call, the Jacobian is computed for so many outputs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Observation:
@@ -108,15 +111,23 @@ class Observation:
         return self.jacobians[leaf]
 
     def own_jacobian(self, leaf: int) -> np.ndarray | None:
-        """Return the Jacobian that the rule uses; None if the rule cannot be traced."""
+        """Return the Jacobian that the rule uses; None if it is too large.
+
+        A rule that cannot be traced is called for every output, of which there may be few.
+        """
         right = self.jacobian(leaf)
-        if right is None or self.program is None:
+        if right is None or self.pull is None or self.program is None:
             return None
         if -1 - leaf not in self.jacobians:
-            program = self.program()
             units = np.eye(self.dy[0].size).reshape(-1, *self.dy[0].shape)
-            result = program.results[leaf]
-            rows = [as_exact(program.values([*self.arrays, unit])[result]) for unit in units]
+            try:
+                program = self.program()
+                result = program.results[leaf]
+                rows = [as_exact(program.values([*self.arrays, unit])[result]) for unit in units]
+            except Exception:
+                if len(units) > FEW_OUTPUTS:
+                    return None
+                rows = [self.pull([unit])[leaf] for unit in units]
             self.jacobians[-1 - leaf] = np.stack(rows).reshape(right.shape)
         return self.jacobians[-1 - leaf]
 
