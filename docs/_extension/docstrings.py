@@ -64,7 +64,8 @@ def _entries(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _hang(head: str, lines: list[str]) -> list[str]:
     first, *more = [*_paragraphs([lines[0], *_dedent(lines[1:])])]
-    return [head + first, *(f"    {line}".rstrip() for line in more)]
+    indent = "  " if head.startswith("- ") else "    "
+    return [head + first, *(f"{indent}{line}".rstrip() for line in more)]
 
 
 def _paragraphs(lines: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Iterable
+from types import GenericAlias
 from typing import Any
 
 
@@ -23,3 +24,12 @@ def directives(module: str, names: Iterable[str]) -> str:
         else:
             lines += [f".. autodata:: {module}::{name}", "   :no-value:", ""]
     return "\n".join(lines)
+
+
+def described(value: object) -> str:
+    """Return what is said of a public name that is neither a class nor a function."""
+    if isinstance(value, dict):
+        return f"A dict with the keys {', '.join(map(repr, value))}."
+    if isinstance(value, GenericAlias):
+        return f"A name for ``{value}``."
+    return f"A `{type(value).__name__}`."

@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from _extension.docstrings import as_rst
 from _extension.interactive import pages
 from _extension.pages import source_of, twins
-from _extension.public import directives, names_of
+from _extension.public import described, directives, names_of
 
 MATHJAX = "tex-svg-full.js"
 """One file with all packages of TeX and the shapes of all letters."""
@@ -65,7 +65,8 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
 def _process_docstring(
     app: Sphinx, what: str, name: str, it: object, options: object, lines: list[str]
 ) -> None:
-    lines[:] = as_rst(lines)
+    # Python gives a value the docstring of its type.
+    lines[:] = [described(it), ""] if what == "data" else as_rst(lines)
 
 
 def _write_interactive_pages(app: Sphinx, error: Exception | None) -> None:
