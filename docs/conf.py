@@ -40,7 +40,7 @@ mathjax_path = "mathjax.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load more files
 
 html_theme = "furo"
-pygments_dark_style = "one-dark"
+pygments_dark_style = "monokai"
 html_title = "jaxconv"
 html_static_path: list[str] = ["_static"]
 html_css_files = ["site.css"]

@@ -123,7 +123,7 @@ With `s` and `a + b`:
     dz  = 1
 
     w = |z|
-and nothing else.
+and nothing else: docs/by_hand.md.
 
 Example:
     >>> 1 + 1
@@ -149,7 +149,7 @@ With \ `s`\  and \ ``a + b``\ :
 
     w = |z|
 
-and nothing else.
+and nothing else: \ :doc:`docs/by_hand.md </by_hand>`\ .
 
 .. rubric:: Example
 

@@ -7,13 +7,15 @@ from itertools import groupby
 _SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Example):")
 _ENTRY = re.compile(r"(\*{0,2}[\w.]+): (.*)")
 _CODE = re.compile(r"(`[^`]+`)")
+_PAGE = re.compile(r"\bdocs/([\w/]+)\.md\b")
 
 
 def as_rst(docstring: list[str]) -> list[str]:
     """Return the docstring as reStructuredText.
 
     An indented block becomes a literal one, with its line breaks. Args, Returns and Raises become
-    fields; Example and Attributes get a heading. No character but a backtick is markup.
+    fields; Example and Attributes get a heading. No character but a backtick is markup, and the
+    name of a page, such as docs/checking.md, becomes a link.
     """
     written: list[str] = []
     for section, lines in _sections(docstring):
@@ -100,7 +102,7 @@ def _kinds(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def _escaped(line: str) -> str:
     parts = _CODE.split(line)
-    parts[::2] = [re.sub(r"[\\*_|`]", r"\\\g<0>", part) for part in parts[::2]]
+    parts[::2] = [_plain(part) for part in parts[::2]]
     # A name may be a link. `\\ ` ends markup wherever it stands, and becomes nothing.
     parts[1::2] = [
         rf"\ {part}\ " if re.fullmatch(r"[\w.`]+", part) else rf"\ `{part}`\ "
@@ -108,6 +110,14 @@ def _escaped(line: str) -> str:
     ]
     text = "".join(parts)
     return "\\" + text if re.match(r"([-+•–] |(\d+|#|[a-zA-Z])[.)] )", text) else text
+
+
+def _plain(text: str) -> str:
+    """Return text without markup, in which the name of a page is a link."""
+    names = _PAGE.split(text)
+    names[::2] = [re.sub(r"[\\*_|`]", r"\\\g<0>", name) for name in names[::2]]
+    names[1::2] = [rf"\ :doc:`docs/{name}.md </{name}>`\ " for name in names[1::2]]
+    return "".join(names)
 
 
 def _dedent(lines: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", _read_twins_again)
     app.connect("source-read", _read)
     app.connect("autodoc-process-docstring", _process_docstring)
+    app.connect("doctree-read", _dash)
     app.connect("build-finished", _write_interactive_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -67,6 +68,13 @@ def _process_docstring(
 ) -> None:
     # Python gives a value the docstring of its type.
     lines[:] = [described(it), ""] if what == "data" else as_rst(lines)
+
+
+def _dash(app: Sphinx, document: nodes.document) -> None:
+    """Put a dash between an argument and its description, where Sphinx writes two hyphens."""
+    for text in list(document.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
 
 
 def _write_interactive_pages(app: Sphinx, error: Exception | None) -> None:
