@@ -32,15 +32,19 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 class Public(SphinxDirective):
-    """Document the names of a module's `__all__`, or those that are given, one a line."""
+    """Document public names of a module.
+
+    A second module may say which, by its `__all__`; or they are given, one a line.
+    """
 
     required_arguments = 1
+    optional_arguments = 1
     has_content = True
 
     def run(self) -> list[nodes.Node]:
         """Return what autodoc makes of them."""
-        (module,) = self.arguments
-        text = directives(module, list(self.content) or names_of(module))
+        module, names_from = self.arguments[0], self.arguments[-1]
+        text = directives(module, list(self.content) or names_of(names_from))
         made: list[nodes.Node] = self.parse_text_to_nodes(f"```{{eval-rst}}\n{text}\n```")
         return made
 
