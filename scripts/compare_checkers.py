@@ -51,7 +51,7 @@ def by_torch(wrong: Any) -> bool:
     leaves = Leaves.of(wrong.args)
     bound = leaves.bind(wrong.rule)
 
-    class Rule(torch.autograd.Function):  # type: ignore[misc, name-defined]
+    class Rule(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(context: Any, *arrays: Any) -> Any:
             y, context.pull = jax.vjp(bound, *[a.detach().numpy() for a in arrays])

@@ -10,7 +10,7 @@ from jaxconv.train.loop import run
 BEGUN = ["batch.png", "config.json", "data.json", "log.txt"]
 """What a run has written when it takes its first step."""
 
-FILES = ["best.safetensors", "checkpoints", "curves.png", "layers.png"]
+FILES = ["best.safetensors", "checkpoints", "curves.png", "gradient.html", "layers.png"]
 FILES = sorted([*BEGUN, *FILES, "metrics.csv", "params.safetensors", "report.html"])
 """What a run leaves."""
 

@@ -48,6 +48,21 @@ def page_of(tmp_path, *, channels=3, last=False, epochs=EPOCHS, names=NAMES, **f
     return make_report(config, dataset, seen, before, epochs, tmp_path), dataset
 
 
+def test_layers_with_windows_lead_to_the_page_of_their_gradient(tmp_path):
+    page, _ = page_of(tmp_path)
+    links = re.findall(r'<li><a href="gradient\.html#(.*?)">(.*?)</a>: (.*?)</li>', page)
+    assert [(words, layers) for _, words, layers in links] == [
+        ("conv 5×5, of 12×12", "conv1"),
+        ("max pool 2×2, of 12×12", "max pool"),
+        ("conv 5×5, of 6×6", "conv2"),
+        ("max pool 2×2, of 6×6", "max pool"),
+    ]
+    settings = dict(pair.split("=") for pair in links[0][0].replace("&amp;", "&").split("&"))
+    assert settings["padding"] == "2,2,2,2"
+    assert settings["kernel"] == "5,5"
+    assert '"op": "conv"' in (tmp_path / "gradient.html").read_text()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_everything_is_on_one_page(tmp_path, channels):
     Image.new("RGB", (3, 3)).save(tmp_path / "layers.png")
@@ -59,7 +74,8 @@ def test_everything_is_on_one_page(tmp_path, channels):
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings == [
         "Curves", "Classes", "The surest mistakes", "A batch as the network saw it",
-        "What the layers compute", "Gradients by layer", "How to repeat it",
+        "What the layers compute", "Where their gradients come from", "Gradients by layer",
+        "How to repeat it",
     ]  # fmt: skip
     # Names are shown and never read as HTML.
     assert "ants &amp; bees" in page

@@ -18,6 +18,7 @@ from jaxconv.train.report.layers import layers
 from jaxconv.train.report.markup import STYLE, text
 from jaxconv.train.report.mistakes import mistakes
 from jaxconv.train.report.repeat import command, settings
+from jaxconv.train.report.windows import windows
 from jaxconv.train.step import Seen
 from jaxconv.train.trained import TrainedNetwork
 
@@ -66,6 +67,8 @@ def make_report(
         batch(first, dataset.class_names),
         "<h2>What the layers compute</h2>",
         layers(network, held, folder),
+        "<h2>Where their gradients come from</h2>",
+        windows(config, variables, (height, width, channels), folder),
         "<h2>Gradients by layer</h2>",
         gradients(config, first, variables),
         "<h2>How to repeat it</h2>",

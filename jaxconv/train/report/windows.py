@@ -1,0 +1,105 @@
+"""Links from the layers with windows to the page on which every product of their gradient shows."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlencode
+
+import jax
+import numpy as np
+
+import jaxconv
+from jaxconv._core.files import write_text
+from jaxconv.explain import page, terms
+from jaxconv.explain.page import geometry
+from jaxconv.models import Variables, find
+from jaxconv.models.leaves import named
+from jaxconv.train.config import Config
+from jaxconv.train.report.markup import text
+
+PAGE = "gradient.html"
+"""The page, in the output folder."""
+LARGEST = 40
+"""The page shows inputs of at most so many rows and columns."""
+WINDOWED = ("conv", "max_pool", "avg_pool")
+
+
+def windows(
+    config: Config, variables: Variables, image_shape: tuple[int, ...], folder: Path
+) -> str:
+    """Return a list of the layers with windows, and write the page that it links to.
+
+    Layers that compute alike are listed once. The page shows one of their channels.
+    """
+    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    for name, op, sizes in _calls(config, variables, image_shape):
+        told = geometry(terms(op, of="y[0,0]", **sizes))
+        found.setdefault(_address(told), (told, []))[1].append(name)
+    if not found:
+        return "<p>No layer has windows that the page can show.</p>"
+    write_text(folder / PAGE, page(next(iter(found.values()))[0]))
+    items = [
+        f'<li><a href="{PAGE}#{text(address)}">{_words(told)}</a>: {text(", ".join(names))}</li>'
+        for address, (told, names) in found.items()
+    ]
+    return (
+        "<p>Point at a number of a layer, and all that it is computed from lights up, forward and"
+        " backward.</p><ul>" + "\n".join(items) + "</ul>"
+    )
+
+
+Calls = list[tuple[str, str, dict[str, Any]]]
+
+
+def _calls(config: Config, variables: Variables, image_shape: tuple[int, ...]) -> Calls:
+    """Return name, op and sizes of each layer with windows over two axes, in their order."""
+    calls: Calls = []
+
+    def apply(params: Any, x: Any) -> Any:
+        names = {id(leaf): name.rpartition(".")[0] or name for name, leaf in named(params)}
+        ops = SimpleNamespace(**{name: getattr(jaxconv, name) for name in jaxconv.__all__})
+        for op in WINDOWED:
+            setattr(ops, op, _recorded(op, names, calls))
+        model = find(config.model)
+        return model.apply(params, variables.state, x, train=False, key=None, ops=ops)[0]
+
+    jax.eval_shape(apply, variables.params, jax.ShapeDtypeStruct((1, *image_shape), np.float32))
+    return calls
+
+
+def _recorded(op: str, names: dict[int, str], calls: Calls) -> Callable[..., Any]:
+    """Return an op that also records with which sizes it is called."""
+    function = getattr(jaxconv, op)
+    signature = inspect.signature(function)
+
+    def call(*args: Any, **options: Any) -> Any:
+        given = signature.bind(*args, **options).arguments
+        size = given["x"].shape[1:-1]
+        window: Any = given["w" if op == "conv" else "window"]
+        if len(size) == 2 and max(size) <= LARGEST:
+            kept = ("stride", "padding", "dilation") if op == "conv" else ("stride", "padding")
+            sizes = {name: given[name] for name in kept if name in given} | {"input": size}
+            sizes |= {"kernel": window.shape[:2]} if op == "conv" else {"window": window}
+            calls.append((names.get(id(window), op.replace("_", " ")), op, sizes))
+        return function(*args, **options)
+
+    return call
+
+
+def _address(told: dict[str, Any]) -> str:
+    """Return the settings as the page reads them from its address."""
+    parts = {"op": told["op"]}
+    for name in ("input", "kernel", "stride", "dilation"):
+        parts[name] = ",".join(map(str, told[name]))
+    parts["padding"] = ",".join(str(n) for pair in told["padding"] for n in pair)
+    return urlencode(parts, safe=",")
+
+
+def _words(told: dict[str, Any]) -> str:
+    """Return a layer in words: "conv 3×3, stride 2, of 28×28"."""
+    kernel, size = ("×".join(map(str, told[name])) for name in ("kernel", "input"))
+    step = told["stride"][0]
+    stride = f", stride {step}" if told["op"] == "conv" and step > 1 else ""
+    return f"{told['op'].replace('_', ' ')} {kernel}{stride}, of {size}"
