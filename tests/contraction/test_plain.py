@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxconv
 from contraction.calls import drawn, factors
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv.contraction import correlate, input_gradient, kernel_gradient, plain, rot180
@@ -108,3 +109,42 @@ def test_padding_that_cuts_more_than_there_is():
     spec = dataclasses.replace(spec, padding=tuple((-n - 2, 2 * n + 9) for n in spec.size))
     x, w, _ = factors(spec, batch)
     np.testing.assert_array_equal(plain.correlate(spec, x, w), 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "stride", "padding"),
+    [
+        ((1, 4, 3, 4), (2, 2), ((1, 1), (0, 0))),
+        ((1, 4, 3, 4), (2, 3), ((1, 1), (-1, 1))),
+        ((2, 3, 4, 2), (3, 2), ((0, 0), (1, 1))),
+        ((1, 6, 3, 1), (2, 3), ((1, 1), (-1, 1))),
+    ],
+)
+def test_an_output_of_one_column(dtype, shape, stride, padding):
+    """XLA's CPU compiler ends the process for JAX's own gradients here (0.10.2 and 0.12.0)."""
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=shape), dtype)
+    w = jnp.asarray(rng.normal(size=(2, 2, shape[-1], 3)), dtype)
+
+    def call(x, w):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jaxconv.conv_general_dilated(x, w, stride, padding, dimension_numbers=numbers)
+
+    def written_out(x, w):
+        widths = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
+        x = jax.lax.pad(x, jnp.zeros((), dtype), widths)
+        rows, columns = ((x.shape[i] - 2) // stride[i - 1] + 1 for i in (1, 2))
+        return sum(
+            x[:, a :: stride[0], b :: stride[1]][:, :rows, :columns] @ w[a, b]
+            for a in range(2)
+            for b in range(2)
+        )
+
+    y, pull = jax.vjp(written_out, x, w)
+    assert min(y.shape[1:3]) == 1
+    dy = jnp.asarray(rng.normal(size=y.shape), dtype)
+    found = jax.jit(lambda x, w, dy: jax.vjp(call, x, w)[1](dy))(x, w, dy)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    for got, want in zip(found, pull(dy), strict=True):
+        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
