@@ -11,7 +11,7 @@ import pytest
 
 from jaxconv.check import check_rule
 
-FILES = [importlib.import_module(f"check.reported.rules_{number}") for number in range(1, 8)]
+FILES = [importlib.import_module(f"check.reported.rules_{number}") for number in range(1, 13)]
 RULES = {wrong.name: wrong for file in FILES for wrong in file.RULES}
 
 AT_A_KINK = {"variation_ties", "largest_ties"}
