@@ -103,6 +103,8 @@ def rows_wrong(evidence: Evidence) -> Iterator[Guess]:
         if tail is None or not tail.any():
             continue
         rows = int(tail.any(tuple(a for a in range(tail.ndim) if a != axis)).sum())
+        if 2 * rows > tail.shape[axis]:
+            continue
         how = _zeros(_wrong(evidence.first, evidence), evidence.first.got[leaf],
                      evidence.first.want[leaf])  # fmt: skip
         which = f"the last {rows} indices" if rows > 1 else "the last index"

@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
+from jaxconv.check.arrays import as_exact, root_mean_square
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import Guess, register
 from jaxconv.check.diagnosis.numbers import axis_words
@@ -196,9 +197,14 @@ def epsilon_forgotten(evidence: Evidence) -> Iterator[Guess]:
     for which, name in enumerate(evidence.names):
 
         def predict(o: Observation, which: int = which) -> np.ndarray | None:
+            if o.truth is None:
+                return None
             arrays = [a * _LARGE if i == which else a for i, a in enumerate(o.arrays)]
-            found = o.gradient(leaf, arrays=arrays)
-            return None if found is None else found * (_LARGE if which == leaf else 1.0)
+            y, gradients = o.truth(arrays, list(o.dy))
+            for here, there in zip(o.y, map(as_exact, y), strict=True):
+                if root_mean_square(there - here) > SAME * root_mean_square(here):
+                    return None  # no normalization
+            return as_exact(gradients[leaf]) * (_LARGE if which == leaf else 1.0)
 
         yield Guess(
             f"d({evidence.name}) lacks the small number that is added to the variance of {name}",
@@ -207,3 +213,5 @@ def epsilon_forgotten(evidence: Evidence) -> Iterator[Guess]:
 
 
 _LARGE = 1e6
+SAME = 0.3
+"""By this share, at most, does an epsilon change what a normalization returns."""
