@@ -9,8 +9,8 @@ import jax
 from jaxconv.check.arrays import Arrays
 from jaxconv.compiler import is_taken
 
-MOST = 100_000
-"""Functions of more numbers than that are optimized, since their runs take longer."""
+MOST = 3_000
+"""Functions of more numbers than that are optimized: unoptimized, they would run for longer."""
 
 _OPTIONS = {
     "xla_backend_optimization_level": 0,
