@@ -13,6 +13,7 @@ agrees with `tangent` to first order. `reach` is how far each element can be mov
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import jax
@@ -53,7 +54,7 @@ class Domain:
 
     @property
     def is_open(self) -> bool:
-        """Whether every small change of a point stays in the domain."""
+        """Whether the whole gradient is compared, as inside of an interval."""
         return self.tangent is _as_it_is
 
     def inside(self, x: Any) -> Change:
@@ -85,8 +86,8 @@ def _bounded(reach: Callable[[Any], Any]) -> Callable[[Any], Change]:
 
         def moved(change: Any) -> Any:
             size = jnp.where(jnp.isfinite(r), r, 1).astype(change.dtype)
-            is_end = (size == 0).astype(change.dtype)
-            short = change * size / jnp.sqrt(size**2 + change**2 + is_end)
+            share = change / jnp.where(size == 0, jnp.ones_like(size), size)
+            short = jnp.where(size == 0, jnp.zeros_like(change), change / jnp.hypot(1, share))
             return jnp.where(jnp.isfinite(r), short, change)
 
         return moved
@@ -203,7 +204,11 @@ def _unit_sphere() -> Domain:
         return "" if np.all(off < CLOSE) else "the length of its last axis is not 1"
 
     def tangent(x: Any) -> Change:
-        return lambda change: change - x * jnp.sum((jnp.conj(x) * change).real, -1, keepdims=True)
+        def projected(change: Any) -> Any:
+            along = jnp.sum((jnp.conj(x) * change).real, axis=-1, keepdims=True)
+            return change - x * (along / jnp.sum(jnp.abs(x) ** 2, axis=-1, keepdims=True))
+
+        return projected
 
     def move(x: Any) -> Change:
         return lambda change: (x + change) * (length(x) / length(x + change)) - x
@@ -236,7 +241,8 @@ def _simplex() -> Domain:
 
     def settled(x: np.ndarray) -> np.ndarray:
         positive = np.maximum(x, 0)
-        return positive / np.maximum(positive.sum(axis=-1, keepdims=True), np.finfo(float).tiny)
+        total = positive.sum(axis=-1, keepdims=True)
+        return np.where(total > 0, positive / np.where(total > 0, total, 1), 1 / x.shape[-1])
 
     def directed(x: np.ndarray, v: np.ndarray) -> np.ndarray:
         return x * (v - np.sum(x * v, axis=-1, keepdims=True))
@@ -274,9 +280,13 @@ def permutation_of(values: Any) -> Domain:
         same = x.shape[-1:] == wanted.shape and np.allclose(np.sort(x, -1), wanted)
         return "" if same else "its last axis does not consist of the given numbers"
 
+    def settled(x: np.ndarray) -> np.ndarray:
+        order = np.argsort(np.argsort(x, axis=-1), axis=-1)
+        return wanted[order].astype(x.dtype) if x.shape[-1:] == wanted.shape else x
+
     return Domain(
         "permutation of given numbers", why_not, _as_it_is, lambda x: jnp.zeros_like,
-        lambda x: x, lambda x: np.zeros(x.shape),
+        settled, lambda x: np.zeros(x.shape),
     )  # fmt: skip
 
 
@@ -295,7 +305,7 @@ def projected(projection: Callable[[Any], Any]) -> Domain:
         return lambda change: jax.jvp(projection, (x,), (change,))[1]
 
     def move(x: Any) -> Change:
-        return lambda change: projection(x + change) - x
+        return lambda change: projection(x + change) - projection(x)
 
     return Domain(
         "what the projection leaves alone", why_not, tangent, move,
@@ -345,6 +355,6 @@ def is_interval(given: Any) -> bool:
     """Whether this is a pair of bounds, the lower one first."""
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         return False
-    numbers = [b for b in given if isinstance(b, (int, float)) and not isinstance(b, bool)]
+    numbers = [b for b in given if isinstance(b, (Real, np.number)) and not isinstance(b, bool)]
     is_pair = len(numbers) == 2 or (len(numbers) == 1 and None in given)
     return is_pair and (len(numbers) == 1 or given[0] < given[1])

@@ -25,8 +25,9 @@ def check_backward(
 
     Both may be plain Python with loops. The gradients are compared with central differences of
     `forward`, or with autodiff if JAX can differentiate it, for several random dy. If a gradient is
-    wrong, known mistakes are tried as an explanation; and if `forward` is a convolution, a pool or
-    a dense layer, the report writes out the sum of the first element that is wrong.
+    wrong, known mistakes are tried as an explanation; and if `forward` is a dense layer, or a
+    convolution or pool of one picture with one channel, the report writes out the sum of the first
+    element that is wrong.
 
     Args:
         forward: a function of `args` that returns an array, or a tuple of arrays.
@@ -69,7 +70,7 @@ def check_backward(
     )
     report.defined = student.defined
     if student.error:
-        report.notes.insert(0, f"with other numbers the backward pass fails: {student.error}")
+        report.notes.insert(0, f"with other numbers {student.error}")
     elif not report.ok and found is not None:
         worked = found.written_out(student.arrays, student.names, student.gradients)
         report.notes[:0] = worked
@@ -82,6 +83,8 @@ def _check_usage(forward: Any, backward: Any, args: Any, names: Any) -> None:
             raise TypeError(f"check_backward: {what} must be callable, but got {function!r:.60}")
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"check_backward: args must be a tuple or a list, but got {args!r:.60}")
+    if any(np.iscomplexobj(a) for a in args):
+        raise TypeError("check_backward: args must be real, but got a complex array")
     if not any(is_float(a) for a in args):
         raise ValueError("check_backward: args hold no array of floats, nothing to differentiate")
     if names is not None and len(names) != len(args):
@@ -116,8 +119,8 @@ class _Student:
         self.rule = self._rule()
 
     def _all(self, arrays: Sequence[Any]) -> list[Any]:
-        """Return all arguments, with copies of these arrays: the passes may change theirs."""
-        args = list(self._args)
+        """Return copies of all arguments with these arrays: the passes may change theirs."""
+        args = [np.array(a) if hasattr(a, "shape") else a for a in self._args]
         for i, array in zip(self._wanted, arrays, strict=True):
             args[i] = np.array(array, float)
         return args
@@ -208,7 +211,7 @@ class _Student:
         try:
             return self.value(*arrays)
         except Exception as error:
-            self._remember(error, arrays)
+            self._remember("the forward pass", error, arrays)
             shapes = self._shapes[tuple(np.shape(a) for a in arrays)]
             return [np.full(s.shape, np.nan) for s in shapes]
 
@@ -217,13 +220,14 @@ class _Student:
             found = [np.asarray(g, float) for g in self.gradients(dy, *arrays)]
             if [g.shape for g in found] == [np.shape(a) for a in arrays]:
                 return found
+            raise ValueError(f"gradients of the shapes {[g.shape for g in found]}")
         except Exception as error:
-            self._remember(error, arrays)
+            self._remember("the backward pass", error, arrays)
         return [np.full(np.shape(a), np.nan) for a in arrays]
 
-    def _remember(self, error: Exception, arrays: Sequence[Any]) -> None:
+    def _remember(self, which: str, error: Exception, arrays: Sequence[Any]) -> None:
         if [np.shape(a) for a in arrays] == [a.shape for a in self.arrays]:
-            self.error = self.error or f"{type(error).__name__}: {error}"
+            self.error = self.error or f"{which} fails: {type(error).__name__}: {error}"
 
 
 def _signature(names: Sequence[str]) -> inspect.Signature:

@@ -1,4 +1,4 @@
-"""`report.html`: what a run has learnt, in one file that needs nothing else.
+"""`report.html`: what a run has learnt, in one file that needs nothing else to be read.
 
 page.py       the page: its sections in order
 headline.py   what the run has achieved, in sentences

@@ -31,11 +31,15 @@ def windows(
 ) -> str:
     """Return a list of the layers with windows, and write the page that it links to.
 
-    Layers that compute alike are listed once. The page shows one of their channels.
+    Layers that compute alike are listed once. The page shows one of their channels, of pictures of
+    at most 40×40; convolutions with another border than zeros are left out.
     """
     found: dict[str, tuple[dict[str, Any], list[str]]] = {}
     for name, op, sizes in _calls(config, variables, image_shape):
-        told = geometry(terms(op, of="y[0,0]", **sizes))
+        try:
+            told = geometry(terms(op, of="y[0,0]", **sizes))
+        except (TypeError, ValueError):  # an option that the page does not have
+            continue
         found.setdefault(_address(told), (told, []))[1].append(name)
     if not found:
         return "<p>No layer has windows that the page can show.</p>"
@@ -46,7 +50,9 @@ def windows(
     ]
     return (
         "<p>Point at a number of a layer, and all that it is computed from lights up, forward and"
-        " backward.</p><ul>" + "\n".join(items) + "</ul>"
+        f" backward. Layers of more than {LARGEST}×{LARGEST} are left out.</p><ul>"
+        + "\n".join(items)
+        + "</ul>"
     )
 
 
@@ -76,12 +82,17 @@ def _recorded(op: str, names: dict[int, str], calls: Calls) -> Callable[..., Any
 
     def call(*args: Any, **options: Any) -> Any:
         given = signature.bind(*args, **options).arguments
-        size = given["x"].shape[1:-1]
+        is_first = given.get("layout") == "channels_first"
+        size = given["x"].shape[2:] if is_first else given["x"].shape[1:-1]
         window: Any = given["w" if op == "conv" else "window"]
-        if len(size) == 2 and max(size) <= LARGEST:
-            kept = ("stride", "padding", "dilation") if op == "conv" else ("stride", "padding")
-            sizes = {name: given[name] for name in kept if name in given} | {"input": size}
-            sizes |= {"kernel": window.shape[:2]} if op == "conv" else {"window": window}
+        is_shown = given.get("padding_mode", "zeros") == "zeros" and not given.get("flip_kernel")
+        if len(size) == 2 and max(size) <= LARGEST and is_shown:
+            kept = [name for name in ("stride", "padding", "dilation") if name in given]
+            sizes = {name: given[name] for name in kept} | {"input": size}
+            if op == "conv":
+                sizes["kernel"] = window.shape[2:] if is_first else window.shape[:2]
+            else:
+                sizes["window"] = window
             calls.append((names.get(id(window), op.replace("_", " ")), op, sizes))
         return function(*args, **options)
 

@@ -141,6 +141,7 @@ class _Run:
         values = ChainMap({}, self.values) if values is None else values
         new = values.maps[0]
         for position, step in self.slice:
+            self.runs += 1
             try:
                 if position in positions:
                     found = edit.outputs(step, values)
@@ -150,7 +151,6 @@ class _Run:
                     continue
             except Exception:  # the change does not fit, for example in its shapes
                 return None
-            self.runs += 1
             for i, value in zip(step.outputs, found, strict=True):
                 if value.dtype != self.values[i].dtype:
                     return None
@@ -176,6 +176,8 @@ def repair(evidence: Evidence) -> Repair | None:
             continue
         if others is None:
             others = _others(evidence, run)
+            if len(others) < len(evidence.observations) - 1:
+                return None  # a change has to be right in every call
         for other in others:
             there = other.positions_of(run, positions)
             gradient = other.changed(edit, there) if there else None

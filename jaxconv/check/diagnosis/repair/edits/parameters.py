@@ -2,9 +2,18 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from jaxconv.check.diagnosis.repair.edits.place import Edit, Place, axes_of, with_params
+from jaxconv.check.diagnosis.repair.edits.place import (
+    Edit,
+    Known,
+    Place,
+    axes_of,
+    read,
+    with_params,
+)
+from jaxconv.check.diagnosis.repair.program import Step
 
 REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin")
 CUMULATIVE = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
@@ -76,16 +85,23 @@ def _convolution(place: Place) -> Iterator[Edit]:
     ):
         for size in range(1, MOST + 1):
             for low, high in itertools.product(range(-FURTHEST, FURTHEST + 1), repeat=2):
-                new = {
-                    field: (size,) * dims,
-                    "padding": [(a + low, b + high) for a, b in params["padding"]],
-                }
+                new = _padded(params, low, high) | {field: (size,) * dims}
                 if _windows(params | new, x, w) == _windows(params, x, w):
-                    yield Edit(mistake, f"{what} is {size}", with_params(**new))
+                    change = partial(_convolved, {field: (size,) * dims}, low, high)
+                    yield Edit(mistake, f"{what} is {size}", change)
     for by in range(-FURTHEST, FURTHEST + 1):
-        padding = [(low + by, high - by) for low, high in params["padding"]]
-        words = f"the padding is {padding[0]}"
-        yield Edit("padding_forgotten", words, with_params(padding=padding))
+        words = f"the padding is {_padded(params, by, -by)['padding'][0]}"
+        yield Edit("padding_forgotten", words, partial(_convolved, {}, by, -by))
+
+
+def _padded(params: dict[str, Any], low: int, high: int) -> dict[str, Any]:
+    """Return the paddings of a step with these numbers added."""
+    return {"padding": [(a + low, b + high) for a, b in params["padding"]]}
+
+
+def _convolved(new: dict[str, Any], low: int, high: int, step: Step, known: Known) -> list[Any]:
+    """Convolve with new parameters, and these numbers added to what is the padding in this call."""
+    return step.run(read(step, known), step.params | _padded(step.params, low, high) | new)
 
 
 def _windows(params: dict[str, Any], x: Any, w: Any) -> list[int]:
