@@ -127,7 +127,7 @@ def _convolve(
         images, kernels = _specs(lhs.ndim - 2, layout)
         dimension_numbers = lax.ConvDimensionNumbers(images, kernels, images)
     lhs, padding = _cut(lhs, dimension_numbers.lhs_spec[2:], padding, numbers["lhs_dilation"])
-    padding, beyond = _reached(lhs, rhs, dimension_numbers, padding, numbers)
+    padding, more = _one_more(lhs, rhs, dimension_numbers, padding, numbers)
     y = lax.conv_general_dilated(
         lhs,
         rhs,
@@ -137,41 +137,36 @@ def _convolve(
         precision=precision,
         preferred_element_type=accumulator(lhs.dtype),
     )
-    return lax.pad(y, jnp.zeros((), y.dtype), beyond) if any(map(any, beyond)) else y
+    for axis in more:
+        y = lax.slice_in_dim(y, 0, y.shape[axis] - 1, axis=axis)
+    return y
 
 
-def _reached(
+def _one_more(
     lhs: Array,
     rhs: Array,
     dimension_numbers: lax.ConvDimensionNumbers,
     padding: Sequence[tuple[int, int]],
     numbers: dict[str, Any],
-) -> tuple[list[tuple[int, int]], list[tuple[int, int, int]]]:
-    """Leave out windows that lie in the padding alone, in dimensions of one element.
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Pad dilated, unpadded dimensions for one more window, if another one has a single element.
 
-    There XLA's CPU compiler ends the whole process if another dimension is dilated (JAX 0.10.2 and
-    0.12.0): dx of 2×2 windows with stride 2 and padding ((1, 1), (0, 0)) over 4×3 elements.
+    Without it XLA's CPU compiler ends the whole process (JAX 0.10.2 and 0.12.0) if the window is
+    longer than that element, for example for dx of 2×2 windows with stride 2 and padding
+    ((1, 1), (0, 0)) over 4×3 elements.
 
     Returns:
-        The padding that is left, and how the result is padded with zeros afterwards.
+        The padding, and the axes of the result from which the last window has to be cut off.
     """
-    beyond, kept = [(0, 0, 0)] * lhs.ndim, []
-    given = zip(
-        dimension_numbers.lhs_spec[2:], dimension_numbers.rhs_spec[2:],
-        dimension_numbers.out_spec[2:], padding, numbers["rhs_dilation"], strict=True,
-    )  # fmt: skip
-    is_dilated = max(numbers["lhs_dilation"], default=1) > 1
-    strides = numbers.get("window_strides", ())
-    for axis, window, out, (low, high), d in given:
-        sizes = (lhs.shape[axis], rhs.shape[window], low, high)
-        known = all(isinstance(size, int) for size in sizes)
-        is_alone = known and lhs.shape[axis] == 1 and min(low, high) >= 0
-        if is_dilated and is_alone and set(strides) == {1}:
-            most = d * (rhs.shape[window] - 1)
-            beyond[out] = (max(low - most, 0), max(high - most, 0), 0)
-            low, high = min(low, most), min(high, most)
-        kept.append((low, high))
-    return kept, beyond
+    axes = dimension_numbers.lhs_spec[2:]
+    pairs = zip(axes, dimension_numbers.rhs_spec[2:], strict=True)
+    single = {axis for axis, k in pairs if lhs.shape[axis] == 1 and rhs.shape[k] != 1}
+    padded, more = list(padding), []
+    for number, (axis, e) in enumerate(zip(axes, numbers["lhs_dilation"], strict=True)):
+        if single - {axis} and e > 1 and tuple(padding[number]) == (0, 0):
+            padded[number] = (0, numbers["window_strides"][number])
+            more.append(dimension_numbers.out_spec[2 + number])
+    return padded, more
 
 
 def _cut(

@@ -111,6 +111,41 @@ def test_padding_that_cuts_more_than_there_is():
     np.testing.assert_array_equal(plain.correlate(spec, x, w), 0)
 
 
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"size": (1, 3), "window": (3, 2), "input_dilation": (2, 2), "padding": ((0, 3), (0, 0))},
+        {"size": (3, 3, 1), "window": (3, 2, 2), "input_dilation": (1, 2, 2),
+         "padding": ((0, 0), (0, 0), (3, 0))},
+        {"size": (3, 1), "window": (2, 3), "input_dilation": (2, 1), "padding": ((0, 0), (3, 3))},
+        {"size": (1, 1, 2), "window": (1, 3, 3), "stride": (2, 2, 2), "input_dilation": (2, 3, 3),
+         "padding": ((0, 0), (0, 3), (0, 0))},
+    ],
+)  # fmt: skip
+def test_an_input_of_one_column(geometry):
+    """XLA's CPU compiler ends the process here without one window more (0.10.2 and 0.12.0)."""
+    ones = (1,) * len(geometry["size"])
+    spec = ConvSpec(
+        **{"stride": ones, "dilation": ones, "groups": 1, "channels_in": 2, "channels_out": 3,
+           **geometry}
+    )  # fmt: skip
+    x, w, dy = factors(spec, 2)
+
+    @jax.jit
+    def contract(x, w, dy):
+        return (
+            plain.correlate(spec, x, w),
+            plain.input_gradient(spec, w, dy),
+            plain.kernel_gradient(spec, x, dy),
+        )
+
+    for dtype in (np.float64, np.float32):
+        x, w, dy = (a.astype(dtype) for a in (x, w, dy))
+        y, dx, dw = contract(x, w, dy)
+        assert (y.shape, dx.shape, dw.shape) == (dy.shape, x.shape, w.shape)
+        assert np.sum(y * dy) == np.sum(x * dx) == np.sum(w * dw) != 0
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("shape", "stride", "padding"),
