@@ -34,7 +34,7 @@ def for_site(text: str, written_in: Path, page: Path, twins: dict[Path, Path]) -
 
     Args:
         text: Markdown.
-        written_in: the file that the text stands in, to which its links are relative.
+        written_in: the file that holds the text; its links are relative to this file.
         page: the file of the page that shows it, in this folder.
         twins: for a file outside of this folder, the file here whose page shows it.
     """

@@ -25,7 +25,7 @@ from jaxconv.check.arrays import root_mean_square
 Change = Callable[[Any], Any]
 
 CLOSE = 1e-2
-"""So far, relative to 1, may a sum or a length be from 1: as far as 16 bits round it."""
+"""How far a sum or a length may be from 1. 16 bits round by almost as much."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ Truth = Callable[[Arrays, Arrays], tuple[Arrays, Arrays]]
 MOST_OUTPUTS, MOST_NUMBERS = 600, 600_000
 
 FEW_OUTPUTS = 64
-"""Of a rule that takes a millisecond a call, the Jacobian is computed for so many outputs."""
+"""The Jacobian of a rule that cannot be traced is computed for at most this many outputs."""
 
 
 @dataclass(frozen=True, eq=False)

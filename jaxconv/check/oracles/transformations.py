@@ -33,7 +33,7 @@ that a transformation makes wrong is wrong by far more.
 """
 
 MOST_ALONE = 4
-"""At most so many arguments are mapped one by one."""
+"""At most this many arguments are mapped one by one."""
 
 Outcome = tuple[int | str, np.ndarray, np.ndarray, np.ndarray]
 

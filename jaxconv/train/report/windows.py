@@ -22,7 +22,7 @@ from jaxconv.train.report.markup import text
 PAGE = "gradient.html"
 """The page, in the output folder."""
 LARGEST = 40
-"""The page shows inputs of at most so many rows and columns."""
+"""The page shows inputs of at most this many rows and columns."""
 WINDOWED = ("conv", "max_pool", "avg_pool")
 
 

@@ -18,7 +18,7 @@ from jaxconv.check.leaves import is_float
 MOST_STEPS = 400
 """Longer programs are not searched."""
 MOST_RUNS = 200_000
-"""A search ends after it has run so many steps, which takes a few seconds."""
+"""A search gives up after it has run this many steps."""
 MOST_NUMBERS = 20_000
 """Values with more elements are not searched."""
 

@@ -48,7 +48,7 @@ def other_function(place: Place) -> Iterator[Edit]:
                 else "other_derivative"
             )  # fmt: skip
             here, there = (_SIGNS.get(n, n) for n in (name, other))
-            yield Edit(mistake, f"{there} stands in place of {here}", called(_FUNCTIONS[other]))
+            yield Edit(mistake, f"{there} is used instead of {here}", called(_FUNCTIONS[other]))
     if name in COMPARISONS:
         for by in (-1, 1):
             words = f"the right side of {_SIGNS[name]} is {'larger' if by > 0 else 'smaller'} by 1"
