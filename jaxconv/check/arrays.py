@@ -32,5 +32,12 @@ def sizes(want: np.ndarray) -> np.ndarray:
     return np.abs(np.where(np.isfinite(want), want, 0)) + root_mean_square(want)
 
 
+def largest_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest difference of two arrays of one shape; ∞ where only one of them is NaN."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    gap = np.where(same, 0.0, np.abs(one - other))
+    return float(np.max(np.where(np.isnan(gap), np.inf, gap), initial=0.0))
+
+
 def _exact(array: Any) -> Any:
     return np.complex128 if jnp.iscomplexobj(array) else np.float64

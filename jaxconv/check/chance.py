@@ -14,6 +14,7 @@ from jaxconv.check.case import TRANSFORMS, Case
 from jaxconv.check.catalogue import CATALOGUE
 from jaxconv.check.catalogue.cases import case_of
 from jaxconv.check.catalogue.large import LARGE
+from jaxconv.check.compiling import quickly_compiled
 from jaxconv.check.jobs import ops_among
 from jaxconv.check.judge import ask
 from jaxconv.check.leaves import Leaves
@@ -21,7 +22,6 @@ from jaxconv.check.precedents import Precedents
 from jaxconv.check.report import Report
 from jaxconv.check.state import Check
 from jaxconv.check.strangers import strangers
-from jaxconv.check.trial import quickly_compiled
 
 DTYPES = ("float64", "float32", "bfloat16")
 REPEATED = 4

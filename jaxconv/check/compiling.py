@@ -1,6 +1,7 @@
 """Compile for few runs: a check runs most of its functions a few times, on small arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -35,3 +36,14 @@ def _quick_options() -> dict[str, Any]:
     if jax.default_backend() != "cpu":
         return {}
     return {name: value for name, value in _OPTIONS.items() if is_taken(name, value)}
+
+
+@contextmanager
+def quickly_compiled() -> Iterator[None]:
+    """Compile without optimizations, which is faster for small functions that run a few times."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)

@@ -137,11 +137,6 @@ class Differences:
         known = self._reaches[leaf] if self._reaches else None
         return np.full(x.shape, np.inf) if known is None else known
 
-    def scaled(self, leaf: int, x: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Return a direction whose elements are smaller near the end of the domain."""
-        size = root_mean_square(x) or 1.0
-        return np.asarray(v * np.minimum(1.0, self.reach(leaf, x) / size))
-
     def _unit(self, arrays: Arrays, move: Move) -> float:
         """Return the c for which c times the move moves no element far.
 

@@ -39,7 +39,7 @@ class Domain:
         move: for a point of the domain, the function from changes to changes that stay inside.
         settled: returns a point of the domain near an array.
         reach: how far each element of a point can be moved, at least; ∞ if any distance will do.
-        directed: turns random numbers into a direction in which a point can be moved by 1/100.
+        directed: computes `direction`, where shorter steps near the end are not enough.
     """
 
     name: str
@@ -56,6 +56,12 @@ class Domain:
     def is_open(self) -> bool:
         """Whether the whole gradient is compared, as inside of an interval."""
         return self.tangent is _as_it_is
+
+    def direction(self, x: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Turn random numbers into a direction in which the point x can be moved by 1/100."""
+        if self.directed is not None:
+            return self.directed(x, v)
+        return np.asarray(v * np.minimum(1.0, self.reach(x) / (root_mean_square(x) or 1.0)))
 
     def inside(self, x: Any) -> Change:
         """Return the map of arrays near the point x into the domain, which has x for a fixed point.

@@ -1,6 +1,5 @@
 """`check_backward`: try a backward pass written in NumPy, with loops if need be."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from jaxconv._core.types import Function, Values
 from jaxconv.check.judge import check_rule
 from jaxconv.check.leaves import is_float
-from jaxconv.check.naming import argument_names, line_of
+from jaxconv.check.naming import argument_names, line_of, signature_of
 from jaxconv.check.recognition import recognized
 from jaxconv.check.report import Failure, Report
 
@@ -201,7 +200,7 @@ class _Student:
             return tuple(jax.pure_callback(self._gradients_or_nan, likes, given, *arrays))
 
         rule.defvjp(lambda *arrays: (rule(*arrays), arrays), backward)
-        rule.__signature__ = _signature(self.names)  # type: ignore[attr-defined]
+        rule.__signature__ = signature_of(self.names)  # type: ignore[attr-defined]
         return rule
 
     # An exception inside of a callback would be printed with the whole stack of JAX. Shapes that
@@ -228,8 +227,3 @@ class _Student:
     def _remember(self, which: str, error: Exception, arrays: Sequence[Any]) -> None:
         if [np.shape(a) for a in arrays] == [a.shape for a in self.arrays]:
             self.error = self.error or f"{which} fails: {type(error).__name__}: {error}"
-
-
-def _signature(names: Sequence[str]) -> inspect.Signature:
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    return inspect.Signature([inspect.Parameter(name, kind) for name in names])

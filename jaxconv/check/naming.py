@@ -28,6 +28,12 @@ def argument_names(functions: Sequence[Any], count: int) -> tuple[str, ...]:
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+def signature_of(names: Sequence[str]) -> inspect.Signature:
+    """Return the signature of a function with these positional arguments, for reports."""
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
+
+
 def defined_in(rule: Any) -> str:
     """Return where a rule is defined, and its backward pass if it is a `custom_vjp`.
 

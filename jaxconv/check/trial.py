@@ -1,7 +1,6 @@
 """`Trial`: one call of a rule in one dtype, the right answer, and the errors allowed."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial, wraps
 from typing import Any
@@ -349,14 +348,3 @@ def _smooth(near: np.ndarray, further: np.ndarray, rounding: float) -> np.ndarra
     the smaller one, while bad conditioning makes the change grow with the move.
     """
     return np.where((near <= rounding) | (further >= 4 * near), near, 0.0)
-
-
-@contextmanager
-def quickly_compiled() -> Iterator[None]:
-    """Compile without optimizations, which is faster for small functions that run a few times."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)

@@ -31,7 +31,7 @@ def page(explained: Sum | Mapping[str, Any]) -> str:
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"explain: page.html must contain {_BEGIN}null{_END}")
-    # "</" would end the script that the object stands in.
+    # "</" would end the script that contains the object.
     text = json.dumps(told, ensure_ascii=False).replace("</", "<\\/")
     return f"{before}{begin}{text}{end}{after}"
 

@@ -12,6 +12,7 @@ from jaxconv._core.types import Function, Values
 from jaxconv.check.case import Case
 from jaxconv.check.catalogue.record import Record, Sample
 from jaxconv.check.levels import LEVELS
+from jaxconv.check.naming import signature_of
 
 ONES = (1, (1,), (1, 1), (1, 1, 1))
 
@@ -36,8 +37,7 @@ class Call:
     @property
     def __signature__(self) -> inspect.Signature:
         """The arrays under their names, for reports."""
-        kind = inspect.Parameter.POSITIONAL_ONLY
-        return inspect.Signature([inspect.Parameter(name, kind) for name in self.names])
+        return signature_of(self.names)
 
     def __call__(self, *arrays: Any) -> Any:
         """Return the output of the op."""

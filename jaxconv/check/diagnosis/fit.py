@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from jaxconv.check.arrays import root_mean_square
+from jaxconv.check.arrays import largest_gap, root_mean_square
 from jaxconv.check.diagnosis import hypotheses  # noqa: F401  (registers them)
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import HYPOTHESES, PAGE, Guess
@@ -58,13 +58,8 @@ def misfit(observation: Observation, predicted: np.ndarray, leaf: int) -> float:
     got, want = observation.got[leaf], observation.want[leaf]
     if predicted.shape != got.shape:
         return math.inf
-    if not got.size:
-        return 0.0
-    values = np.asarray(predicted)
     claimed = ~np.ma.getmaskarray(predicted)
-    same = (got == values) | (np.isnan(got) & np.isnan(values)) | ~claimed
-    gap = np.where(same, 0.0, np.abs(got - values))
-    worst = float(np.max(np.where(np.isnan(gap), np.inf, gap)))
+    worst = largest_gap(got[claimed], np.asarray(predicted)[claimed])
     return worst / (root_mean_square(got) or root_mean_square(want) or 1.0)
 
 

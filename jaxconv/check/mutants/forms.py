@@ -23,8 +23,8 @@ import numpy as np
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.types import Json
 from jaxconv.check.catalogue.large import EVERY_FORM, Large, large
+from jaxconv.check.compiling import quickly_compiled
 from jaxconv.check.mutants.edits import Edit, edits_in, first_line, modules_of, rerun
-from jaxconv.check.trial import quickly_compiled
 from jaxconv.contraction.form import Contraction, Form
 from jaxconv.contraction.planning import Call
 from jaxconv.contraction.registry import FORMS

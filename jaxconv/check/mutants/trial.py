@@ -13,13 +13,13 @@ from jaxconv._core.types import Function, Json
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.catalogue import CATALOGUE, Record
 from jaxconv.check.catalogue.cases import telling
+from jaxconv.check.compiling import quickly_compiled
 from jaxconv.check.judge import try_gradient
 from jaxconv.check.mutants.changes import mistakes
 from jaxconv.check.mutants.edits import Edit, edited, edits, spread, steps_of
 from jaxconv.check.mutants.scene import Scene, all_close
 from jaxconv.check.mutants.terms import tells
 from jaxconv.check.report import Report
-from jaxconv.check.trial import quickly_compiled
 
 SAMPLES = 3
 """The number of samples; an edit that changes the gradient of none counts as no mistake."""

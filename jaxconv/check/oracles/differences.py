@@ -111,9 +111,7 @@ def _direction(check: Check, leaf: int, x: np.ndarray) -> np.ndarray:
     if np.iscomplexobj(x):
         v = v + 1j * trial.rng.standard_normal(x.shape)
     domain = trial.leaves.domains[trial.leaves.wanted[leaf]]
-    if domain is not None and domain.directed is not None:
-        return domain.directed(x, v)
-    return trial.differences.scaled(leaf, x, v)
+    return v if domain is None else domain.direction(x, v)
 
 
 def _not_finite(check: Check, leaf: int, got: np.ndarray) -> bool:

@@ -41,7 +41,7 @@ _OF_VALUES = {
     "sin": np.sin, "cos": np.cos, "sqrt": np.sqrt, "pow": np.power, "floor": np.floor,
     "ceil": np.ceil, "gt": np.greater, "ge": np.greater_equal, "lt": np.less,
     "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "and": np.bitwise_and,
-    "or": np.bitwise_or,
+    "or": np.bitwise_or, "not": np.bitwise_not,
 }  # fmt: skip
 
 _OF_PARAMETERS: dict[str, Callable[..., Any]] = {
@@ -62,7 +62,6 @@ _OF_PARAMETERS: dict[str, Callable[..., Any]] = {
     "square": lambda x, **_: x * x,
     "rsqrt": lambda x, **_: 1 / np.sqrt(x),
     "logistic": lambda x, **_: 1 / (1 + np.exp(-x)),
-    "not": lambda x, **_: np.logical_not(x),
 }
 
 STEPS = {name: _elementwise(function) for name, function in _OF_VALUES.items()} | _OF_PARAMETERS

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxconv.check.arrays import as_exact, root_mean_square
+from jaxconv.check.arrays import as_exact, largest_gap, root_mean_square
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.repair.edits import KINDS, Edit, Place, summed_axes
 from jaxconv.check.diagnosis.repair.masks import name_of
@@ -107,11 +107,7 @@ class _Run:
         want = self.observation.want[self.leaf]
         if gradient.shape != want.shape:
             return math.inf
-        same = (gradient == want) | (np.isnan(gradient) & np.isnan(want))
-        gap = np.where(same, 0.0, np.abs(gradient - want))
-        return float(np.max(np.where(np.isnan(gap), np.inf, gap), initial=0.0)) / (
-            root_mean_square(want) or 1.0
-        )
+        return largest_gap(gradient, want) / (root_mean_square(want) or 1.0)
 
     def mistake(self, edit: Edit, positions: Sequence[int]) -> str:
         """Return the name of the mistake that a change undoes.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place, axes_of, then
+from jaxconv.check.diagnosis.numbers import axis_words
+from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place, then
 from jaxconv.check.diagnosis.repair.program import Step
 
 _LEFT_OUT = {
@@ -75,7 +76,7 @@ def arranged(place: Place) -> Iterator[Edit]:
         return
     for count in range(1, y.ndim + 1):
         for axes in itertools.combinations(range(y.ndim), count):
-            words = f"its result is turned round along {axes_of(axes)}"
+            words = f"its result is turned round along {axis_words(axes)}"
             yield Edit("spatially_flipped", words, then(partial(np.flip, axis=axes)))
     for a, b in itertools.combinations(range(y.ndim), 2):
         if y.shape[a] == y.shape[b]:

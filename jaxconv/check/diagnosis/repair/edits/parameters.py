@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from jaxconv.check.diagnosis.numbers import axis_words
 from jaxconv.check.diagnosis.repair.edits.place import (
     Edit,
     Known,
     Place,
-    axes_of,
     read,
     with_params,
 )
@@ -37,7 +37,7 @@ def other_parameters(place: Place) -> Iterator[Edit]:
             yield Edit("other_derivative", f"the exponent is {y}", with_params(y=y))
     elif name == "rev":
         for axes in _subsets(place.operands[0].ndim):
-            words = f"only {axes_of(axes)} turned round"
+            words = f"only {axis_words(axes)} turned round"
             yield Edit("spatially_flipped", words, with_params(dimensions=axes))
     elif name == "transpose":
         yield from _transpose(place)
@@ -52,7 +52,7 @@ def _reduction(place: Place) -> Iterator[Edit]:
     axes = tuple(place.step.params["axes"])
     for other in _subsets(place.operands[0].ndim):
         if other != axes and len(other) == len(axes):
-            words = f"{place.step.name} runs over {axes_of(other)}"
+            words = f"{place.step.name} runs over {axis_words(other)}"
             yield Edit("wrong_reduction", words, with_params(axes=other))
 
 

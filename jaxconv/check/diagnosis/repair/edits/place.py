@@ -160,8 +160,3 @@ def spread_over(shape: tuple[int, ...], onto: tuple[int, ...]) -> tuple[int, ...
     waiting = list(shape)
     kept = tuple(waiting.pop(0) if waiting[:1] == [size] else 1 for size in onto)
     return None if waiting else kept
-
-
-def axes_of(axes: tuple[int, ...]) -> str:
-    """Return axes in words."""
-    return f"axis {axes[0]}" if len(axes) == 1 else "the axes " + ", ".join(map(str, axes))

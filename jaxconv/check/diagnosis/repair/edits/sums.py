@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place, axes_of
+from jaxconv.check.diagnosis.numbers import axis_words
+from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place
 from jaxconv.check.diagnosis.repair.program import Program, Step
 
 
@@ -24,7 +25,7 @@ def other_axes(place: Place) -> Iterator[Edit]:
                 def outputs(step: Step, known: Known, axes: tuple[int, ...] = other) -> list[Any]:
                     return [_over(program, step, known, axes)]
 
-                yield Edit("wrong_axis", f"the sum or mean runs over {axes_of(other)}", outputs)
+                yield Edit("wrong_axis", f"the sum or mean runs over {axis_words(other)}", outputs)
 
 
 def summed_axes(place: Place) -> tuple[int, ...] | None:
