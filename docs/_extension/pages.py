@@ -5,14 +5,14 @@ from pathlib import Path
 
 from _extension.links import DOCS, for_site
 
-_STUB = re.compile(r"\A# .*\n\n.*\[[^\]]*\]\(((?:\.\./)+[\w/]+\.md)\)\.\n\Z")
+_STUB = re.compile(r"\A# .*\n\n.*\[[^\]]*\]\(((?:\.\./)+[\w/]+\.md)\).*\n\Z")
 _PATTERN = re.compile(r"^([\w/]+\*)\n", re.M)
 
 
 def twins() -> dict[Path, Path]:
     """Return the files outside of `docs/` that have a page, each with the file of that page.
 
-    Such a page is a heading and one sentence, which ends in a link to the file.
+    Such a page is a heading and one line, which has a link to the file.
     """
     found = {}
     for page in DOCS.glob("*.md"):
