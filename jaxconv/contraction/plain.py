@@ -151,16 +151,19 @@ def _one_more(
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """Pad dilated, unpadded dimensions for one more window, if another one has a single element.
 
-    Without it XLA's CPU compiler ends the whole process (JAX 0.10.2 and 0.12.0) if the window is
-    longer than that element, for example for dx of 2×2 windows with stride 2 and padding
+    Without it XLA's CPU compiler ends the whole process (JAX 0.10.2 and 0.12.0) if windows reach
+    beyond that element, for example for dx of 2×2 windows with stride 2 and padding
     ((1, 1), (0, 0)) over 4×3 elements.
 
     Returns:
         The padding, and the axes of the result from which the last window has to be cut off.
     """
     axes = dimension_numbers.lhs_spec[2:]
-    pairs = zip(axes, dimension_numbers.rhs_spec[2:], strict=True)
-    single = {axis for axis, k in pairs if lhs.shape[axis] == 1 and rhs.shape[k] != 1}
+    single = {
+        axis
+        for axis, k, pair in zip(axes, dimension_numbers.rhs_spec[2:], padding, strict=True)
+        if lhs.shape[axis] == 1 and (rhs.shape[k] != 1 or tuple(pair) != (0, 0))
+    }
     padded, more = list(padding), []
     for number, (axis, e) in enumerate(zip(axes, numbers["lhs_dilation"], strict=True)):
         if single - {axis} and e > 1 and tuple(padding[number]) == (0, 0):

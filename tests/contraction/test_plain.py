@@ -120,6 +120,8 @@ def test_padding_that_cuts_more_than_there_is():
         {"size": (3, 1), "window": (2, 3), "input_dilation": (2, 1), "padding": ((0, 0), (3, 3))},
         {"size": (1, 1, 2), "window": (1, 3, 3), "stride": (2, 2, 2), "input_dilation": (2, 3, 3),
          "padding": ((0, 0), (0, 3), (0, 0))},
+        {"size": (2, 2, 1), "window": (3, 3, 1), "stride": (2, 2, 2), "input_dilation": (3, 1, 3),
+         "padding": ((0, 0), (3, 2), (2, 0))},
     ],
 )  # fmt: skip
 def test_an_input_of_one_column(geometry):
