@@ -12,10 +12,10 @@ from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place, then
 from jaxconv.check.diagnosis.repair.program import Step
 
 _LEFT_OUT = {
-    "mul": "one factor is left out",
-    "div": "the divisor is left out",
-    "add": "one term is left out",
-    "sub": "one term is left out",
+    "mul": "a factor, {}, is left out",
+    "div": "the divisor, {}, is left out",
+    "add": "a term, {}, is left out",
+    "sub": "a term, {}, is left out",
     "select_n": "the mask is left out",
 }
 
@@ -23,9 +23,10 @@ _LEFT_OUT = {
 def left_out(place: Place) -> Iterator[Edit]:
     """Return one of the operands instead of the output."""
     step = place.step
-    words = _LEFT_OUT.get(step.name, f"{step.name} is left out")
     for position, operand in enumerate(place.operands):
         if operand.shape == place.y.shape and operand.dtype == place.y.dtype:
+            rest = [place.called(i) for n, i in enumerate(step.inputs) if n != position]
+            words = _LEFT_OUT.get(step.name, f"{step.name} is left out").format(*rest)
             yield Edit(_mistake(place, position), words, partial(_operand, position))
 
 
