@@ -1,15 +1,15 @@
 """The numbers that a sum is evaluated on."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxconv._core.geometry import Ints
 from jaxconv.explain.notation import Notation
 
 
-def read_arrays(notation: Notation, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def read_arrays(notation: Notation, given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """Return the arrays in float64 and in their full shape, by the library's names.
 
     The user may call them by his own letters, and leave out axes of size 1.

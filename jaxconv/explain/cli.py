@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from jaxconv._core.command import Parser, new_file
 from jaxconv._core.files import write_text
 from jaxconv.explain.correlation import as_convolution
@@ -107,7 +109,7 @@ def _first(op: str, told: Mapping[str, Any]) -> str:
     return notation.example("d" + str(layer.roles[0]))
 
 
-def _line(explained: Sum, latex: bool, arrays: Mapping[str, Any]) -> str:
+def _line(explained: Sum, latex: bool, arrays: Mapping[str, ArrayLike]) -> str:
     if latex:
         return explained.latex()
     only_chosen = explained.layer.chooses and len(arrays) == 1 and explained.element.array == "dx"

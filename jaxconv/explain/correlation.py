@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
 from jaxconv._core.geometry import Ints
 from jaxconv.explain.arrays import read_arrays
@@ -71,7 +72,9 @@ class Correlation:
         left, right = map(self._grid, operands)
         return f"{self.words}\n\n{left}\n\nwith\n\n{right}"
 
-    def evaluate(self, arrays: Mapping[str, Any] | None = None, /, **more: Any) -> np.ndarray:
+    def evaluate(
+        self, arrays: Mapping[str, ArrayLike] | None = None, /, **more: ArrayLike
+    ) -> np.ndarray:
         """Compute the correlation in float64, for one example and one channel.
 
         Example:

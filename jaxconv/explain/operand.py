@@ -1,7 +1,6 @@
 """An array as it enters a correlation: turned by 180°, spread by zeros, padded or cropped."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class Operand:
             words += f", {verb} by " + " × ".join(map(str, pairs))
         return words
 
-    def placed(self, values: np.ndarray, empty: Any) -> np.ndarray:
+    def placed(self, values: np.ndarray, empty: object) -> np.ndarray:
         """Return values of its size as they enter the correlation, `empty` where zeros are."""
         values = np.flip(values) if self.turned else values
         kept, targets = [], []

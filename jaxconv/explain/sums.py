@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+
+from numpy.typing import ArrayLike
 
 from jaxconv.explain.arrays import read_arrays
 from jaxconv.explain.entry import Arrays, Entry
@@ -65,7 +66,9 @@ class Sum:
         style = Latex(self.notation)
         return f"{style.entry(self.element)} = {self._right(style)}"
 
-    def evaluate(self, arrays: Mapping[str, Any] | None = None, /, **more: Any) -> float:
+    def evaluate(
+        self, arrays: Mapping[str, ArrayLike] | None = None, /, **more: ArrayLike
+    ) -> float:
         """Return the value of the sum in float64.
 
         Example:
@@ -86,7 +89,9 @@ class Sum:
         """
         return self._value(self._read({**(arrays or {}), **more}))
 
-    def with_numbers(self, arrays: Mapping[str, Any] | None = None, /, **more: Any) -> str:
+    def with_numbers(
+        self, arrays: Mapping[str, ArrayLike] | None = None, /, **more: ArrayLike
+    ) -> str:
         """Return the sum, then with a number in the place of each letter, then its value.
 
         Example:
@@ -127,7 +132,7 @@ class Sum:
         why = "" if isinstance(style, Latex) else f" ({part.why_empty})"
         return empty.replace("-", style.minus) + why
 
-    def _read(self, given: Mapping[str, Any]) -> Arrays:
+    def _read(self, given: Mapping[str, ArrayLike]) -> Arrays:
         return self.layer.complete(read_arrays(self.notation, given))
 
     def _value(self, arrays: Arrays) -> float:

@@ -102,8 +102,12 @@ class Trilinear(Windowed):
         index = entry.index
         if entry.array != "dw":
             return self.arranged_back(index)
-        last = (*index[2:], *index[1::-1]) if self.layout == "channels_first" else index
+        last = self.kernel_back(index)
         return [(), *((a,) for a in last[:-2]), last[-2:]]
+
+    def kernel_back(self, index: Ints) -> Ints:
+        """Return an index of the kernel in the layout as (*window, c, k), inverse of `_kernel`."""
+        return (*index[2:], *index[1::-1]) if self.layout == "channels_first" else index
 
     def _kernel(self, index: Ints) -> Ints:
         """Return an index (*window, c, k) of the kernel in the layout."""

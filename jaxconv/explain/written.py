@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from jaxconv.explain.arrays import read_arrays
 from jaxconv.explain.axes import check_count
 from jaxconv.explain.batch_norm import batch_norm
@@ -32,7 +34,7 @@ def terms(
     of: str,
     one_based: bool = False,
     names: str | Sequence[str] | None = None,
-    arrays: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, ArrayLike] | None = None,
     **geometry: Any,
 ) -> Sum:
     """Write out one element of an op's output or gradient as a sum.
@@ -86,7 +88,7 @@ def all_terms(
     of: str | None = None,
     one_based: bool = False,
     names: str | Sequence[str] | None = None,
-    arrays: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, ArrayLike] | None = None,
     **geometry: Any,
 ) -> Iterator[Sum]:
     """Write out every element of an array, in the order of its axes.

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import jaxconv
+from jaxconv.explain import terms
+from jaxconv.explain.shown import LARGEST, MOST_CELLS, MOST_CHANNELS, geometry
 
 PAGE = Path(jaxconv.__file__).parent / "explain" / "page.html"
 MARKER = "/*GEOMETRY*/null/*END*/"
@@ -130,6 +132,44 @@ GEOMETRIES = {
     "mean": ("op=avg_pool&kernel=3,3&stride=2,2&padding=1,1,1,1&count_include_pad=0",
              {"stride": 2, "padding": 1, "count_include_pad": False}, 3),
 }  # fmt: skip
+
+
+EXPLAINED = [
+    {"op": "conv", "groups": 2, "channels_in": 4, "channels_out": 2, "of": "dx[1,1,2]"},
+    {"op": "conv", "channels_in": 3, "channels_out": 2, "of": "dw[1,0,2,1]", "flip_kernel": True},
+    {"op": "conv", "channels_in": 3, "channels_out": 2, "of": "dw[2,1,1,3]", "one_based": True,
+     "layout": "channels_first"},
+    {"op": "conv", "input": 7, "channels_in": 2, "of": "dx[1,1]"},
+    {"op": "conv_transpose", "stride": 2, "groups": 2, "channels_in": 4, "channels_out": 2,
+     "of": "y[2,3,1]"},
+    {"op": "max_pool", "stride": 1, "ties": "all", "channels": 2, "of": "dx[1,1,1]"},
+    {"op": "avg_pool", "padding": 1, "count_include_pad": False, "of": "dx[0,1]"},
+    {"op": "avg_pool", "stride": 2, "ceil_mode": True, "of": "dx[5,5]", "input": (6, 6)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", EXPLAINED, ids=lambda call: f"{call['op']}, {call['of']}")
+def test_the_page_of_an_element_shows_its_sum(visit, call):
+    window = {"window": 3} if "pool" in call["op"] else {"kernel": 3}
+    explained = terms(**{"input": (5, 5), **window, **call})
+    page = visit(start=geometry(explained))
+    shapes = page.evaluate("shapesOf(S.g)")
+    arrays = {}
+    for name, layout in explained.notation.shapes.items():
+        for array in {name, "d" + name} & {"x", "w", "y", "dx", "dw", "dy"} & shapes.keys():
+            if shapes[array]:
+                numbers = shown(page, array, shapes[array])
+                if call.get("layout") == "channels_first":
+                    numbers = numbers.transpose([3, 2, 0, 1] if name == "w" else [2, 0, 1])
+                arrays[array] = numbers.reshape(layout.sizes)
+    expected = arrays[explained.element.array][explained.element.index]
+    assert total(page) == pytest.approx(expected, abs=6e-4)
+    assert explained.evaluate(arrays) == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_limits_of_the_page_are_those_of_the_library():
+    said = f"MAX_SIDE = {LARGEST}, MAX_CELLS = {MOST_CELLS}, MAX_CHANNELS = {MOST_CHANNELS};"
+    assert said in PAGE.read_text()
 
 
 @pytest.mark.thorough

@@ -86,7 +86,8 @@ def test_the_page_is_told_the_geometry(tmp_path, monkeypatch):
     assert told == {
         "op": "conv", "input": [5, 4], "kernel": [3, 2], "stride": [2, 1],
         "padding": [[1, 1], [1, 1]], "dilation": [1, 1], "input_dilation": [1, 1], "groups": 1,
-        "flip": False, "of": "dX[2,1]", "one_based": True, "names": ["X", "W", "Z"],
+        "channels": [1, 1], "flip": False, "of": "dX[2,1]", "one_based": True,
+        "names": ["X", "W", "Z"],
     }  # fmt: skip
     assert page(told) == text
 
@@ -111,5 +112,29 @@ def test_errors_of_the_page(tmp_path, monkeypatch):
         page(dx)
     with pytest.raises(ValueError, match="the page shows layers with windows, but got dense"):
         MODULE.geometry(terms("dense", of="dx[0]", inputs=2, outputs=2))
-    with pytest.raises(ValueError, match="the page shows padding_mode 'zeros'"):
-        MODULE.geometry(terms("conv", of="dx[0]", input=2, kernel=2, padding_mode="circular"))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"padding_mode": "circular"}, "padding_mode 'zeros', but got 'circular'"),
+        ({"batch": 2, "of": "dw[0,0]"}, "one example, but got batch=2"),
+        ({"channels_in": 5, "of": "dw[0,0,0]"}, "at most 4 channels, but got 5"),
+        ({"input": (3, 3, 3), "of": "dx[0,0,0]"}, "one or two spatial dimensions, but got 3"),
+        ({"input": (41, 3)}, "input of at most 40, but got 41"),
+        ({"input": (40, 40)}, "at most 6,000 cells of all arrays together, but got 6,408"),
+        (
+            {"input": (30, 3), "input_dilation": 3, "padding": 0},
+            "80 rows and columns with border and holes",
+        ),
+        ({"bias": True, "of": "db[0]"}, r"elements of y, dx and dw, but got db"),
+        ({"op": "min_pool"}, "max_pool and avg_pool, but got min_pool"),
+        ({"op": "lp_pool", "p": 3}, "max_pool and avg_pool, but got lp_pool"),
+        ({"op": "avg_pool", "divisor": 5}, "but got divisor=5, which divides by another number"),
+        ({"op": "avg_pool", "padding": 1, "stride": 2, "ceil_mode": True}, "got ceil_mode=True"),
+    ],
+)
+def test_the_page_refuses_what_it_cannot_show(call, said):
+    window = {"window": 3} if "pool" in call.get("op", "") else {"kernel": 2}
+    with pytest.raises(ValueError, match=said):
+        MODULE.geometry(terms(**{"op": "conv", "input": (6, 6), "of": "dx[0,0]", **window, **call}))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxconv.explain import terms
+from jaxconv.explain.shown import geometry
 from jaxconv.models import MODELS, Variables
 from jaxconv.train import Config, changes
 from jaxconv.train.balance import seen_of
@@ -19,6 +21,7 @@ from jaxconv.train.report.headline import achieved, optimistic
 from jaxconv.train.report.held import Held
 from jaxconv.train.report.mistakes import mistakes
 from jaxconv.train.report.repeat import command
+from jaxconv.train.report.windows import address
 
 RANDOM = np.random.default_rng(0)
 NAMES = ("ants & bees", "<b>cats</b>", "dogs")
@@ -61,6 +64,16 @@ def test_layers_with_windows_lead_to_the_page_of_their_gradient(tmp_path):
     assert settings["padding"] == "2,2,2,2"
     assert settings["kernel"] == "5,5"
     assert '"op": "conv"' in (tmp_path / "gradient.html").read_text()
+
+
+def test_the_options_of_a_pool_are_in_its_link():
+    options = {"ties": "all", "ceil_mode": True, "stride": 2}
+    pool = geometry(terms("max_pool", input=(6, 6), window=3, of="y[0,0]", **options))
+    assert address(pool).endswith("kernel=3,3&stride=2,2&dilation=1,1&padding=0,1,0,1&ties=all")
+    mean = terms(
+        "avg_pool", input=(6, 6), window=2, count_include_pad=False, padding=1, of="y[0,0]"
+    )
+    assert address(geometry(mean)).endswith("padding=1,1,1,1&count_include_pad=0")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,29 +1,29 @@
 """Links from the layers with windows to the page on which every product of their gradient shows."""
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlencode
 
 import jax
 import numpy as np
+from jax import Array
 
 import jaxconv
 from jaxconv._core.files import write_text
+from jaxconv._core.types import Function, Json, Options
 from jaxconv.explain import page, terms
-from jaxconv.explain.page import geometry
-from jaxconv.models import Variables, find
+from jaxconv.explain.shown import LARGEST, geometry
+from jaxconv.models import Params, Variables, find
 from jaxconv.models.leaves import named
 from jaxconv.train.config import Config
 from jaxconv.train.report.markup import text
 
 PAGE = "gradient.html"
 """The page, in the output folder."""
-LARGEST = 40
-"""The page shows inputs of at most this many rows and columns."""
 WINDOWED = ("conv", "max_pool", "avg_pool")
+_NOT_SHOWN = {"x", "w", "b", "layout", "groups"}
+"""The arguments that the page does not need: it shows one channel."""
 
 
 def windows(
@@ -34,13 +34,13 @@ def windows(
     Layers that compute alike are listed once. The page shows one of their channels, of pictures of
     at most 40×40; convolutions with another border than zeros are left out.
     """
-    found: dict[str, tuple[dict[str, Any], list[str]]] = {}
+    found: dict[str, tuple[Json, list[str]]] = {}
     for name, op, sizes in _calls(config, variables, image_shape):
         try:
             told = geometry(terms(op, of="y[0,0]", **sizes))
-        except (TypeError, ValueError):  # an option that the page does not have
+        except ValueError:  # the page cannot show this layer
             continue
-        found.setdefault(_address(told), (told, []))[1].append(name)
+        found.setdefault(address(told), (told, []))[1].append(name)
     if not found:
         return "<p>No layer has windows that the page can show.</p>"
     write_text(folder / PAGE, page(next(iter(found.values()))[0]))
@@ -56,14 +56,14 @@ def windows(
     )
 
 
-Calls = list[tuple[str, str, dict[str, Any]]]
+Calls = list[tuple[str, str, Options]]
 
 
 def _calls(config: Config, variables: Variables, image_shape: tuple[int, ...]) -> Calls:
     """Return name, op and sizes of each layer with windows over two axes, in their order."""
     calls: Calls = []
 
-    def apply(params: Any, x: Any) -> Any:
+    def apply(params: Params, x: Array) -> Array:
         names = {id(leaf): name.rpartition(".")[0] or name for name, leaf in named(params)}
         ops = SimpleNamespace(**{name: getattr(jaxconv, name) for name in jaxconv.__all__})
         for op in WINDOWED:
@@ -75,40 +75,44 @@ def _calls(config: Config, variables: Variables, image_shape: tuple[int, ...]) -
     return calls
 
 
-def _recorded(op: str, names: dict[int, str], calls: Calls) -> Callable[..., Any]:
+def _recorded(op: str, names: dict[int, str], calls: Calls) -> Function:
     """Return an op that also records with which sizes it is called."""
     function = getattr(jaxconv, op)
     signature = inspect.signature(function)
 
-    def call(*args: Any, **options: Any) -> Any:
+    def call(*args: object, **options: object) -> object:
         given = signature.bind(*args, **options).arguments
         is_first = given.get("layout") == "channels_first"
         size = given["x"].shape[2:] if is_first else given["x"].shape[1:-1]
-        window: Any = given["w" if op == "conv" else "window"]
-        is_shown = given.get("padding_mode", "zeros") == "zeros" and not given.get("flip_kernel")
-        if len(size) == 2 and max(size) <= LARGEST and is_shown:
-            kept = [name for name in ("stride", "padding", "dilation") if name in given]
-            sizes = {name: given[name] for name in kept} | {"input": size}
+        if len(size) == 2:
+            sizes = {name: given[name] for name in given.keys() - _NOT_SHOWN} | {"input": size}
+            name = op.replace("_", " ")
             if op == "conv":
-                sizes["kernel"] = window.shape[2:] if is_first else window.shape[:2]
-            else:
-                sizes["window"] = window
-            calls.append((names.get(id(window), op.replace("_", " ")), op, sizes))
+                w = given["w"]
+                sizes["kernel"] = w.shape[2:] if is_first else w.shape[:2]
+                name = names.get(id(w), name)
+            calls.append((name, op, sizes))
         return function(*args, **options)
 
     return call
 
 
-def _address(told: dict[str, Any]) -> str:
-    """Return the settings as the page reads them from its address."""
+def address(told: Json) -> str:
+    """Return the settings of a layer as the page reads them from its address."""
     parts = {"op": told["op"]}
     for name in ("input", "kernel", "stride", "dilation"):
         parts[name] = ",".join(map(str, told[name]))
     parts["padding"] = ",".join(str(n) for pair in told["padding"] for n in pair)
+    if told["flip"]:
+        parts["flip"] = "1"
+    if told.get("ties", "first") != "first":
+        parts["ties"] = told["ties"]
+    if not told.get("count_include_pad", True):
+        parts["count_include_pad"] = "0"
     return urlencode(parts, safe=",")
 
 
-def _words(told: dict[str, Any]) -> str:
+def _words(told: Json) -> str:
     """Return a layer in words: "conv 3×3, stride 2, of 28×28"."""
     kernel, size = ("×".join(map(str, told[name])) for name in ("kernel", "input"))
     step = told["stride"][0]
