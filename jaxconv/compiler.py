@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -77,7 +76,7 @@ def compiler_options(
     return {name: value for name, value in options.items() if is_taken(name, value)}
 
 
-def largest_array(function: Function, *args: Any) -> int:
+def largest_array(function: Function, *args: object) -> int:
     """Trace function(*args) and return the bytes of the largest array that it computes.
 
     The compiled function may need a larger array, but this hardly ever happens. Arguments do not

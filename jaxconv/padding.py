@@ -17,7 +17,7 @@ after the other.
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -187,7 +187,7 @@ def _parts(n: int, low: int, high: int, mode: CopyMode) -> Parts:
     return _split(source[p < 0].tolist()), inside, _split(source[p >= n].tolist())
 
 
-def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
+def _parts_of_unknown(n: int, low: int, high: int, mode: CopyMode) -> Parts:
     """Return `_parts` of an axis whose size is a symbol (`jax.export`).
 
     Unless the mode is "replicate", the size must be known to be so large that neither border copies
@@ -210,7 +210,7 @@ def _parts_of_unknown(n: Any, low: int, high: int, mode: CopyMode) -> Parts:
     return before, _Kept(max(-low, 0), n - max(-high, 0)), after
 
 
-def _source(p: np.ndarray, n: int, mode: CopyMode) -> Any:
+def _source(p: np.ndarray, n: int, mode: CopyMode) -> np.ndarray:
     """Return π(p)."""
     if mode == "circular":
         return p % n

@@ -7,8 +7,8 @@ argument, what the op expected and what it got.
 
 import math
 import operator
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Hashable, Sequence
+from typing import Any, Literal, TypeGuard, get_args
 
 import jax
 import jax.numpy as jnp
@@ -30,20 +30,21 @@ FLOATS = tuple(jnp.dtype(name) for name in ("float64", "float32", "bfloat16", "f
 DType = np.dtype[np.generic]
 IntOrInts = int | Sequence[int]
 PairsLike = Sequence[tuple[int, int]]
+DimensionNumbers = lax.ConvDimensionNumbers | tuple[str, str, str] | None
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 
-def as_array(op: str, name: str, value: Any) -> Array:
+def as_array(op: str, name: str, value: object) -> Array:
     """Return the argument as an array of numbers; raise for lists and Python scalars."""
-    known = isinstance(value, (jax.Array, np.ndarray, np.generic))
-    if not known or isinstance(value, np.ma.MaskedArray):
+    arrays = jax.Array, np.ndarray, np.generic
+    if not isinstance(value, arrays) or isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{op}: {name} must be an array, but got {value!r:.40}")
     if not (jnp.issubdtype(value.dtype, np.number) or value.dtype == bool):
         raise TypeError(f"{op}: {name} must be an array of numbers, but its dtype is {value.dtype}")
     return jnp.asarray(value)
 
 
-def as_key(op: str, name: str, value: Any) -> Array:
+def as_key(op: str, name: str, value: object) -> Array:
     """Return one typed random key; the raw uint32 keys of `jax.random.PRNGKey` are converted."""
     must = f"{op}: {name} must be a key of jax.random.key or jax.random.PRNGKey"
     if not isinstance(value, (jax.Array, np.ndarray)):
@@ -105,7 +106,7 @@ def aligned(*arrays: Array | None) -> tuple[Any, ...]:
     )
 
 
-def _varying_axes(array: Array) -> frozenset[Any]:
+def _varying_axes(array: Array) -> frozenset[Hashable]:
     """Return the mesh axes over which the array varies in `jax.shard_map`; outside, none."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return frozenset() if kind is None else kind.varying
@@ -128,7 +129,7 @@ def check_shape(op: str, name: str, array: Array | None, expected: tuple[int, ..
         raise ValueError(f"{op}: {name} must have shape {expected}, but its shape is {array.shape}")
 
 
-def check_option(op: str, name: str, value: object, options: Any) -> None:
+def check_option(op: str, name: str, value: object, options: object) -> None:
     """Raise unless `value` is one of the strings of the `Literal` type `options`."""
     if not isinstance(value, str) or value not in get_args(options):
         expected = ", ".join(map(repr, get_args(options)))
@@ -179,7 +180,7 @@ def as_axis(op: str, axis: object, x: Array) -> int:
     return as_int(op, "axis", axis, -x.ndim, x.ndim - 1) % x.ndim
 
 
-def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tuple[int, ...]:
+def per_dimension(op: str, name: str, value: object, dims: int, minimum: int) -> tuple[int, ...]:
     """Return a tuple with one int per spatial dimension; a single int counts for all of them."""
     if not is_sequence(value):
         return (as_int(op, name, value, minimum),) * dims
@@ -191,7 +192,7 @@ def per_dimension(op: str, name: str, value: Any, dims: int, minimum: int) -> tu
     return tuple(as_int(op, f"{name}[{d}]", v, minimum) for d, v in enumerate(value))
 
 
-def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[int, ...]:
+def as_axes(op: str, name: str, axes: object, x: Array, minimum: int = 1) -> tuple[int, ...]:
     """Return one axis or at least `minimum` different axes of x, sorted and counted from 0."""
     given = tuple(axes) if is_sequence(axes) else (axes,)
     ints = [as_int(op, name, value, -(2**31)) for value in given]
@@ -205,7 +206,7 @@ def as_axes(op: str, name: str, axes: Any, x: Array, minimum: int = 1) -> tuple[
     return tuple(sorted(found))
 
 
-def is_sequence(value: object) -> bool:
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Return whether `value` is a tuple, a list, or an array with at least one axis."""
     return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
@@ -238,6 +239,6 @@ def _precision(value: object) -> lax.Precision | None:
         return None
 
 
-def accumulator(dtype: DType) -> Any:
+def accumulator(dtype: DType) -> DType:
     """Return the dtype in which sums of `dtype` are accumulated: float32 for 16-bit floats."""
     return np.dtype(np.float32) if jnp.finfo(dtype).bits == 16 else dtype

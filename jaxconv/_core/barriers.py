@@ -26,7 +26,7 @@ LEAST_BYTES = 2**18
 WIDE = 128
 
 
-def materialize_on_cpu(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+def materialize_on_cpu(compute: Callable[..., Array], x: Array, *others: object) -> Array:
     """Return compute(x, *others), of the shape and dtype of x, on a CPU as a separate array.
 
     XLA fuses a cheap operation into everything that reads its result. If a forward and a backward
@@ -40,19 +40,19 @@ def materialize_on_cpu(compute: Callable[..., Array], x: Array, *others: Any) ->
     return lax.platform_dependent(x, *others, cpu=partial(_in_place, compute), default=compute)
 
 
-def _in_place(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+def _in_place(compute: Callable[..., Array], x: Array, *others: object) -> Array:
     always = lax.optimization_barrier(jnp.asarray(True))
     return lax.cond(always, compute, lambda x, *_: x, x, *others)
 
 
-def call_unfused(compute: Function, *operands: Any) -> Any:
+def call_unfused(compute: Function, *operands: object) -> Any:
     """Return compute(*operands), computed in a call that XLA is told not to inline.
 
     XLA fuses nothing into or out of a call. An XLA that does not know the attribute inlines the
     call as usual, and the numbers are the same.
     """
 
-    def call(*operands: Any) -> Any:
+    def call(*operands: object) -> object:
         # Calls inside this call are inlined as usual.
         with _inlineable(None):
             return compute(*operands)
@@ -61,7 +61,7 @@ def call_unfused(compute: Function, *operands: Any) -> Any:
         return jax.jit(call)(*operands)
 
 
-def call_unfused_on_cpu(compute: Function, x: Array, *others: Any) -> Any:
+def call_unfused_on_cpu(compute: Function, x: Array, *others: object) -> Any:
     """Return compute(x, *others), on a CPU by `call_unfused`.
 
     On a mesh with Explicit axes there is no call, because it would have to name its shardings.
@@ -71,7 +71,7 @@ def call_unfused_on_cpu(compute: Function, x: Array, *others: Any) -> Any:
     return lax.platform_dependent(x, *others, cpu=partial(call_unfused, compute), default=compute)
 
 
-def _inlineable(value: str | None) -> AbstractContextManager[Any]:
+def _inlineable(value: str | None) -> AbstractContextManager[object]:
     """Return a context in which calls get this value of the attribute `inlineable`."""
     return (
         nullcontext() if xla_metadata is None else xla_metadata.set_xla_metadata(inlineable=value)

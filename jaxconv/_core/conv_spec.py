@@ -15,7 +15,6 @@ s: `ConvSpec.transposed`. So an input gradient and a transposed convolution are 
 import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
 
 from jaxconv._core.geometry import Ints, Pairs, Windows
 
@@ -190,7 +189,7 @@ class ConvSpec:
         return Windows(layout="channels_last", **{name: getattr(self, name) for name in shared})
 
 
-def windows_that_fit(room: Any, stride: int) -> Any:
+def windows_that_fit(room: int, stride: int) -> int:
     """Return how many windows fit if the last may begin `room` positions after the first.
 
     A `room` that is a symbol counts as not negative.
@@ -198,6 +197,6 @@ def windows_that_fit(room: Any, stride: int) -> Any:
     return 0 if isinstance(room, int) and room < 0 else room // stride + 1
 
 
-def _dilated(n: Any, e: int) -> Any:
+def _dilated(n: int, e: int) -> int:
     """Return how many positions n elements span that are e apart."""
     return e * (n - 1) + 1 if not isinstance(n, int) or n else 0

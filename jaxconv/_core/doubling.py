@@ -9,7 +9,6 @@ if x ∘ x = x, two runs that may overlap.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -75,7 +74,7 @@ def runs(
     return joined(left, _cut(axis, arrays, rest * hop, length), rest) if rest else left
 
 
-def _cut(axis: int, arrays: Arrays, start: int, length: Any) -> Arrays:
+def _cut(axis: int, arrays: Arrays, start: int, length: int) -> Arrays:
     return tuple(lax.slice_in_dim(a, start, start + length, axis=axis) for a in arrays)
 
 

@@ -15,8 +15,9 @@ Positions p < 0 and p ≥ n are padding. Every backward pass of a windowed op so
 equation for the other side: given p, which windows i see it, and at which offsets a?
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from jax import Array
 
@@ -31,6 +32,8 @@ from jaxconv._core.arguments import (
     per_dimension,
 )
 from jaxconv._core.symbolic import check_ceil_mode
+
+T = TypeVar("T")
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -116,7 +119,7 @@ class Windows:
         """The axes the windows slide over."""
         return spatial_axes(self.dims, self.layout)[0]
 
-    def on_axes(self, values: Any, fill: Any) -> tuple[Any, ...]:
+    def on_axes(self, values: Sequence[T], fill: T) -> tuple[T, ...]:
         """Return `values` at the spatial axes and `fill` at the batch and channel axes."""
         full = [fill] * (self.dims + 2)
         for axis, value in zip(self.spatial_axes, values, strict=True):
@@ -201,7 +204,7 @@ def image_axes(
 
 
 def resolve_padding(
-    op: str, padding: Any, size: Ints, window: Ints, stride: Ints, dilation: Ints, least: int = 0
+    op: str, padding: object, size: Ints, window: Ints, stride: Ints, dilation: Ints, least: int = 0
 ) -> Pairs:
     """Return any form of `padding` as one (low, high) pair per spatial dimension.
 

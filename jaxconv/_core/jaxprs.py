@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 
-def equations(jaxpr: Any) -> Iterator[Any]:
+def equations(jaxpr: Jaxpr | ClosedJaxpr) -> Iterator[Any]:
     """Yield the equations of a jaxpr, each followed by those of the functions inside it."""
     for eqn in jaxpr.eqns:
         yield eqn
@@ -15,5 +16,5 @@ def equations(jaxpr: Any) -> Iterator[Any]:
             yield from equations(one)
 
 
-def _is_jaxpr(value: Any) -> bool:
+def _is_jaxpr(value: object) -> bool:
     return hasattr(value, "eqns")

@@ -1,14 +1,13 @@
 """Arrays on meshes with Explicit axes, where the sharding of an array is part of its type."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 
 
-def explicit_sharding(array: Array) -> Any:
+def explicit_sharding(array: Array) -> NamedSharding | None:
     """Return the sharding of an array on a mesh with Explicit axes; otherwise None."""
     sharding = jax.typeof(array).sharding
     return sharding if sharding.mesh.explicit_axes else None

@@ -5,15 +5,15 @@ stands for. Otherwise the comparison raises JAX's InconclusiveDimensionOperation
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
+from jax import Array
 from jax.extend.core import InconclusiveDimensionOperation
 
 from jaxconv._core.arguments import DType
 
 
-def at_least(size: Any, least: int) -> bool:
+def at_least(size: int, least: int) -> bool:
     """Return whether a size is at least `least`; if this is unknown while tracing, return True.
 
     The comparison may have no answer for the symbols of `jax.export`. Code for large arrays is
@@ -25,15 +25,15 @@ def at_least(size: Any, least: int) -> bool:
         return True
 
 
-def as_number(size: Any, dtype: DType | type[int]) -> Any:
+def as_number(size: int, dtype: DType | type[int]) -> int | Array:
     """Return a size as an int or, if it is not known while tracing, as a 0-d array of `dtype`."""
     return size if isinstance(size, int) else jnp.asarray(size).astype(dtype)
 
 
 def check_ceil_mode(
     op: str,
-    size: Sequence[Any],
-    padding: Sequence[tuple[Any, Any]],
+    size: Sequence[int],
+    padding: Sequence[tuple[int, int]],
     extent: Sequence[int],
     stride: Sequence[int],
 ) -> None:
@@ -46,7 +46,7 @@ def check_ceil_mode(
             )
 
 
-def check_enough(op: str, mode: str, n: Any, least: int) -> None:
+def check_enough(op: str, mode: str, n: int, least: int) -> None:
     """Raise unless an axis is known to have at least `least` positions to copy."""
     if n < least:
         raise ValueError(f"{op}: mode {mode!r} must have {least} positions to copy, but x has {n}")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,9 +24,11 @@ from jax import Array, lax
 
 from jaxconv._core.barriers import LEAST_BYTES, pad_zeros
 from jaxconv._core.doubling import LONG_SUM, running_sum
-from jaxconv._core.geometry import Ints, Pairs, Windows
+from jaxconv._core.geometry import Ints, Windows
 from jaxconv._core.sharding import explicit_sharding
 from jaxconv._core.symbolic import as_number, at_least
+
+T = TypeVar("T")
 
 FEW_OFFSETS = 16
 """Windows with at most this many offsets pad what each offset sees, which takes no memory; larger
@@ -181,7 +183,7 @@ def add_back(
     return lax.slice(dx, starts, limits)
 
 
-def offsets_of_tiles(g: Windows) -> Any:
+def offsets_of_tiles(g: Windows) -> np.ndarray | Array:
     """Return all offsets, flat in row-major order, on the window axes of `tiles`."""
     count, own = math.prod(g.window), window_axes(g)
     xp: ModuleType = np if isinstance(count, int) else jnp
@@ -363,7 +365,7 @@ def _sum_all(g: Windows, x: Array) -> Array:
 def along(g: Windows, dim: int) -> Windows:
     """Return the windows in one dimension; earlier ones have x's size, later ones that of y."""
 
-    def only(values: Any, otherwise: Any) -> Any:
+    def only(values: tuple[T, ...], otherwise: T) -> tuple[T, ...]:
         return tuple(v if i == dim else otherwise for i, v in enumerate(values))
 
     sizes = enumerate(zip(g.size, g.output, strict=True))
@@ -380,7 +382,7 @@ def along(g: Windows, dim: int) -> Windows:
 def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int) -> Windows:
     """Return `count` windows in one dimension of g; the first starts `low` before x."""
 
-    def here(values: Ints | Pairs, value: Any) -> Any:
+    def here(values: tuple[T, ...], value: T) -> tuple[T, ...]:
         return (*values[:dim], value, *values[dim + 1 :])
 
     high = stride * (count - 1) + window - g.size[dim] - low
@@ -394,7 +396,9 @@ def placed(g: Windows, dim: int, window: int, stride: int, low: int, count: int)
     )
 
 
-def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple[Any, Any]]:
+def first_and_count(
+    g: Windows, border: Sequence[tuple[int, int]]
+) -> list[tuple[np.ndarray | Array, np.ndarray | Array]]:
     """Return, per dimension and window, the first offset within n and this border, and their count.
 
     If there are none, the first is 0.
@@ -413,7 +417,7 @@ def first_and_count(g: Windows, border: Sequence[tuple[int, int]]) -> list[tuple
     return spans
 
 
-def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[Any]:
+def landing(g: Windows, border: Sequence[tuple[int, int]]) -> list[np.ndarray | Array]:
     """Return, per dimension, a table [window i, offset a]: is it within n and this border?"""
     tables = []
     for n, k, s, d, o, (before, _), (low, high) in zip(

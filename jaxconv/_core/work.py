@@ -21,7 +21,7 @@ def array_bytes(tree: object) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def contractions(function: Function, *args: Any) -> list[Work]:
+def contractions(function: Function, *args: object) -> list[Work]:
     """Return the work of each convolution and matrix product of a function, in order.
 
     Each reads its two operands and writes its result. Windows at the border count as full, and the

@@ -12,7 +12,6 @@ Options are static: Python's numbers and tuples. Both functions get floats of at
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from jax import Array
 
@@ -30,10 +29,10 @@ def from_output(value: Function, backward: Function, *, exact: bool = False) -> 
     which a rounded y is good enough.
     """
 
-    def save(x: Array, y: Array, *options: Any) -> Array:
+    def save(x: Array, y: Array, *options: object) -> Array:
         return y if exact or x.dtype == accumulator(x.dtype) else x
 
-    def backward_of_saved(saved: Array, dy: Array, *options: Any) -> Array:
+    def backward_of_saved(saved: Array, dy: Array, *options: object) -> Array:
         y = _wide(saved)
         if not exact and y.dtype != saved.dtype:
             y = value(y, *options)
@@ -45,7 +44,7 @@ def from_output(value: Function, backward: Function, *, exact: bool = False) -> 
 def from_input(value: Function, backward: Function) -> Function:
     """Return the op that saves x."""
 
-    def backward_of_saved(x: Array, dy: Array, *options: Any) -> Array:
+    def backward_of_saved(x: Array, dy: Array, *options: object) -> Array:
         return backward(_wide(x), dy, *options)
 
     return _joined(value, lambda x, y, *options: x, backward_of_saved)
@@ -57,11 +56,11 @@ def from_mask(value: Function, mask: Function, backward: Function) -> Function:
 
 
 def _joined(value: Function, save: Function, backward: Function) -> Function:
-    def forward(options: tuple[Any, ...], x: Array) -> tuple[Array, Array]:
+    def forward(options: tuple[object, ...], x: Array) -> tuple[Array, Array]:
         y = value(_wide(x), *options).astype(x.dtype)
         return y, save(x, y, *options)
 
-    def pull(options: tuple[Any, ...], saved: Array, dy: Array) -> tuple[Array]:
+    def pull(options: tuple[object, ...], saved: Array, dy: Array) -> tuple[Array]:
         return (backward(saved, _wide(dy), *options).astype(dy.dtype),)
 
     name = value.__name__.strip("_").removesuffix("_value")
@@ -73,7 +72,7 @@ def _wide(x: Array) -> Array:
     return x.astype(accumulator(x.dtype))
 
 
-def as_floats(op: str, x: Any) -> Array:
+def as_floats(op: str, x: object) -> Array:
     """Return x as a floating-point array, or raise."""
     x = as_array(op, "x", x)
     check_floating(op, x=x)

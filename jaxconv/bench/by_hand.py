@@ -28,6 +28,9 @@ Loss = Callable[[Any, Array], Array]
 Task = tuple[Loss, Any]
 """A loss and the parameters to begin with."""
 
+TorchTask = tuple[Callable[[list[Tensor], Tensor], Tensor], list[Tensor]]
+"""The same in PyTorch."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -57,7 +60,7 @@ class Written:
         loss = loss if ops is jaxconv.reference else jaxconv.by_hand(loss)
         return {"step": Program(jax.grad(loss), (params, self._drawn()))}
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return the gradient in PyTorch, of parameters and a batch of the same shapes."""
         if self.torch is None:
             return {}
@@ -93,7 +96,7 @@ def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], Task]
         variables = network.init(jax.random.key(0), jnp.zeros((1, *image)))
         params = variables.pop("params")
 
-        def loss(params: Any, x: Array) -> Array:
+        def loss(params: object, x: Array) -> Array:
             y, _ = network.apply({"params": params, **variables}, x, mutable=list(variables))
             return jnp.mean(y**2)
 
@@ -105,7 +108,7 @@ def _flax(name: str, image: tuple[int, ...], **sizes: Any) -> Callable[[], Task]
 def _network(name: str, batch: tuple[int, ...], **sizes: Any) -> Written:
     """Return a network of images that is in flax_networks.py and in torch_networks.py."""
 
-    def in_torch(torch: ModuleType, device: str, dtype: object) -> Any:
+    def in_torch(torch: ModuleType, device: str, dtype: object) -> TorchTask:
         module: ModuleType = importlib.import_module("jaxconv.bench.torch_networks")
         return module.loss_of(name, device, **sizes)
 
@@ -116,7 +119,7 @@ def _equinox() -> Task:
     module: ModuleType = importlib.import_module("jaxconv.bench.equinox_network")
     params, rest = module.parts(module.Network(jax.random.key(0)))
 
-    def loss(params: Any, x: Array) -> Array:
+    def loss(params: object, x: Array) -> Array:
         return jnp.mean(jax.vmap(module.whole(params, rest))(x) ** 2)
 
     return loss, params
@@ -125,7 +128,7 @@ def _equinox() -> Task:
 def _chain(channels: int, layers: int) -> Task:
     """Return depthwise convolutions one after the other, of sequences (jax-ml/jax #13800)."""
 
-    def loss(params: Any, x: Array) -> Array:
+    def loss(params: list[Array], x: Array) -> Array:
         for w in params:
             x = lax.conv_general_dilated(
                 x, w, (1,), "SAME", dimension_numbers=("NCW", "IOW", "NCW"),
@@ -138,7 +141,7 @@ def _chain(channels: int, layers: int) -> Task:
 
 def _chain_in_torch(
     channels: int, layers: int, torch: ModuleType, device: str, dtype: object
-) -> Any:
+) -> TorchTask:
     params = _tensors(torch, device, dtype, [(channels, 1, 5)] * layers)
 
     def loss(params: list[Tensor], x: Tensor) -> Tensor:
@@ -163,7 +166,7 @@ def _dilated(channels: int, window: int, dilation: int) -> Task:
 
 def _dilated_in_torch(
     channels: int, window: int, dilation: int, torch: ModuleType, device: str, dtype: object
-) -> Any:
+) -> TorchTask:
     params = _tensors(torch, device, dtype, [(channels, 1, window)])
 
     def loss(params: list[Tensor], x: Tensor) -> Tensor:
@@ -188,7 +191,7 @@ def _transposed(channels: int, window: int, stride: int) -> Task:
 
 def _transposed_in_torch(
     channels: int, window: int, stride: int, torch: ModuleType, device: str, dtype: object
-) -> Any:
+) -> TorchTask:
     params = _tensors(torch, device, dtype, [(channels, channels, window)])
 
     def loss(params: list[Tensor], x: Tensor) -> Tensor:
@@ -212,7 +215,9 @@ def _transposed_3d(channels: int) -> Task:
     return loss, _normal(1, (1, channels, 3, 3, 3), "bfloat16")
 
 
-def _transposed_3d_in_torch(channels: int, torch: ModuleType, device: str, dtype: object) -> Any:
+def _transposed_3d_in_torch(
+    channels: int, torch: ModuleType, device: str, dtype: object
+) -> TorchTask:
     params = _tensors(torch, device, dtype, [(channels, 1, 3, 3, 3)])
 
     def loss(params: list[Tensor], x: Tensor) -> Tensor:
@@ -226,7 +231,7 @@ def _transposed_3d_in_torch(channels: int, torch: ModuleType, device: str, dtype
 
 def _tensors(
     torch: ModuleType, device: str, dtype: object, shapes: list[tuple[int, ...]]
-) -> list[Any]:
+) -> list[Tensor]:
     return [torch.randn(shape, device=device).to(dtype).div(2).requires_grad_() for shape in shapes]
 
 

@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from types import ModuleType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import jaxconv.reference
 from jaxconv._core.types import Function
@@ -25,7 +25,7 @@ class OfOneCall(ABC):
 
     @property
     @abstractmethod
-    def _args(self) -> tuple[Any, ...]:
+    def _args(self) -> tuple[Array, ...]:
         """The arguments: first the differentiated arrays, then the others."""
 
     @property
@@ -42,12 +42,12 @@ class OfOneCall(ABC):
         call, args, count = self._call(ops), self._args, self._differentiated
         rng = np.random.default_rng(1)
 
-        def cotangent(y: Any) -> Any:
+        def cotangent(y: jax.ShapeDtypeStruct) -> Array | np.ndarray:
             if not jnp.issubdtype(y.dtype, jnp.floating):
                 return np.zeros(y.shape, jax.dtypes.float0)
             return jnp.asarray(rng.standard_normal(y.shape, np.float32), y.dtype)
 
-        def both(dy: Any, *args: Any) -> Any:
+        def both(dy: object, *args: Array) -> object:
             y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
             return y, pull(dy)
 

@@ -24,7 +24,7 @@ class Torch:
     def __init__(self, name: str, /, *names: str, **options: Any):
         self.name, self.names, self.options = name, names, options
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, *arrays: object) -> Any:
         """Call the function with these arrays."""
         function = getattr(importlib.import_module("torch").nn.functional, self.name)
         if self.names:
@@ -55,7 +55,7 @@ class Case(OfOneCall):
         (examples, *size), *others = self.shapes
         return replace(self, shapes=((count * examples, *size), *others))
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return the calls in PyTorch with the same numbers, contiguous and channels first."""
         if self.torch is None:
             return {}
@@ -68,11 +68,11 @@ class Case(OfOneCall):
         call = functools.partial(self.torch, *arrays)
         dy = torch.randn_like(call())
 
-        def forward() -> Any:
+        def forward() -> object:
             with torch.no_grad():
                 return call()
 
-        def both() -> Any:
+        def both() -> object:
             y = call()
             return y, torch.autograd.grad(y, wanted, dy)
 

@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +36,7 @@ class Catalogued(OfOneCall):
         """Return the case with `count` times as many examples."""
         return replace(self, batches=count * self.batches)
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return {}, since the catalogue has no calls for PyTorch."""
         return {}
 
@@ -54,7 +53,7 @@ class Catalogued(OfOneCall):
         return len(self._sample.arrays)
 
     @functools.cached_property
-    def _args(self) -> tuple[Any, ...]:
+    def _args(self) -> tuple[Array, ...]:
         """The differentiated arrays, then the fixed ones; all with their examples repeated."""
         arrays, fixed = self._sample.arrays, self._sample.fixed
         repeated = self.record.by_example or tuple(arrays)[:1]
@@ -68,19 +67,19 @@ class Catalogued(OfOneCall):
         op, sample = getattr(ops, self.record.name), self._sample
         names = (*sample.arrays, *sample.fixed)
 
-        def call(*args: Any) -> Any:
+        def call(*args: Array) -> object:
             return op(**dict(zip(names, args, strict=True)), **sample.options)
 
         return call
 
 
-def _of_examples(array: Any, count: int) -> bool:
+def _of_examples(array: Array | np.ndarray, count: int) -> bool:
     """Whether the array has a row per example, as labels and indices have but keys have not."""
     is_key = jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
     return not is_key and array.ndim > 0 and len(array) == count
 
 
-def _single(array: Any, repeats: int) -> Array:
+def _single(array: Array | np.ndarray, repeats: int) -> Array:
     """Repeat the array along its first axis; floats become float32."""
     if repeats > 1:
         array = np.concatenate([np.asarray(array)] * repeats)

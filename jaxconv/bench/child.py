@@ -10,6 +10,7 @@ import ast
 import importlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ import numpy as np
 import jaxconv
 
 
-def program(case: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+def program(case: dict[str, Any]) -> tuple[Callable[..., object], tuple[jax.Array, ...]]:
     """Return the function to time, and its arguments.
 
     Args:
@@ -38,11 +39,11 @@ def program(case: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     if case["labels"]:
         rest = [jnp.arange(arrays[0].shape[0], dtype=jnp.int32) % case["labels"]]
 
-    def call(*arrays: Any) -> Any:
+    def call(*arrays: jax.Array) -> jax.Array:
         y = op(*arrays, **case["options"])
         return y[0] if isinstance(y, tuple) else y
 
-    def both(dy: Any, *args: Any) -> Any:
+    def both(dy: jax.Array, *args: jax.Array) -> object:
         y, pull = jax.vjp(lambda *some: call(*some, *args[count:]), *args[:count])
         return y, pull(dy)
 

@@ -86,7 +86,7 @@ class Result:
 
 def compiled(
     program: Program, options: dict[str, str], *, again: bool = False
-) -> tuple[Callable[[], Any], Timing]:
+) -> tuple[Callable[[], object], Timing]:
     """Compile a program; return a call that does not wait for the result, and its timing.
 
     With `again`, the program is compiled once before the compilation that is timed. On a GPU, XLA
@@ -141,7 +141,7 @@ def measure(
     residuals = {}
     contests: dict[str, dict[str, tuple[Turn, Timing]]] = {}
     together = 1 if device == "cpu" else MOST_CALLS
-    arrays: dict[str, tuple[Any, ...]] = {}
+    arrays: dict[str, tuple[object, ...]] = {}
     for name, ops in (("ours", jaxconv), ("autodiff", jaxconv.reference)):
         kept = subject.residual_bytes(ops)
         if kept is not None:
@@ -192,7 +192,7 @@ class Turn:
         calls: the number of calls, at most `most`.
     """
 
-    def __init__(self, run: Callable[[], Any], wait: Callable[[Any], Any], most: int = 1):
+    def __init__(self, run: Callable[[], object], wait: Callable[[Any], object], most: int = 1):
         self._run, self._wait, self.calls = run, wait, 1
         if most > 1:
             self.seconds_a_call()  # a warm-up, which does not count

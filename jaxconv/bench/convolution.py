@@ -60,7 +60,7 @@ class Convolution(OfOneCall):
         """Return the layer with `count` times as many examples."""
         return replace(self, batch=count * self.batch)
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return {}, since PyTorch runs only the cases of `cases.py` and `networks.py`."""
         return {}
 

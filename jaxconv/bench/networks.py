@@ -17,7 +17,7 @@ import jaxconv
 import jaxconv.reference
 from jaxconv._core.types import Function
 from jaxconv._core.work import Work, contractions
-from jaxconv.bench.pytorch import TorchOps, as_torch
+from jaxconv.bench.pytorch import Tensor, TorchOps, as_torch
 from jaxconv.bench.subject import Program
 from jaxconv.models import Model, Params, State, lenet, plain, resnet20, small_mobilenet
 
@@ -61,13 +61,13 @@ class Network:
         """Return the program of one step."""
         loss = functools.partial(self.loss, ops)
 
-        def step(params: Any, state: Any, images: Array, labels: Array) -> Any:
+        def step(params: Any, state: Any, images: Array, labels: Array) -> tuple[object, object]:
             gradient, state = jax.grad(loss, has_aux=True)(params, state, images, labels)
             return jax.tree.map(lambda p, g: p - RATE * g, params, gradient), state
 
         return {"step": Program(step, (*self.variables(), *self.batch()))}
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return the step in PyTorch, from the same parameters and images."""
         if not self.in_torch:
             return {}
@@ -81,7 +81,7 @@ class Network:
         loss = functools.partial(self.loss, TorchOps())
         seen = images.movedim(1, -1)  # as jaxconv sees it; in memory its channels stay first
 
-        def step() -> list[Any]:
+        def step() -> list[Tensor]:
             value, _ = loss(params, state, seen, labels)
             gradient = torch.autograd.grad(value, held)
             with torch.no_grad():

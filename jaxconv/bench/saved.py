@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxconv._core.files import write_text
 from jaxconv._core.types import Json
@@ -133,7 +133,7 @@ def _object(items: Iterable[tuple[str, str]], indent: str) -> str:
     return "{\n" + ",\n".join(lines) + f"\n{indent[2:]}}}"
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

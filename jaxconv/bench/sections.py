@@ -1,11 +1,12 @@
 """The sections of the benchmark: the cases of each and its contestants."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxconv.bench.contestants import ALL, DEFAULTS, OURS_TWICE, PYTORCH
+from jaxconv.bench.subject import Subject
 
-Cases = Mapping[str, Any]
+Cases = Mapping[str, Subject]
 """Cases of the benchmark by name."""
 
 
@@ -72,7 +73,7 @@ class Case(NamedTuple):
 
     section: str
     name: str
-    subject: Any
+    subject: Subject
 
     @property
     def contestants(self) -> tuple[str, ...]:

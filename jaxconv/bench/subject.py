@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from jaxconv._core.types import Function
 from jaxconv._core.work import Work
@@ -12,7 +12,7 @@ class Program(NamedTuple):
     """A function and its arrays, passed as arguments so that the compiler cannot fold them."""
 
     function: Function
-    args: tuple[Any, ...]
+    args: tuple[object, ...]
 
 
 class Subject(Protocol):
@@ -24,7 +24,7 @@ class Subject(Protocol):
     def on_jax(self, ops: ModuleType) -> dict[str, Program]:
         """Return the programs with `jaxconv` or `jaxconv.reference` as `ops`, by direction."""
 
-    def on_torch(self, device: str) -> dict[str, Callable[[], Any]]:
+    def on_torch(self, device: str) -> dict[str, Callable[[], object]]:
         """Return the calls in PyTorch, by direction; {} if there are none.
 
         On a GPU, a call returns before its result is ready, as in JAX.

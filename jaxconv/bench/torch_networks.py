@@ -2,15 +2,14 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 
-Loss = Callable[[Any, Any], Any]
+Loss = Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor]
 
 
-def loss_of(name: str, device: str, **sizes: int) -> tuple[Loss, list[Any]]:
+def loss_of(name: str, device: str, **sizes: int) -> tuple[Loss, list[torch.Tensor]]:
     """Return a squared loss, given parameters (which the network holds) and images, and both."""
     network = {"Residual": Residual, "UNet": UNet}[name](**sizes).to(device)
     return lambda params, x: network(x).square().mean(), list(network.parameters())
@@ -31,7 +30,7 @@ class Residual(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.dense = nn.Linear(inputs, classes)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of images."""
         x = nn.functional.max_pool2d(self.stem(x).relu(), 3, 2, padding=1)
         return self.dense(self.blocks(x).mean((2, 3)))
@@ -45,7 +44,7 @@ class _Block(nn.Module):
         alike = (inputs, stride) == (outputs, 1)
         self.shortcut = nn.Identity() if alike else _normalized(inputs, outputs, 1, stride)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (self.shortcut(x) + self.second(self.first(x).relu())).relu()
 
 
@@ -69,7 +68,7 @@ class UNet(nn.Module):
         self.join = nn.ModuleList([_twice(2 * i, i) for i, _ in reversed(pairs)])
         self.last = nn.Conv2d(width, classes, 1)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of each pixel."""
         passed = []
         *down, bottom = self.down

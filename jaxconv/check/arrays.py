@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
+from jaxconv._core.arguments import DType
 from jaxconv._core.types import Values
 
 Arrays = list[Any]
@@ -12,10 +15,24 @@ Arrays = list[Any]
 
 def widen(arrays: Values) -> Arrays:
     """Return JAX arrays in float64; complex ones in complex128."""
-    return [jnp.asarray(a).astype(_exact(a)) for a in arrays]
+    return [
+        a.astype(_exact(a)) if isinstance(a, jax.core.Tracer) else placed(a, _exact(a))
+        for a in arrays
+    ]
 
 
-def as_exact(array: Any) -> np.ndarray:
+def placed(array: ArrayLike, dtype: DType) -> jax.Array:
+    """Return an array of JAX in this dtype; nothing is compiled for it.
+
+    A check computes such arrays with NumPy: JAX compiles every operation for every shape, and that
+    takes longer than the operation.
+    """
+    if isinstance(array, jax.Array) and array.dtype == dtype:
+        return array
+    return jax.device_put(np.asarray(array).astype(dtype))
+
+
+def as_exact(array: ArrayLike) -> np.ndarray:
     """Return a NumPy array in float64; a complex one in complex128."""
     array = np.asarray(array)
     return array.astype(_exact(array), copy=False)
@@ -39,5 +56,5 @@ def largest_gap(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.max(np.where(np.isnan(gap), np.inf, gap), initial=0.0))
 
 
-def _exact(array: Any) -> Any:
-    return np.complex128 if jnp.iscomplexobj(array) else np.float64
+def _exact(array: ArrayLike) -> DType:
+    return np.dtype(np.complex128 if jnp.iscomplexobj(array) else np.float64)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
+from jaxconv.check.arrays import Arrays, as_exact, placed, root_mean_square, widen
 from jaxconv.check.compiling import quick_jit
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -78,13 +78,12 @@ class Differences:
 
     def _along(self, arrays: Arrays, dy: Arrays, move: Move, steps: np.ndarray) -> np.ndarray:
         """Return Re Σ dy·f with the arguments moved by each of the steps."""
-        vs = [jnp.zeros_like(a, as_exact(a).dtype) for a in arrays]
-        for leaf, v in move.items():
-            vs[leaf] = jnp.asarray(v).astype(vs[leaf].dtype)
+        exact = [as_exact(a) for a in arrays]
+        vs = [placed(move.get(leaf, np.zeros(a.shape)), a.dtype) for leaf, a in enumerate(exact)]
         padded = np.zeros(len(STEPS) * len(OFFSETS))  # always one length, to compile only once
         padded[: len(steps)] = steps
         moved = self._called(arrays)[0]
-        return np.asarray(moved(arrays, dy, vs, jnp.asarray(padded)))[: len(steps)]
+        return np.asarray(moved(arrays, dy, vs, jax.device_put(padded)))[: len(steps)]
 
     def slope(self, arrays: Arrays, dy: Arrays, move: Move) -> Slope:
         """Estimate Re Σ ⟨gradient of a leaf, its v⟩, without conjugation.

@@ -11,18 +11,21 @@ agrees with `tangent` to first order. `reach` is how far each element can be mov
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
 
 from jaxconv.check.arrays import root_mean_square
 
-Change = Callable[[Any], Any]
+Point = Array | np.ndarray
+Change = Callable[[Array], Array]
 
 CLOSE = 1e-2
 """How far a sum or a length may be from 1. 16 bits round by almost as much."""
@@ -44,8 +47,8 @@ class Domain:
 
     name: str
     why_not: Callable[[np.ndarray], str]
-    tangent: Callable[[Any], Change]
-    move: Callable[[Any], Change]
+    tangent: Callable[[Point], Change]
+    move: Callable[[Point], Change]
     settled: Callable[[np.ndarray], np.ndarray]
     reach: Callable[[np.ndarray], np.ndarray] = field(
         default=lambda x: np.full(np.shape(x), np.inf)
@@ -63,7 +66,7 @@ class Domain:
             return self.directed(x, v)
         return np.asarray(v * np.minimum(1.0, self.reach(x) / (root_mean_square(x) or 1.0)))
 
-    def inside(self, x: Any) -> Change:
+    def inside(self, x: Point) -> Change:
         """Return the map of arrays near the point x into the domain, which has x for a fixed point.
 
         Its derivative, as JAX takes it, is the projection to the tangent space at the point that it
@@ -71,26 +74,26 @@ class Domain:
         """
         move, stop = self.move(x), jax.lax.stop_gradient
 
-        def mapped(near: Any) -> Any:
+        def mapped(near: Array) -> Array:
             change = near - x
-            there = stop(x + move(change))
+            there = stop(move(change) + x)
             along = self.tangent(there)(change)
             return there + (along - stop(along)).astype(near.dtype)
 
         return mapped
 
 
-def _as_it_is(x: Any) -> Change:
+def _as_it_is(x: Point) -> Change:
     return lambda change: change
 
 
-def _bounded(reach: Callable[[Any], Any]) -> Callable[[Any], Change]:
+def _bounded(reach: Callable[[Point], Array]) -> Callable[[Point], Change]:
     """Return the move by δ·r/√(r² + δ²), which is shorter than r and δ to first order."""
 
-    def move(x: Any) -> Change:
+    def move(x: Point) -> Change:
         r = reach(x)
 
-        def moved(change: Any) -> Any:
+        def moved(change: Array) -> Array:
             size = jnp.where(jnp.isfinite(r), r, 1).astype(change.dtype)
             share = change / jnp.where(size == 0, jnp.ones_like(size), size)
             short = jnp.where(size == 0, jnp.zeros_like(change), change / jnp.hypot(1, share))
@@ -105,7 +108,7 @@ def interval(low: float | None, high: float | None, name: str = "") -> Domain:
     """Return the numbers between two bounds; None stands for no bound."""
     least, most = -math.inf if low is None else low, math.inf if high is None else high
 
-    def reach(x: Any) -> Any:
+    def reach(x: Point) -> Array:
         return jnp.minimum(x - least, most - x)
 
     def why_not(x: np.ndarray) -> str:
@@ -125,7 +128,7 @@ def interval(low: float | None, high: float | None, name: str = "") -> Domain:
 
 
 def _sorted() -> Domain:
-    def reach(x: Any) -> Any:
+    def reach(x: Point) -> Array:
         gaps = jnp.diff(x, axis=-1) / 2
         end = jnp.full_like(x[..., :1], jnp.inf)
         return jnp.minimum(
@@ -145,8 +148,8 @@ def _is_square(x: np.ndarray) -> bool:
     return x.ndim >= 2 and x.shape[-1] == x.shape[-2]
 
 
-def _hermitian(change: Any) -> Any:
-    return (change + jnp.conj(jnp.swapaxes(change, -1, -2))) / 2
+def _hermitian(change: Point) -> Array:
+    return (jnp.conj(jnp.swapaxes(change, -1, -2)) + change) / 2
 
 
 def _why_not_symmetric(x: np.ndarray) -> str:
@@ -157,7 +160,7 @@ def _why_not_symmetric(x: np.ndarray) -> str:
 
 
 def _symmetric() -> Domain:
-    def projection(x: Any) -> Change:
+    def projection(x: Point) -> Change:
         return _hermitian
 
     return Domain(
@@ -166,7 +169,7 @@ def _symmetric() -> Domain:
 
 
 def _positive_definite() -> Domain:
-    def smallest(x: Any) -> Any:
+    def smallest(x: np.ndarray) -> np.ndarray:
         return np.linalg.eigvalsh(np.asarray(x))[..., :1, None]
 
     def why_not(x: np.ndarray) -> str:
@@ -176,11 +179,11 @@ def _positive_definite() -> Domain:
         least = float(smallest(x).min())
         return "" if least > 0 else f"it has the eigenvalue {least:g}"
 
-    def move(x: Any) -> Change:
+    def move(x: Point) -> Change:
         # Weyl: no eigenvalue moves by more than the norm of the change, which stays below λ.
         least = smallest(np.asarray(x, np.complex128 if jnp.iscomplexobj(x) else float))
 
-        def moved(change: Any) -> Any:
+        def moved(change: Array) -> Array:
             along = _hermitian(change)
             square = jnp.sum(jnp.abs(along) ** 2, axis=(-2, -1), keepdims=True)
             return along * (least / jnp.sqrt(least**2 + square)).astype(change.real.dtype)
@@ -202,22 +205,22 @@ def _positive_definite() -> Domain:
 
 
 def _unit_sphere() -> Domain:
-    def length(x: Any) -> Any:
+    def length(x: Point) -> Array:
         return jnp.sqrt(jnp.sum(jnp.abs(x) ** 2, axis=-1, keepdims=True))
 
     def why_not(x: np.ndarray) -> str:
         off = np.abs(np.asarray(length(x)) - 1) if x.ndim else np.ones(1)
         return "" if np.all(off < CLOSE) else "the length of its last axis is not 1"
 
-    def tangent(x: Any) -> Change:
-        def projected(change: Any) -> Any:
+    def tangent(x: Point) -> Change:
+        def projected(change: Array) -> Array:
             along = jnp.sum((jnp.conj(x) * change).real, axis=-1, keepdims=True)
             return change - x * (along / jnp.sum(jnp.abs(x) ** 2, axis=-1, keepdims=True))
 
         return projected
 
-    def move(x: Any) -> Change:
-        return lambda change: (x + change) * (length(x) / length(x + change)) - x
+    def move(x: Point) -> Change:
+        return lambda change: (change + x) * (length(x) / length(x + change)) - x
 
     return Domain("unit_sphere", why_not, tangent, move, lambda x: x / np.asarray(length(x)))
 
@@ -229,13 +232,13 @@ def _simplex() -> Domain:
         off = np.abs(x.sum(axis=-1) - 1) if x.ndim else np.ones(1)
         return "" if np.all(off < CLOSE) else "its last axis does not add up to 1"
 
-    def tangent(x: Any) -> Change:
+    def tangent(x: Point) -> Change:
         return lambda change: change - jnp.mean(change, axis=-1, keepdims=True)
 
-    def move(x: Any) -> Change:
+    def move(x: Point) -> Change:
         inner = x > 0
 
-        def moved(change: Any) -> Any:
+        def moved(change: Array) -> Array:
             count = jnp.maximum(jnp.sum(inner.astype(x.dtype), axis=-1, keepdims=True), 1)
             kept = jnp.where(inner, change, 0)
             along = jnp.where(inner, kept - jnp.sum(kept, axis=-1, keepdims=True) / count, 0)
@@ -275,7 +278,7 @@ def _permutation() -> Domain:
     )  # fmt: skip
 
 
-def permutation_of(values: Any) -> Domain:
+def permutation_of(values: ArrayLike) -> Domain:
     """Return the rearrangements of these numbers along the last axis.
 
     A point has no neighbours, so differences are not taken, and the whole gradient is compared.
@@ -296,7 +299,7 @@ def permutation_of(values: Any) -> Domain:
     )  # fmt: skip
 
 
-def projected(projection: Callable[[Any], Any]) -> Domain:
+def projected(projection: Callable[[Point], Array]) -> Domain:
     """Return the set that a function, written with jax.numpy, projects arrays to."""
 
     def why_not(x: np.ndarray) -> str:
@@ -307,10 +310,10 @@ def projected(projection: Callable[[Any], Any]) -> Domain:
         scale = float(np.max(np.abs(x), initial=0.0)) or 1.0
         return "" if far <= CLOSE * scale else f"the projection moves it by {far:g}"
 
-    def tangent(x: Any) -> Change:
+    def tangent(x: Point) -> Change:
         return lambda change: jax.jvp(projection, (x,), (change,))[1]
 
-    def move(x: Any) -> Change:
+    def move(x: Point) -> Change:
         return lambda change: projection(x + change) - projection(x)
 
     return Domain(
@@ -332,7 +335,7 @@ DOMAINS = {
 """The domains that have a name."""
 
 
-def domain_of(given: Any) -> Domain | None:
+def domain_of(given: object) -> Domain | None:
     """Return the domain that the user means.
 
     Args:
@@ -347,7 +350,8 @@ def domain_of(given: Any) -> Domain | None:
     if isinstance(given, str) and given in DOMAINS:
         return DOMAINS[given]
     if is_interval(given):
-        return interval(*given)
+        low, high = given
+        return interval(low, high)
     if callable(given):
         return projected(given)
     expected = ", ".join(map(repr, DOMAINS))
@@ -357,7 +361,7 @@ def domain_of(given: Any) -> Domain | None:
     )
 
 
-def is_interval(given: Any) -> bool:
+def is_interval(given: object) -> TypeGuard[Sequence[float | None]]:
     """Whether this is a pair of bounds, the lower one first."""
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         return False

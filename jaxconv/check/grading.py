@@ -1,11 +1,12 @@
 """`check_backward`: try a backward pass written in NumPy, with loops if need be."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
 
 from jaxconv._core.types import Function, Values
 from jaxconv.check.judge import check_rule
@@ -76,7 +77,9 @@ def check_backward(
     return report
 
 
-def _check_usage(forward: Any, backward: Any, args: Any, names: Any) -> None:
+def _check_usage(
+    forward: object, backward: object, args: object, names: Sequence[str] | None
+) -> None:
     for what, function in (("forward", forward), ("backward", backward)):
         if not callable(function):
             raise TypeError(f"check_backward: {what} must be callable, but got {function!r:.60}")
@@ -97,7 +100,11 @@ class _Student:
     """A forward and a backward pass of NumPy as a rule of JAX, for one set of arguments."""
 
     def __init__(
-        self, forward: Function, backward: Function, args: tuple[Any, ...], names: Any
+        self,
+        forward: Function,
+        backward: Function,
+        args: tuple[object, ...],
+        names: Sequence[str] | None,
     ) -> None:
         self._forward, self._backward, self._args = forward, backward, args
         self._wanted = [i for i, a in enumerate(args) if is_float(a)]
@@ -113,23 +120,23 @@ class _Student:
                 f"check_backward: the forward pass fails: {type(error).__name__}: {error}"
             ) from error
         self._is_tuple = isinstance(outputs, (tuple, list))
-        self._shapes: dict[object, list[Any]] = {}
+        self._shapes: dict[tuple[tuple[int, ...], ...], list[jax.ShapeDtypeStruct]] = {}
         self.error = ""
         self.rule = self._rule()
 
-    def _all(self, arrays: Sequence[Any]) -> list[Any]:
+    def _all(self, arrays: Sequence[ArrayLike]) -> list[object]:
         """Return copies of all arguments with these arrays: the passes may change theirs."""
         args = [np.array(a) if hasattr(a, "shape") else a for a in self._args]
         for i, array in zip(self._wanted, arrays, strict=True):
             args[i] = np.array(array, float)
         return args
 
-    def value(self, *arrays: Any) -> Arrays:
+    def value(self, *arrays: ArrayLike) -> Arrays:
         """Return the outputs of the forward pass."""
         outputs = self._forward(*self._all(arrays))
         return [np.asarray(y, float) for y in (outputs if self._is_tuple else [outputs])]
 
-    def gradients(self, dy: Sequence[Any], *arrays: Any) -> list[Any]:
+    def gradients(self, dy: Sequence[ArrayLike], *arrays: ArrayLike) -> list[ArrayLike | None]:
         """Return what the backward pass returns, one gradient for each differentiated argument."""
         given = [np.array(d, float) for d in dy]
         found = self._backward(tuple(given) if self._is_tuple else given[0], *self._all(arrays))
@@ -161,10 +168,10 @@ class _Student:
         return Report(self.name, [failure], checks=1, defined=self.defined)
 
     @property
-    def differentiable(self) -> Callable[..., Any] | None:
+    def differentiable(self) -> Function | None:
         """The forward pass, if JAX can differentiate it and finds the same value."""
 
-        def forward(*arrays: Any) -> Any:
+        def forward(*arrays: Array) -> object:
             args = list(self._args)
             for i, array in zip(self._wanted, arrays, strict=True):
                 args[i] = array
@@ -180,7 +187,7 @@ class _Student:
         return forward if all(np.allclose(a, b) for a, b in same) else None
 
     def _rule(self) -> Function:
-        def shapes(arrays: Sequence[Any]) -> list[Any]:
+        def shapes(arrays: Sequence[Array]) -> list[jax.ShapeDtypeStruct]:
             key = tuple(a.shape for a in arrays)
             if key not in self._shapes:
                 drawn = [np.random.default_rng(0).normal(size=shape) for shape in key]
@@ -190,11 +197,11 @@ class _Student:
             return self._shapes[key]
 
         @jax.custom_vjp
-        def rule(*arrays: Any) -> Any:
+        def rule(*arrays: Array) -> Array | tuple[Array, ...]:
             found = jax.pure_callback(self._value_or_nan, shapes(arrays), *arrays)
             return tuple(found) if self._is_tuple else found[0]
 
-        def backward(arrays: Any, dy: Any) -> Any:
+        def backward(arrays: tuple[Array, ...], dy: Array | tuple[Array, ...]) -> tuple[Array, ...]:
             likes = [jax.ShapeDtypeStruct(a.shape, jnp.float64) for a in arrays]
             given = list(dy) if self._is_tuple else [dy]
             return tuple(jax.pure_callback(self._gradients_or_nan, likes, given, *arrays))
@@ -206,7 +213,7 @@ class _Student:
     # An exception inside of a callback would be printed with the whole stack of JAX. Shapes that
     # the checker made up are no error of the student's, but other numbers of the same shape are.
 
-    def _value_or_nan(self, *arrays: Any) -> Arrays:
+    def _value_or_nan(self, *arrays: ArrayLike) -> Arrays:
         try:
             return self.value(*arrays)
         except Exception as error:
@@ -214,7 +221,7 @@ class _Student:
             shapes = self._shapes[tuple(np.shape(a) for a in arrays)]
             return [np.full(s.shape, np.nan) for s in shapes]
 
-    def _gradients_or_nan(self, dy: Sequence[Any], *arrays: Any) -> Arrays:
+    def _gradients_or_nan(self, dy: Sequence[ArrayLike], *arrays: ArrayLike) -> Arrays:
         try:
             found = [np.asarray(g, float) for g in self.gradients(dy, *arrays)]
             if [g.shape for g in found] == [np.shape(a) for a in arrays]:
@@ -224,6 +231,6 @@ class _Student:
             self._remember("the backward pass", error, arrays)
         return [np.full(np.shape(a), np.nan) for a in arrays]
 
-    def _remember(self, which: str, error: Exception, arrays: Sequence[Any]) -> None:
+    def _remember(self, which: str, error: Exception, arrays: Sequence[ArrayLike]) -> None:
         if [np.shape(a) for a in arrays] == [a.shape for a in self.arrays]:
             self.error = self.error or f"{which} fails: {type(error).__name__}: {error}"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxconv._core.types import Function, Values
 from jaxconv.check.case import TRANSFORMS
+from jaxconv.check.compiling import quickly_called
 from jaxconv.check.costs import compared_costs
 from jaxconv.check.levels import required
 from jaxconv.check.naming import argument_names, defined_in
@@ -160,7 +161,8 @@ def _ask(
         if check.report.ok:
             in_dtype(check, dtype)
     if check.report.ok and check.precedents is None:
-        unused(check)
+        with quickly_called(check.exact.leaves.arrays):
+            unused(check)
     if check.report.ok:
         check.holds("gradient" if check.reference is None else "value", "gradient")
         under(check, transforms)
@@ -172,10 +174,11 @@ def in_float64(check: Check, finite_differences: bool) -> None:
     They run until one fails. With `check.every_oracle`, autodiff, differences and linearity all
     run, even if one of them fails.
     """
-    value(check)
-    if not check.report.ok:
-        return
-    elsewhere = again(check)
+    with quickly_called(check.exact.leaves.arrays):
+        value(check)
+        if not check.report.ok:
+            return
+        elsewhere = again(check)
     gradients = gradients_of(check, check.exact) if elsewhere is not None else None
     if elsewhere is None or gradients is None:
         return

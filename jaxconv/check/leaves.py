@@ -77,7 +77,7 @@ class Leaves:
         arrays = [np.asarray(a).astype(pair if jnp.iscomplexobj(a) else dtype) for a in self.arrays]
         leaves = list(self.leaves)
         for i, array in zip(self.wanted, arrays, strict=True):
-            leaves[i] = jnp.asarray(array)
+            leaves[i] = jax.device_put(array)
         return replace(self, leaves=tuple(leaves))
 
     def without_x64(self) -> "Leaves":

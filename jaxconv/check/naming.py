@@ -34,7 +34,7 @@ def signature_of(names: Sequence[str]) -> inspect.Signature:
     return inspect.Signature([inspect.Parameter(name, kind) for name in names])
 
 
-def defined_in(rule: Any) -> str:
+def defined_in(rule: object) -> str:
     """Return where a rule is defined, and its backward pass if it is a `custom_vjp`.
 
     Example: "rules.py:12, and its backward pass in rules.py:20". "" if Python does not know it.
@@ -47,7 +47,7 @@ def defined_in(rule: Any) -> str:
     return here or backward
 
 
-def line_of(function: Any) -> str:
+def line_of(function: object) -> str:
     """Return the file and the line where a function is defined; "" if Python does not know them."""
     function = inspect.unwrap(function) if callable(function) else function
     function = getattr(function, "func", function)  # of a functools.partial

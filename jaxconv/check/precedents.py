@@ -1,11 +1,11 @@
 """`Precedents`: a reference's answers, shared by the checks of many rules against it."""
 
 from collections.abc import Hashable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function
@@ -23,9 +23,9 @@ class Precedents:
 
     def __init__(self, reference: Function):
         self.reference = reference
-        self._compiled: dict[Any, Pullback] = {}
-        self._differences: dict[Any, Differences] = {}
-        self._autodiff: dict[Any, Pullback] = {}
+        self._compiled: dict[Hashable, Pullback] = {}
+        self._differences: dict[Hashable, Differences] = {}
+        self._autodiff: dict[Hashable, Pullback] = {}
 
     def truth(self, exact: Leaves) -> Pullback:
         """Return the truth for these arguments and all others of their form."""
@@ -49,7 +49,7 @@ class Precedents:
         return self._differences[form]
 
 
-def _form(exact: Leaves) -> Any:
+def _form(exact: Leaves) -> Hashable:
     """Return a key: the shapes of the differentiated arrays, and all other leaves by value."""
     rest = [leaf for i, leaf in enumerate(exact.leaves) if i not in exact.wanted]
     return (
@@ -59,7 +59,7 @@ def _form(exact: Leaves) -> Any:
     )
 
 
-def _content(array: Any) -> tuple[tuple[int, ...], bytes]:
+def _content(array: Array | np.ndarray) -> tuple[tuple[int, ...], bytes]:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         array = jax.random.key_data(array)
     return np.shape(array), np.asarray(array).tobytes()

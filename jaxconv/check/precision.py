@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv._core.jaxprs import equations
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square
+from jaxconv.check.arrays import Arrays, as_exact, placed, root_mean_square
 from jaxconv.check.compiling import quick_jit
 
 DRAWS = 6
@@ -55,7 +55,7 @@ def _jumps(function: Callable[[Arrays], Arrays], arrays: Arrays, eps: float) -> 
 
     def moved(k: int, moves: Arrays) -> Arrays:
         pairs = zip(arrays, moves, strict=True)
-        return function([jnp.asarray(as_exact(a) * (1 + k * m)).astype(a.dtype) for a, m in pairs])
+        return function([placed(as_exact(a) * (1 + k * m), a.dtype) for a, m in pairs])
 
     for _ in range(DRAWS):
         moves = [MOVE / 2 * eps * rng.uniform(-1, 1, a.shape) for a in arrays]

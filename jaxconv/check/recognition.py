@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 
 import jaxconv
 
@@ -31,10 +32,10 @@ class Recognized:
     op: str
     geometry: Mapping[str, Any]
     roles: tuple[str, ...]
-    function: Callable[..., Any]
+    function: Callable[..., Array]
 
     def written_out(
-        self, arrays: Arrays, names: Sequence[str], gradients: Callable[..., Sequence[Any]]
+        self, arrays: Arrays, names: Sequence[str], gradients: Callable[..., Sequence[object]]
     ) -> list[str]:
         """Return the written-out sum of the first wrong element of each gradient.
 
@@ -60,7 +61,12 @@ class Recognized:
         return lines
 
     def _sum(
-        self, role: str, index: tuple[int, ...], arrays: Arrays, names: Sequence[str], dy: Any
+        self,
+        role: str,
+        index: tuple[int, ...],
+        arrays: Arrays,
+        names: Sequence[str],
+        dy: np.ndarray,
     ) -> str:
         from jaxconv.explain import terms
 
@@ -68,9 +74,9 @@ class Recognized:
         letters = [called.get("x", "x"), *([called["w"]] if "w" in called else []), "y"]
         if "b" in called:
             letters.append(called["b"])
-        given: dict[str, Any] = {**dict(zip(self.roles, arrays, strict=True)), "dy": dy}
+        given: dict[str, np.ndarray] = {**dict(zip(self.roles, arrays, strict=True)), "dy": dy}
         of = f"d{called[role]}[{','.join(map(str, index))}]"
-        numbers: dict[str, Any] = {called.get(k, k): value for k, value in given.items()}
+        numbers: dict[str, np.ndarray] = {called.get(k, k): value for k, value in given.items()}
         arrays_of_pool = numbers if self.op == "max_pool" else None
         written = terms(self.op, of=of, names=letters, arrays=arrays_of_pool, **self.geometry)
         return written.with_numbers(numbers)
@@ -130,7 +136,9 @@ def _convolutions(x: tuple[int, ...], w: tuple[int, ...], has_bias: bool) -> Ite
     for flip, dilation, padding, stride in choices:
         options = {"stride": stride, "padding": padding, "dilation": dilation, "flip_kernel": flip}
 
-        def conv(x: Any, w: Any, b: Any = None, options: dict[str, Any] = options) -> Any:
+        def conv(
+            x: Array, w: Array, b: Array | None = None, options: dict[str, Any] = options
+        ) -> Array:
             bias = None if b is None else b.reshape(1)
             return jaxconv.conv(x[None, ..., None], w[..., None, None], bias, **options)[0, ..., 0]
 
@@ -143,7 +151,7 @@ def _pools(x: tuple[int, ...]) -> Iterator[Recognized]:
     for window, stride, name in itertools.product(WINDOWS, STRIDES, ("max_pool", "avg_pool")):
         options = {"window": window, "stride": stride}
 
-        def pool(x: Any, name: str = name, options: dict[str, int] = options) -> Any:
+        def pool(x: Array, name: str = name, options: dict[str, int] = options) -> Array:
             return getattr(jaxconv, name)(x[None, ..., None], **options)[0, ..., 0]
 
         yield Recognized(name, {"input": x, **options}, ("x",), pool)

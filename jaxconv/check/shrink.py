@@ -42,7 +42,7 @@ def smallest_batch(case: Case, report: Report) -> Values:
         args = half
 
 
-def _halved(args: Values) -> tuple[Any, ...] | None:
+def _halved(args: Values) -> tuple[object, ...] | None:
     """Keep the first half of all arrays with the first one's batch size; None if that is 1."""
     leaves = [leaf for leaf in jax.tree.leaves(tuple(args)) if is_float(leaf)]
     if not leaves[0].ndim or leaves[0].shape[0] < 2:

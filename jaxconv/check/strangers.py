@@ -6,11 +6,11 @@ with the op of the same name in `jaxconv.reference`, or with itself if there is 
 
 import importlib.util
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import jaxconv.reference as reference
 from jaxconv.check.case import Case
@@ -72,7 +72,7 @@ def _of_jax() -> Iterator[tuple[str, Draw]]:
     yield "tanh(a @ b) @ b", quadratic
 
 
-def _quadratic(a: Any, b: Any) -> Any:
+def _quadratic(a: Array, b: Array) -> Array:
     return jnp.tanh(a @ b) @ b
 
 
@@ -109,7 +109,7 @@ def _of_flax() -> Iterator[tuple[str, Draw]]:
         return
     from flax import linen
 
-    def layer(make: Callable[[np.random.Generator], Any]) -> Draw:
+    def layer(make: Callable[[np.random.Generator], linen.Module]) -> Draw:
         def draw(rng: np.random.Generator) -> Case:
             module = make(rng)
             x = _numbers(rng, 2, int(rng.integers(3, 7)), int(rng.integers(3, 7)), 4)

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, sizes, widen
+from jaxconv.check.arrays import Arrays, as_exact, placed, root_mean_square, sizes, widen
 from jaxconv.check.compare import Mismatch, compare
 from jaxconv.check.compiling import quick_jit
 from jaxconv.check.diagnosis.repair.program import Program, program_of
@@ -68,7 +68,9 @@ class Trial:
         self.linear_eps = self.eps
         self.tolerance, self.x64 = tolerance, x64
         called = argument_names((rule, reference), len(args))
-        self.leaves = Leaves.of(args, called, domains).cast(dtype)
+        given = Leaves.of(args, called, domains)
+        self.is_as_given = all(a.dtype == self.dtype for a in given.arrays)
+        self.leaves = given.cast(dtype)
         if not x64:
             self.leaves = self.leaves.without_x64()
         self.exact = self.leaves.cast(jnp.float64)
@@ -90,18 +92,18 @@ class Trial:
     def cotangent(self) -> Arrays:
         """Draw random cotangents of the output, in its dtype."""
 
-        def drawn(shape: tuple[int, ...], dtype: DType) -> Any:
+        def drawn(shape: tuple[int, ...], dtype: DType) -> jax.Array:
             numbers = self.rng.standard_normal(shape)
             if jnp.issubdtype(dtype, jnp.complexfloating):
                 numbers = numbers + 1j * self.rng.standard_normal(shape)
-            return jnp.asarray(numbers).astype(dtype)
+            return placed(numbers, dtype)
 
         return [drawn(shape, dtype) for shape, dtype in self.shapes]
 
     def _lopsided(self) -> list[Arrays]:
         """Return cotangents whose sums do not cancel, so that sums in 16 bits show."""
-        ones = [jnp.ones(shape, dtype) for shape, dtype in self.shapes]
-        far = [(4 + widen([d])[0]).astype(d.dtype) for d in self.cotangent()]
+        ones = [placed(np.ones(shape), dtype) for shape, dtype in self.shapes]
+        far = [placed(4 + as_exact(d), d.dtype) for d in self.cotangent()]
         return [ones, far]
 
     def as_called(self, function: Function) -> Function:
@@ -120,8 +122,13 @@ class Trial:
 
     @cached_property
     def compiled(self) -> Pullback:
-        """The pullback of the rule under jit."""
-        return self.as_called(jax.jit(pullback(self.bound)))
+        """The pullback of the rule under jit.
+
+        For the dtype of the user's arguments it is optimized as in the user's program.
+        """
+        run = pullback(self.bound)
+        arrays = self.leaves.arrays
+        return self.as_called(jax.jit(run) if self.is_as_given else quick_jit(run, arrays))
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
         """Apply the rule's pullback, compiled unless that fails or would serve one call only."""
@@ -190,7 +197,8 @@ class Trial:
         assert self.reference is not None
         if self._precedents is not None:
             return self._precedents.autodiff(self.leaves, self.dtype)
-        return self.as_called(jax.jit(pullback(self.leaves.bind(self.reference))))
+        run = pullback(self.leaves.bind(self.reference))
+        return self.as_called(quick_jit(run, self.leaves.arrays))
 
     @cached_property
     def differences(self) -> Differences:
@@ -231,7 +239,7 @@ class Trial:
 
         def moved(by: float) -> Arrays:
             def move(saved: Any) -> Any:
-                return self._jittered(saved, by).astype(saved.dtype) if is_float(saved) else saved
+                return placed(self._jittered(saved, by), saved.dtype) if is_float(saved) else saved
 
             return _gaps(jax.tree.map(move, pull)(self.dys[0]), want)
 
@@ -242,16 +250,15 @@ class Trial:
 
     def _moved(self, by: float, want: Arrays) -> Arrays:
         """Return each gradient's change if arguments and cotangent move by the factor 1 ± `by`."""
-        arrays, dy = (
-            [self._jittered(a, by) for a in group] for group in (self.leaves.arrays, self.dys[0])
-        )
+        arrays: Arrays = [self._jittered(a, by) for a in self.leaves.arrays]
+        dy = [self._jittered(d, by) for d in self.dys[0]]
         if self.truth is None:
             pairs = zip(arrays, self.leaves.arrays, strict=True)
-            arrays = [moved.astype(a.dtype) for moved, a in pairs]
+            arrays = [placed(moved, a.dtype) for moved, a in pairs]
         return _gaps(self.best(arrays, dy)[1], want)
 
-    def _jittered(self, array: Any, by: float) -> Any:
-        return widen([array])[0] * (1 + by * self.rng.uniform(-1, 1, array.shape))
+    def _jittered(self, array: jax.Array, by: float) -> np.ndarray:
+        return as_exact(array) * (1 + by * self.rng.uniform(-1, 1, array.shape))
 
     def _sizes(self, gradients: Arrays) -> list[float]:
         """Estimate the terms that each gradient adds up; they may be larger than their sum."""
@@ -314,6 +321,9 @@ def called_with(function: Function, *, x64: bool) -> Function:
 
     JAX remembers the dtype of a NumPy array of integers from calls with the other setting, and then
     complains of mixed dtypes; so the call is repeated after it has forgotten.
+
+    Raises:
+        ValueError: JAX does not forget, because a compiled function still holds the array.
     """
 
     @wraps(function)
@@ -322,12 +332,25 @@ def called_with(function: Function, *, x64: bool) -> Function:
             try:
                 return function(*args)
             except TypeError as error:
-                if "same dtypes" not in str(error):
+                if _MIXED not in str(error):
                     raise
-                jax.clear_caches()
+            jax.clear_caches()  # not above, because the error holds on to what JAX remembers
+            try:
                 return function(*args)
+            except TypeError as error:
+                if _MIXED not in str(error):
+                    raise
+                raise ValueError(_REMEMBERED) from error
 
     return called
+
+
+_MIXED = "same dtypes"
+_REMEMBERED = (
+    "check_rule: JAX has mixed int64 and int32. The function reads a NumPy array of integers that"
+    " another check has read as well, and JAX remembers its dtype. Make it an array of JAX, or copy"
+    " it before each check"
+)
 
 
 def _flat(results: tuple[Arrays, Arrays]) -> Arrays:

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
 
 from jaxconv._core.arguments import DType
 from jaxconv._core.types import Values
@@ -19,8 +21,8 @@ from jaxconv.check.tolerance import Tolerance
 
 
 def check_usage(
-    rule: Any, reference: Any, args: Any, cotangents: Any, transforms: Any, dtypes: Any,
-    require: Any,
+    rule: object, reference: object, args: object, cotangents: object, transforms: object,
+    dtypes: object, require: object,
 ) -> None:  # fmt: skip
     """Raise `TypeError` or `ValueError` for invalid arguments."""
     for what, function in (("rule", rule), ("reference", reference)):
@@ -44,7 +46,7 @@ def check_usage(
         _check_each("require", require, f"of {expected}", lambda name: name in levels)
 
 
-def _check_each(what: str, given: Any, expected: str, meant: Callable[[Any], bool]) -> None:
+def _check_each(what: str, given: object, expected: str, meant: Callable[[Any], bool]) -> None:
     # A string is a sequence too, namely of its letters, but nobody means those.
     if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f"check_rule: {what} must be a tuple or a list, but got {given!r:.60}")
@@ -62,7 +64,7 @@ def _is_dtype(dtype: DType) -> bool:
     return dtype is not None and jnp.issubdtype(found, jnp.floating) and found.itemsize <= 8
 
 
-def tolerance_of(tolerance: Any, rtol: Any, atol: Any) -> Tolerance:
+def tolerance_of(tolerance: float | None, rtol: float | None, atol: float) -> Tolerance:
     """Return the errors allowed; raise `TypeError` or `ValueError` for what is no error."""
     for name, value in (("tolerance", tolerance), ("rtol", rtol), ("atol", atol)):
         if value is None and name != "atol":
@@ -79,7 +81,7 @@ def tolerance_of(tolerance: Any, rtol: Any, atol: Any) -> Tolerance:
     return Tolerance(None if relative is None else float(relative), float(atol))
 
 
-def seed_of(key: Any) -> int:
+def seed_of(key: int | Array) -> int:
     """Return an int as it is, and of a JAX key the last word of its data."""
     if isinstance(key, (int, np.integer)):
         return int(key)
@@ -87,7 +89,7 @@ def seed_of(key: Any) -> int:
     return int(np.asarray(data).ravel()[-1])
 
 
-def domains_of(given: Any, args: Values, names: Sequence[str]) -> tuple[Domain | None, ...]:
+def domains_of(given: object, args: Values, names: Sequence[str]) -> tuple[Domain | None, ...]:
     """Return the domain of each leaf of the arguments, or None.
 
     Args:
@@ -124,7 +126,7 @@ def domains_of(given: Any, args: Values, names: Sequence[str]) -> tuple[Domain |
     return tuple(found)
 
 
-def _by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
+def _by_name(given: object, names: Sequence[str]) -> dict[str, object]:
     if isinstance(given, dict):
         positions = [k for k in given if isinstance(k, int) and not -1 < k < len(names)]
         if positions:
@@ -143,5 +145,5 @@ def _by_name(given: Any, names: Sequence[str]) -> dict[str, Any]:
     return dict.fromkeys(names, given)
 
 
-def _wide(leaf: Any) -> np.ndarray:
+def _wide(leaf: ArrayLike) -> np.ndarray:
     return as_exact(leaf) if is_float(leaf) else np.asarray(leaf)

@@ -17,7 +17,7 @@ because XLA's library is slow for kernels as large as these.
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -105,7 +105,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
             seen, outside = _rows(x, part.first, part.reach)
             return add_rows(dw, seen, dy[:, part.top : part.top + height], outside)
 
-        def add_part(i: Any, dw: Array) -> Array:
+        def add_part(i: Array, dw: Array) -> Array:
             first = part.first + spec.stride[0] * height * i
             seen = lax.dynamic_slice_in_dim(x, first, part.reach, axis=1)
             some = lax.dynamic_slice_in_dim(dy, part.top + height * i, height, axis=1)
@@ -113,7 +113,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
         return lax.fori_loop(0, part.repeats, add_part, dw, unroll=AT_ONCE)
 
-    def add_block(i: Any, dw: Array) -> Array:
+    def add_block(i: Array, dw: Array) -> Array:
         some_x, some_dy = (_block_at(array, images, i) for array in filled)
         for part in parts:
             dw = add_parts(dw, some_x, some_dy, part)

@@ -14,13 +14,14 @@ So derivatives of any order and mapped contractions get forms of their own, form
 platforms are never traced, and layers that agree are lowered once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import NamedSharding
@@ -67,7 +68,7 @@ def _compute(
     spec: ConvSpec,
     layout: Layout,
     precision: Precisions,
-    default: Any,
+    default: str | None,
     is_cut: bool = False,
 ) -> Array:
     """Compute the contraction in the form for a platform; None is one without forms of its own.
@@ -80,7 +81,7 @@ def _compute(
         return Call(platform, precision, layout).run(asked, spec, left, right)
 
 
-def _lower(platform: str | None, context: Any, *factors: Any, **how: Any) -> Any:
+def _lower(platform: str | None, context: Any, *factors: object, **how: object) -> Any:
     """Write out the form for a platform."""
     # Without the axes of a mesh over which the factors vary: they change no operation of a form.
     types = [jax.core.ShapedArray(of.shape, of.dtype) for of in context.avals_in]
@@ -97,13 +98,19 @@ def _evaluate(left: Array, right: Array, **how: Any) -> Array:
 
 
 @cache
-def _compiled(**how: Any) -> Any:
+def _compiled(**how: object) -> Callable[[Array, Array], Array]:
     return jax.jit(partial(CONTRACTION.bind, **how))
 
 
 def _type(
-    left: Any, right: Any, *, asked: Contraction, spec: ConvSpec, layout: Layout, **_: Any
-) -> Any:
+    left: ShapedArray,
+    right: ShapedArray,
+    *,
+    asked: Contraction,
+    spec: ConvSpec,
+    layout: Layout,
+    **_: object,
+) -> ShapedArray:
     batch = (right if asked == "input_gradient" else left).shape[0]
     shape = shape_of(FACTORS[asked][2], spec, batch, layout)
     return left.update(shape=shape, dtype=accumulator(left.dtype), weak_type=False)
@@ -121,12 +128,12 @@ def _map(factors: Sequence[Array], axes: Sequence[int | None], **how: Any) -> tu
     return together(bind, asked, spec, size, mapped, first, layout), 0
 
 
-def _bind(asked: Contraction, spec: ConvSpec, left: Array, right: Array, **how: Any) -> Array:
+def _bind(asked: Contraction, spec: ConvSpec, left: Array, right: Array, **how: object) -> Array:
     return CONTRACTION.bind(left, right, asked=asked, spec=spec, **how)
 
 
 def _transpose(
-    wanted: int, cotangent: Array, *factors: Any, asked: Contraction, **how: Any
+    wanted: int, cotangent: Array, *factors: Any, asked: Contraction, **how: object
 ) -> Array:
     """Return the contraction of the cotangent with the factor that is not `wanted` (0 or 1)."""
     of_wanted = FACTORS[asked][wanted]

@@ -14,19 +14,19 @@ two axes of a mesh it is also wrong: each number is as many times too large as t
 devices.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.interpreters import mlir
 
 from jaxconv._core.arguments import Layout, Precisions, accumulator
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Ints
 from jaxconv.contraction.layouts import as_channels_last, from_channels_last
 from jaxconv.contraction.planning import Call
 from jaxconv.contraction.shifts import covered, shifts
 
 
-def is_cut(context: Any) -> bool:
+def is_cut(context: mlir.LoweringRuleContext) -> bool:
     """Return whether XLA cuts the program over devices, given the context of its lowering."""
     axes = context.module_context.axis_context
     return getattr(axes, "num_devices", None) not in (None, 1)
@@ -49,7 +49,7 @@ def _by_elements(spec: ConvSpec, x: Array, dy: Array, precision: Precisions) -> 
     image = covered(spec, x.astype(total))
     of_dy = dy.astype(total).reshape(*dy.shape[:-1], spec.groups, -1)
 
-    def element(start: Any, stop: Any) -> Array:
+    def element(start: Ints, stop: Ints) -> Array:
         seen = lax.slice(
             image, (0, *start, 0), (examples, *stop, image.shape[-1]), (1, *spec.stride, 1)
         )

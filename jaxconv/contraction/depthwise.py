@@ -8,14 +8,15 @@ loop over the output. Channels last.
 import math
 from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.conv_spec import ConvSpec
+from jaxconv._core.geometry import Pairs
 from jaxconv.contraction.form import Form, Inner
 from jaxconv.contraction.shifts import covered_copy, shifts
 
@@ -44,7 +45,7 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
     some = rows if spec.taps <= MOST_AT_ONCE else max(1, TAPS // math.prod(others))
     shape = (x.shape[0], *spec.output, spec.channels_out)
 
-    def part(first: Any, w: Array) -> Array:
+    def part(first: ArrayLike, w: Array) -> Array:
         """Return what these rows of the window add to y; `first` is the position of the first."""
         taps = replace(spec, window=(w.shape[0], *others), padding=_cut(spec, w.shape[0]))
         span = spec.stride[0] * (spec.output[0] - 1) + taps.extent[0]
@@ -69,7 +70,7 @@ def of_covered(spec: ConvSpec, x: Array, w: Array) -> Array:
     return y + part(firsts[-1], w[-left:]) if left else y
 
 
-def _cut(spec: ConvSpec, rows: int) -> Any:
+def _cut(spec: ConvSpec, rows: int) -> Pairs:
     """Return the padding with which a window of only `rows` rows fits as often as the whole."""
     (low, high), *others = spec.padding
     return ((low, high - spec.dilation[0] * (spec.window[0] - rows)), *others)

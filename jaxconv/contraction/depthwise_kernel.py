@@ -20,12 +20,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial, reduce
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jaxconv._core.arguments import DType, accumulator
 from jaxconv._core.barriers import call_unfused
@@ -78,7 +78,7 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
     return jnp.concatenate([before, turns[-1, again:]])
 
 
-def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Array:
+def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: ArrayLike, count: int) -> Array:
     """Return the sums for `count` rows of the window; the first of them meets x at row `first`."""
     total = accumulator(x.dtype)
     channels = dy.shape[-1]
@@ -95,7 +95,7 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
     a_row = total.itemsize * math.prod((*taps.window, *spec.output[1:], *pairs))
     height = _height(spec.output[0] * images, a_row)
 
-    def take_x(x: Array, n: Array, first: Any) -> Array:
+    def take_x(x: Array, n: Array, first: ArrayLike) -> Array:
         # Pad here and not before the loop, so that no padded copy of all of x is made.
         image = covered(spec, lax.dynamic_slice_in_dim(x, n, images).astype(total))
         image = lax.dynamic_slice_in_dim(image, first, span, axis=1)
@@ -120,7 +120,7 @@ def _of_rows(spec: ConvSpec, x: Array, dy: Array, first: Any, count: int) -> Arr
     return jnp.sum(jnp.stack(sums), axis=tuple(range(1, spec.dims + 1))).swapaxes(-1, -2)
 
 
-def _images(count: Any, size: int) -> int:
+def _images(count: int, size: int) -> int:
     """Return how many of `count` images a turn takes, if each has `size` bytes."""
     pairs = isinstance(count, int) and count % 2 == 0
     return 2 if pairs and SHARED <= size <= CACHED else 1

@@ -4,8 +4,6 @@ T(x, w, dy) has three factors, "x", "w" and "y", where "y" stands for the output
 A contraction has two of them, and its result has the shape of the third.
 """
 
-from typing import Any
-
 from jaxconv._core.arguments import Layout
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints
@@ -28,7 +26,7 @@ def roles_of(asked: Contraction) -> tuple[Role, Role, Role]:
     return ROLES[left], ROLES[right], ROLES[result]
 
 
-def shape_of(factor: str, spec: ConvSpec, batch: Any, layout: Layout = "channels_last") -> Ints:
+def shape_of(factor: str, spec: ConvSpec, batch: int, layout: Layout = "channels_last") -> Ints:
     """Return the shape of a factor, where `batch`, the number of examples, may be a symbol."""
     if factor == "w":
         outer, inner = spec.channels_out, spec.in_a_group

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from jax import Array
 
+from jaxconv._core.arguments import DType, Precisions
 from jaxconv._core.conv_spec import ConvSpec
 
 Contraction = Literal["correlate", "input_gradient", "kernel_gradient"]
@@ -18,7 +19,7 @@ class Inner(Protocol):
     """
 
     @property
-    def precision(self) -> Any:
+    def precision(self) -> Precisions:
         """The precision of the products, as in `jax.lax`; a pair is for x, w or dy, w or x, dy."""
 
     def correlate(self, spec: ConvSpec, x: Array, w: Array) -> Array:
@@ -79,7 +80,7 @@ class Form:
     contraction: Contraction
     platforms: tuple[str, ...]
     when: str
-    applies: Callable[[ConvSpec, int, Any], bool]
+    applies: Callable[[ConvSpec, int, DType], bool]
     run: Callable[[ConvSpec, Array, Array, Inner], Array]
     needs_batch: bool = False
     input_dilation: bool = False

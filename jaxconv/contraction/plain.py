@@ -6,7 +6,7 @@ in steps of `window_strides`. All three contractions are of this kind; each docs
 number plays which part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from jax.sharding import NamedSharding
 from jaxconv._core.arguments import Layout, Precisions, accumulator
 from jaxconv._core.conv_spec import ConvSpec
 from jaxconv._core.geometry import Ints, spatial_axes
-from jaxconv.contraction.form import Form, Inner
+from jaxconv._core.types import Options
+from jaxconv.contraction.form import Contraction, Form, Inner
 from jaxconv.contraction.kernels import rot180, swap_channels
 
 
@@ -147,7 +148,7 @@ def _one_more(
     rhs: Array,
     dimension_numbers: lax.ConvDimensionNumbers,
     padding: Sequence[tuple[int, int]],
-    numbers: dict[str, Any],
+    numbers: Options,
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """Pad dilated, unpadded dimensions for one more window, if another one has a single element.
 
@@ -201,7 +202,7 @@ def _specs(dims: int, layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...]]
     return images, (last, last - 1, *range(dims)) if layout == "channels_last" else images
 
 
-def _form(contraction: Any, compute: Any) -> Form:
+def _form(contraction: Contraction, compute: Callable[..., Array]) -> Form:
     def run(spec: ConvSpec, left: Array, right: Array, inner: Inner) -> Array:
         return compute(spec, left, right, precision=inner.precision)
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +71,7 @@ class Plan:
     """
 
     spec: ConvSpec
-    batch: Any
+    batch: int
     dtype: DType
     platform: str
     y: Planned
@@ -86,7 +85,7 @@ class Plan:
 
 
 def plan(
-    spec: ConvSpec, batch: Any, dtype: DTypeLike = "float32", platform: str | None = None
+    spec: ConvSpec, batch: int, dtype: DTypeLike = "float32", platform: str | None = None
 ) -> Plan:
     """Return the forms that a convolution and its gradients take.
 
@@ -112,7 +111,7 @@ def plan(
 
 
 def _planned(
-    asked: Contraction, spec: ConvSpec, batch: Any, dtype: DType, platform: str
+    asked: Contraction, spec: ConvSpec, batch: int, dtype: DType, platform: str
 ) -> Planned:
     roles = simplest(asked, spec)
     form, passed_over = choose(roles.contraction, roles.spec, batch, dtype, platform)

@@ -6,7 +6,6 @@
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from jax import Array
 from jax.sharding import NamedSharding
@@ -29,7 +28,7 @@ _PLAIN = {
 
 
 def choose(
-    contraction: Contraction, spec: ConvSpec, batch: Any, dtype: DType, platform: str | None
+    contraction: Contraction, spec: ConvSpec, batch: int, dtype: DType, platform: str | None
 ) -> tuple[Form, tuple[Form, ...]]:
     """Return the form that is taken, and the forms tried before it, which do not apply.
 

@@ -1,15 +1,18 @@
 """`jax.lax.conv_general_dilated` with the rule of `conv`."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import DTypeLike
 
 from jaxconv._core.arguments import (
     FLOATS,
+    DimensionNumbers,
     DType,
     Layout,
     PairsLike,
@@ -25,7 +28,7 @@ from jaxconv._core.arguments import (
 )
 from jaxconv._core.conv_call import ConvCall
 from jaxconv._core.conv_spec import ConvSpec
-from jaxconv._core.geometry import Ints, named_padding
+from jaxconv._core.geometry import Ints, Pairs, named_padding
 from jaxconv._core.shapes import Shaped
 from jaxconv.conv.conv import conv_rule
 
@@ -39,12 +42,12 @@ def conv_general_dilated(
     padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None,
+    dimension_numbers: DimensionNumbers = None,
     feature_group_count: int = 1,
     batch_group_count: int = 1,
     precision: PrecisionLike = None,
-    preferred_element_type: Any = None,
-    out_sharding: Any = None,
+    preferred_element_type: DTypeLike | None = None,
+    out_sharding: NamedSharding | PartitionSpec | None = None,
 ) -> Shaped[Array, "N_out C_out *spatial_out"]:
     r"""`jax.lax.conv_general_dilated` with gradients derived by hand.
 
@@ -130,11 +133,11 @@ def read_call(
     padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None,
+    dimension_numbers: DimensionNumbers = None,
     feature_group_count: int = 1,
     batch_group_count: int = 1,
     precision: PrecisionLike = None,
-    preferred_element_type: Any = None,
+    preferred_element_type: DTypeLike | None = None,
 ) -> AsConv:
     """Check the arguments of `conv_general_dilated` and bring them into the form of `conv`."""
     lhs, rhs = as_array(_OP, "lhs", lhs), as_array(_OP, "rhs", rhs)
@@ -205,7 +208,7 @@ def _axes(lhs: Array, rhs: Array, numbers: object) -> tuple[tuple[int, ...], ...
     return tuple(specs.lhs_spec), tuple(specs.rhs_spec), tuple(specs.out_spec)
 
 
-def _output_dtype(dtype: DType, preferred: Any) -> Any:
+def _output_dtype(dtype: DType, preferred: DTypeLike | None) -> DType:
     if preferred is None:
         return dtype
     preferred = jnp.dtype(preferred)
@@ -219,7 +222,7 @@ def _output_dtype(dtype: DType, preferred: Any) -> Any:
 
 
 def _groups(
-    x: Array, channel_axis: int, c_in: int, c_out: int, feature_groups: Any, batch_groups: Any
+    x: Array, channel_axis: int, c_in: int, c_out: int, feature_groups: int, batch_groups: int
 ) -> tuple[Array, int]:
     """Return x with its batch groups side by side in the channels, and the number of groups."""
     groups = as_int(_OP, "feature_group_count", feature_groups, 1)
@@ -248,11 +251,11 @@ def _groups(
     return x.reshape(shape), parts
 
 
-def _numbers(name: str, value: Any, dims: int) -> tuple[int, ...]:
+def _numbers(name: str, value: Sequence[int] | None, dims: int) -> tuple[int, ...]:
     return per_dimension(_OP, name, 1 if value is None else value, dims, 1)
 
 
-def _padding(padding: Any, input_dilation: Ints, *windows: Ints) -> Any:
+def _padding(padding: str | PairsLike, input_dilation: Ints, *windows: Ints) -> Pairs:
     if isinstance(padding, str):
         if set(input_dilation) - {1}:
             raise ValueError(

@@ -1,7 +1,5 @@
 """Class labels (integers or probabilities), and the weights with which they count."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -10,7 +8,7 @@ from jaxconv._core.arguments import DType, accumulator, as_array, as_int, check_
 from jaxconv.loss._reduction import broadcasts, sum_to
 
 
-def as_labels(op: str, name: str, value: Any) -> Array:
+def as_labels(op: str, name: str, value: Array) -> Array:
     """Return the argument `name` as an array of labels, without wrapping integers around.
 
     Without 64-bit mode JAX would turn 2³² + 1 into 1, which may be a valid label. Here such a label
@@ -36,7 +34,9 @@ def check_scores(op: str, name: str, scores: Array) -> None:
         raise ValueError(f"{op}: {name} must be (..., classes), but their shape is {scores.shape}")
 
 
-def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index: Any) -> int | None:
+def check_labels(
+    op: str, name: str, scores: Array, labels: Array, ignore_index: int | None
+) -> int | None:
     """Raise unless the labels fit the scores, called `name`; return ignore_index as an int."""
     integers = is_integer(labels)
     if integers:
@@ -64,7 +64,7 @@ def check_labels(op: str, name: str, scores: Array, labels: Array, ignore_index:
     return ignore_index
 
 
-def fit_weights(op: str, name: str, scores: Array, value: Any) -> Array | None:
+def fit_weights(op: str, name: str, scores: Array, value: Array | None) -> Array | None:
     """Return the weights, shaped to broadcast against the scores, which are called `name`."""
     if value is None:
         return None
@@ -102,7 +102,7 @@ def widened(
 
 
 def d_target(
-    labels: Array, d_each: Array, w: Array, log_p: Array, mean: Any, share: float = 1
+    labels: Array, d_each: Array, w: Array, log_p: Array, mean: Array | None, share: float = 1
 ) -> Array:
     """Return the gradient of ℓ = −Σ_c w_c · τ_c · log p_c for t, of which τ holds this share.
 
@@ -117,7 +117,9 @@ def d_target(
     return jnp.broadcast_to(dt, labels.shape).astype(labels.dtype)
 
 
-def d_weight(weights: Array, d_each: Array, t: Array, log_p: Array, mean: Any, tau: Array) -> Array:
+def d_weight(
+    weights: Array, d_each: Array, t: Array, log_p: Array, mean: Array | None, tau: Array
+) -> Array:
     """Return the gradient of ℓ = −Σ_c w_c · τ_c · log p_c for the weights.
 
         dw_c = −dℓ · τ_c · log p_c

@@ -4,8 +4,6 @@ As probabilities, a label would be a row of zeros and a one, and the loss the su
 of this row times log p. Here log p is picked at the label, and the row is never built.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -15,10 +13,13 @@ from jaxconv._core.rule import Rule
 from jaxconv.loss._labels import as_classes, nan_unless
 from jaxconv.loss._reduction import reduce_weighted, spread_weighted
 
+Residuals = tuple[Array, Array, Array, Array, Array | None]
+"""z, the labels, m, log Σ exp(z − m), and the weight of a mean."""
+
 
 def _picked_forward(
     ignore_index: int | None, reduction: Reduction, z: Array, labels: Array
-) -> tuple[Array, Any]:
+) -> tuple[Array, Residuals]:
     """Compute ℓ = −log p_t = log Σ exp(z − m) − (z_t − m).
 
     If z holds a +∞, ℓ is NaN, as in the loss that sums over all classes.
@@ -36,7 +37,7 @@ def _picked_forward(
 
 
 def _picked_backward(
-    ignore_index: int | None, reduction: Reduction, residuals: Any, dy: Array
+    ignore_index: int | None, reduction: Reduction, residuals: Residuals, dy: Array
 ) -> tuple[Array, None]:
     """Compute dz_c = dℓ · (p_c − [c = t])."""
     z, labels, shift, log_total, weight = residuals

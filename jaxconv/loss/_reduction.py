@@ -1,7 +1,6 @@
 """Reduce the terms of a loss to one number, and give its cotangent back to each term."""
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -9,7 +8,9 @@ from jax import Array
 from jaxconv._core.arguments import Reduction, as_array, check_floating, check_option
 
 
-def check_pair(op: str, prediction: Any, target: Any, reduction: Reduction) -> tuple[Array, Array]:
+def check_pair(
+    op: str, prediction: object, target: object, reduction: Reduction
+) -> tuple[Array, Array]:
     """Return prediction and target as arrays of one shape and one floating dtype, or raise."""
     prediction = as_array(op, "prediction", prediction)
     target = as_array(op, "target", target)

@@ -1,7 +1,5 @@
 """The multiclass hinge loss: the label's score must exceed all others by a margin."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
@@ -102,7 +100,7 @@ def _hinge_forward(
 
 def _hinge_backward(
     terms: tuple[int, float, Reduction], residuals: tuple[Array, Array], dy: Array
-) -> tuple[Array, Any]:
+) -> tuple[Array, None]:
     classes, _, reduction = terms
     labels, rival = residuals
     wide = accumulator(dy.dtype)

@@ -1,7 +1,6 @@
 """The negative log-likelihood of labels, given log-probabilities."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -100,9 +99,13 @@ class _Terms:
     reduction: Reduction
 
 
+_Residuals = tuple[Array | None, Array, Array | None, Array | None, Array | None]
+"""x if it is needed, the labels, the weights, the weight of a mean, and the mean."""
+
+
 def _likelihood_forward(
     terms: _Terms, x: Array, labels: Array, weights: Array | None
-) -> tuple[Array, Any]:
+) -> tuple[Array, _Residuals]:
     x_wide, t, w, counted = widened(terms.ignore_index, x, labels, weights)
     q = w * t
     each = -jnp.sum(q * tamed(q, x_wide), axis=-1)
@@ -113,7 +116,7 @@ def _likelihood_forward(
 
 
 def _likelihood_backward(
-    terms: _Terms, residuals: Any, dy: Array
+    terms: _Terms, residuals: _Residuals, dy: Array
 ) -> tuple[Array, Array | None, Array | None]:
     x, labels, weights, weight, mean = residuals
     if x is None:

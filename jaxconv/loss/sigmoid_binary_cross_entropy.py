@@ -1,7 +1,5 @@
 """Losses of yes-or-no labels with one logit each: binary cross-entropy and focal loss."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
@@ -95,9 +93,13 @@ def sigmoid_binary_cross_entropy(
     return _binary(reduction, *aligned(logits, labels, weights, pos_weight))
 
 
+_Residuals = tuple[Array, Array, Array | None, Array | None, Array | None, Array | None]
+"""z, the labels, the weights, pos_weight, the weight of a mean, and the mean."""
+
+
 def _binary_forward(
     reduction: Reduction, z: Array, labels: Array, weights: Array | None, pos: Array | None
-) -> tuple[Array, Any]:
+) -> tuple[Array, _Residuals]:
     z_wide, t, w, p = _widened(z, labels, weights, pos)
     _, _, cost_1, cost_0 = _outcomes(z_wide, w * p * t, w * (1 - t))
     each = w * (p * t * cost_1 + (1 - t) * cost_0)
@@ -110,7 +112,7 @@ def _binary_forward(
 
 
 def _binary_backward(
-    reduction: Reduction, residuals: Any, dy: Array
+    reduction: Reduction, residuals: _Residuals, dy: Array
 ) -> tuple[Array, Array | None, Array | None, Array | None]:
     z, labels, weights, pos, weight, mean = residuals
     z_wide, t, w, p = _widened(z, labels, weights, pos)
@@ -229,7 +231,7 @@ def _focal_backward(
 _focal = Rule(_focal_forward, _focal_backward, static=2, name="focal_loss")
 
 
-def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
+def _as_labels(op: str, scores: str, z: Array, name: str, value: object) -> Array:
     """Return the labels `name` of the logits `scores`: floats of their dtype, ints or bools."""
     labels = as_array(op, name, value)
     integers = labels.dtype == bool or is_integer(labels)
@@ -238,7 +240,7 @@ def _as_labels(op: str, scores: str, z: Array, name: str, value: Any) -> Array:
     return labels
 
 
-def _as_factor(op: str, name: str, z: Array, value: Any) -> Array | None:
+def _as_factor(op: str, name: str, z: Array, value: object) -> Array | None:
     """Return the weights `name`, or raise unless they broadcast to the shape of the logits."""
     if value is None:
         return None

@@ -1,7 +1,6 @@
 """Softmax cross-entropy: the loss of the logits of several classes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -131,9 +130,13 @@ class _Terms:
     reduction: Reduction
 
 
+_Residuals = tuple[Array, Array, Array | None, Array, Array, Array | None, Array | None]
+"""z, the labels, the weights, m, log Σ exp(z − m), the weight of a mean, and the mean."""
+
+
 def _cross_entropy_forward(
     terms: _Terms, z: Array, labels: Array, weights: Array | None
-) -> tuple[Array, Any]:
+) -> tuple[Array, _Residuals]:
     z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)
     # A shift by the maximum keeps exp from overflowing. It cancels, so it needs no derivative.
     shift = jax.lax.stop_gradient(jnp.max(z_wide, axis=-1, keepdims=True))
@@ -146,7 +149,7 @@ def _cross_entropy_forward(
 
 
 def _cross_entropy_backward(
-    terms: _Terms, residuals: Any, dy: Array
+    terms: _Terms, residuals: _Residuals, dy: Array
 ) -> tuple[Array, Array | None, Array | None]:
     z, labels, weights, shift, log_total, weight, mean = residuals
     z_wide, t, w, counted = widened(terms.ignore_index, z, labels, weights)

@@ -1,7 +1,8 @@
 """What a network costs: its parameters, multiply-adds, and the memory of a step."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from jax import Array
 import jaxconv
 import jaxconv.reference
 from jaxconv._core.work import array_bytes, contractions
-from jaxconv.models.model import Model
+from jaxconv.models.model import Model, Params, State
 
 BATCH = 32
 """As many images are in the step whose memory is told."""
@@ -49,13 +50,13 @@ def cost_of(model: Model, image_shape: tuple[int, ...], classes: int) -> Cost:
     init = partial(model.init, image_shape=image_shape, classes=classes)
     params, state = jax.eval_shape(init, key)
 
-    def logits(ops: Any, params: Any, state: Any, x: Array) -> Array:
+    def logits(ops: ModuleType, params: Params, state: State, x: Array) -> Array:
         return model.apply(params, state, x, train=True, key=key, ops=ops)[0]
 
-    def saved(params: Any, state: Any, x: Array) -> Any:
+    def saved(params: Params, state: State, x: Array) -> object:
         return jax.vjp(lambda params: logits(jaxconv, params, state, x), params)[1]
 
-    def images(count: int) -> Any:
+    def images(count: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((count, *image_shape), jnp.float32)
 
     works = contractions(partial(logits, jaxconv.reference), params, state, images(1))

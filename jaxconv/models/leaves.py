@@ -1,18 +1,21 @@
 """The arrays of a network by name."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TypeVar
 
 import jax
+import numpy as np
 from jax import Array
 
 from jaxconv.models.model import Variables
+
+T = TypeVar("T")
 
 STATE = "state/"
 """What the names of the state begin with, beside those of the parameters."""
 
 
-def named(tree: Any) -> Iterator[tuple[str, Array]]:
+def named(tree: object) -> Iterator[tuple[str, Array]]:
     """Yield each array with its name, "conv1.w", in the order in which dictionaries have them."""
     if not isinstance(tree, dict):
         for path, leaf in jax.tree.leaves_with_path(tree):
@@ -23,20 +26,20 @@ def named(tree: Any) -> Iterator[tuple[str, Array]]:
             yield f"{key}.{name}" if name else str(key), leaf
 
 
-def filled(like: Any, leaves: Mapping[str, Any]) -> Any:
+def filled(like: T, leaves: Mapping[str, Array | np.ndarray]) -> T:
     """Return a tree like this one, of the arrays with the names of its arrays."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: leaves[jax.tree_util.keystr(path, simple=True, separator=".")], like
     )
 
 
-def by_name(variables: Variables) -> dict[str, Any]:
+def by_name(variables: Variables) -> dict[str, Array]:
     """Return parameters, "conv1.w", "conv1.b", …, and state, "state/norm1.mean", …, by name."""
     state = {f"{STATE}{name}": leaf for name, leaf in named(variables.state)}
     return dict(named(variables.params)) | state
 
 
-def from_names(like: Variables, leaves: Mapping[str, Any]) -> Variables:
+def from_names(like: Variables, leaves: Mapping[str, Array | np.ndarray]) -> Variables:
     """Return variables like these, of the arrays that have the names of `by_name`."""
     state = {
         name.removeprefix(STATE): leaf for name, leaf in leaves.items() if name.startswith(STATE)

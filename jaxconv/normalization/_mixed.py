@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from jaxconv._core.arguments import FLOATS, Layout, aligned
+from jaxconv._core.arguments import FLOATS, DType, Layout, aligned
 from jaxconv.normalization._normalize import Groups, normalize
 from jaxconv.normalization.batch_norm import AxisName, batch_norm, batch_norm_inference
 
@@ -27,7 +27,7 @@ def takes_eps(eps: Any) -> bool:
     return type(eps) in (int, float) and 0 <= eps < math.inf
 
 
-def wide_dtype(*dtypes: DTypeLike) -> Any:
+def wide_dtype(*dtypes: DTypeLike) -> DType:
     """Return the dtype to compute in: float64 if one of the dtypes is float64, else float32."""
     double = np.dtype(np.float64)
     return double if double in [np.dtype(dtype) for dtype in dtypes] else np.dtype(np.float32)

@@ -15,6 +15,11 @@ from jaxconv._core.barriers import materialize_on_cpu
 from jaxconv._core.rule import Rule
 from jaxconv._core.symbolic import as_number, at_least
 
+Residuals = tuple[Array, Array | None, Array, Array | None, tuple[()] | None]
+"""x or x − mean, mean, r, scale, and () if there is a bias."""
+
+Cotangent = Array | jax.custom_derivatives.SymbolicZero | None
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -53,7 +58,7 @@ def normalize(
 
 def _normalize_value(
     g: Groups, x: Array, scale: Array | None, bias: Array | None, centre: Callable[..., Array]
-) -> tuple[tuple[Array, Any, Array], tuple[Array, Any, Array]]:
+) -> tuple[tuple[Array, Array | None, Array], tuple[Array, Array | None, Array]]:
     """Return the outputs of `normalize`, and x − mean, mean and r."""
     wide = x.astype(accumulator(x.dtype))
     mean = _mean(g, x, wide) if g.centred else None
@@ -70,7 +75,7 @@ def _normalize_value(
 
 def _normalize_forward(
     g: Groups, x: Any, scale: Any, bias: Any
-) -> tuple[tuple[Array, Any, Array], Any]:
+) -> tuple[tuple[Array, Array | None, Array], Residuals]:
     x, scale, bias = x.value, *(None if p is None else p.value for p in (scale, bias))
     # XLA stores x − mean anyway, to sum its squares. If that is kept, the backward pass needs
     # neither x nor what x was computed from. A 16-bit x is kept itself: it has half the bytes.
@@ -82,7 +87,7 @@ def _normalize_forward(
 
 
 def _normalize_backward(
-    g: Groups, residuals: Any, cotangents: tuple[Any, ...]
+    g: Groups, residuals: Residuals, cotangents: tuple[Cotangent, ...]
 ) -> tuple[Array, Array | None, Array | None]:
     *kept, scale, has_bias = residuals
     x, mean, rstd = _apart(kept)
@@ -123,10 +128,11 @@ _normalize = Rule(
 )
 
 
-def _cotangent(d: Any, dtype: DType) -> Any:
+def _cotangent(d: Cotangent, dtype: DType) -> Array | None:
     """Return a cotangent in the dtype of the sums; None if that output was not used."""
-    nothing = d is None or isinstance(d, jax.custom_derivatives.SymbolicZero)
-    return None if nothing else d.astype(dtype)
+    if d is None or isinstance(d, jax.custom_derivatives.SymbolicZero):
+        return None
+    return d.astype(dtype)
 
 
 def _apart(kept: list[Any]) -> list[Any]:
@@ -149,7 +155,7 @@ def _apart(kept: list[Any]) -> list[Any]:
 Sums = tuple[Array, Array, Array, Array]
 
 
-def _sums(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
+def _sums(g: Groups, dy: Array, x: Array, mean: Array | None, rstd: Array, s: Array | None) -> Sums:
     """Return Σ dy·s and Σ dy·s·x̂ for each group, and Σ dy and Σ dy·x̂ for each element of s."""
     # All four continue the same two sums, over the axes of a group along which s is constant.
     alike = tuple(axis for axis in g.axes if axis not in g.affine)
@@ -165,7 +171,9 @@ def _are_rows(g: Groups, x: Array) -> bool:
     return g.axes == g.affine == tuple(range(x.ndim - len(g.axes), x.ndim)) != ()
 
 
-def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Array | None) -> Sums:
+def _sums_of_rows(
+    g: Groups, dy: Array, x: Array, mean: Array | None, rstd: Array, s: Array | None
+) -> Sums:
     """Return the sums of `_sums`, if `_are_rows`; two are products with a vector. With P = dy · x̂:
 
         Σⱼ dyᵢⱼ sⱼ = (dy s)ᵢ,        Σⱼ dyᵢⱼ sⱼ x̂ᵢⱼ = (P s)ᵢ
@@ -189,7 +197,7 @@ def _sums_of_rows(g: Groups, dy: Array, x: Array, mean: Any, rstd: Array, s: Arr
     return total_hat, along_hat, jnp.sum(dy, rows), jnp.sum(product, rows)
 
 
-def _count(g: Groups, x: Array) -> Any:
+def _count(g: Groups, x: Array) -> int | Array:
     """Return how many numbers a group has; 1 for an empty group, whose sums are 0."""
     channels = 1 if g.channel_groups is None else x.shape[g.affine[0]] // g.channel_groups
     count = g.device_count * channels * math.prod(x.shape[axis] for axis in g.axes)
@@ -256,5 +264,5 @@ def _copy(g: Groups, x: Array, statistic: Array) -> Array:
     return statistic.astype(x.dtype)
 
 
-def _of_all_devices(g: Groups, cotangent: Any) -> Any:
+def _of_all_devices(g: Groups, cotangent: Array) -> Array:
     return lax.psum(cotangent, g.devices) if g.devices else cotangent

@@ -106,7 +106,7 @@ def batch_norm(
     return (y, *lax.pmean((mean, var), devices)) if devices else (y, mean, var)
 
 
-def _arrays(op: str, **named: Any) -> tuple[Array, ...]:
+def _arrays(op: str, **named: object) -> tuple[Array, ...]:
     arrays = {name: as_array(op, name, value) for name, value in named.items()}
     check_floating(op, **arrays)
     return tuple(arrays.values())
@@ -198,11 +198,13 @@ def _given_value(
 
 def _given_forward(
     channel: int, eps: float, x: Array, scale: Array, bias: Array, mean: Array, var: Array
-) -> tuple[Array, Any]:
+) -> tuple[Array, tuple[Array, Array, Array, Array]]:
     return _given_value(channel, eps, x, scale, bias, mean, var), (x, scale, mean, var)
 
 
-def _given_backward(channel: int, eps: float, residuals: Any, dy: Array) -> tuple[Array, ...]:
+def _given_backward(
+    channel: int, eps: float, residuals: tuple[Array, Array, Array, Array], dy: Array
+) -> tuple[Array, ...]:
     x, *small = residuals
     scale, mean, var = (per_channel(each, x, channel) for each in small)
     centred = x.astype(mean.dtype) - mean

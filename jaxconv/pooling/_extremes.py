@@ -85,7 +85,7 @@ def first_of(
     return jnp.squeeze(y, axes), index
 
 
-def by_itself(compute: Callable[..., Array], x: Array, *others: Any) -> Array:
+def by_itself(compute: Callable[..., Array], x: Array, *others: object) -> Array:
     """Return compute(x, …), which for a large x on a CPU runs in a call of its own.
 
     Otherwise XLA's CPU backend would write an extreme once for each of the values that are
@@ -104,7 +104,7 @@ def _first_place(axes: Ints, count: int, values: Array, y: Array, offsets: Array
 
 @first_of.defjvp
 def _first_of_jvp(
-    e: Extreme, axes: Ints, count: int, primals: tuple[Array, Array], tangents: tuple[Array, Any]
+    e: Extreme, axes: Ints, count: int, primals: tuple[Array, Array], tangents: tuple[Array, object]
 ) -> tuple[tuple[Array, Array], tuple[Array, Any]]:
     """Return ẏ = ẋ at the index. JAX would differentiate a reduction and split among ties."""
     values, offsets = primals
@@ -115,7 +115,7 @@ def _first_of_jvp(
     return (y, index), (y_dot, np.zeros(index.shape, jax.dtypes.float0))
 
 
-def tile_offsets(g: Windows, *, seen: bool = False) -> Any:
+def tile_offsets(g: Windows, *, seen: bool = False) -> np.ndarray | Array:
     """Return every offset on the axes of `tiles`; with `seen`, offsets in padding are Π K."""
     flat = offsets_of_tiles(g)
     if not seen or not any(map(any, g.covering)):
@@ -133,7 +133,7 @@ def _other_axes(g: Windows, axes: Sequence[int]) -> list[int]:
     return [axis for axis in range(2 * g.dims + 2) if axis not in axes]
 
 
-def first_inside(g: Windows) -> Any:
+def first_inside(g: Windows) -> np.ndarray | Array:
     """Return each window's first offset that sees x (0 if none does), flat in row-major order."""
     rest = math.prod(g.window)
     flat = []

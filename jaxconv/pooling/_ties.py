@@ -10,7 +10,6 @@ import math
 import operator
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -97,7 +96,7 @@ def how_many(e: Extreme, g: Windows, found: list[list[Array]], dtype: DType) -> 
     return jnp.maximum(counts, 1)
 
 
-def _inside(g: Windows) -> Iterator[Any]:
+def _inside(g: Windows) -> Iterator[bool | np.ndarray | Array]:
     """Yield for each offset which windows see x there and not padding; True means all of them."""
     tables = landing(g, ((0, 0),) * g.dims)
     for a in offsets(g):

@@ -1,7 +1,6 @@
 """Mean pooling: every value of a window gets the same share of its cotangent."""
 
 import operator
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -113,14 +112,16 @@ def _mean_backward(
 mean_rule = Rule(_mean_forward, _mean_backward, static=3, name="avg_pool")
 
 
-def _divisor(g: Windows, include_pad: bool, divisor: float | None, dtype: DType) -> Any:
+def _divisor(
+    g: Windows, include_pad: bool, divisor: float | None, dtype: DType
+) -> np.ndarray | Array:
     """Return the divisor of each window's sum, shaped to broadcast against y."""
     if divisor is not None:
         return np.asarray(divisor, dtype)
     return window_counts(g, include_pad, dtype)
 
 
-def window_counts(g: Windows, include_pad: bool, dtype: DType) -> Any:
+def window_counts(g: Windows, include_pad: bool, dtype: DType) -> np.ndarray | Array:
     """Return the number of positions of each window, padding counted or not; at least 1.
 
     The sum of a window without counted positions is 0 anyway, and a count of 1 avoids 0/0.

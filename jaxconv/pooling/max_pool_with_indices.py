@@ -108,7 +108,7 @@ def _located_forward(g: Windows, x: Array) -> tuple[tuple[Array, Array], list[Ar
 
 
 def _located_backward(
-    g: Windows, found: list[Array], cotangents: tuple[Array, Any]
+    g: Windows, found: list[Array], cotangents: tuple[Array, object]
 ) -> tuple[Array]:
     dy, _ = cotangents
     return first_backward(LARGEST, g, found, dy)

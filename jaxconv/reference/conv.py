@@ -1,12 +1,14 @@
 """Reference implementations of the convolutions, differentiated by JAX."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import DTypeLike
 
 from jaxconv._core.arguments import (
+    DimensionNumbers,
     IntOrInts,
     Layout,
     Padding,
@@ -151,12 +153,12 @@ def conv_general_dilated(
     padding: str | PairsLike,
     lhs_dilation: Sequence[int] | None = None,
     rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None,
+    dimension_numbers: DimensionNumbers = None,
     feature_group_count: int = 1,
     batch_group_count: int = 1,
     precision: PrecisionLike = None,
-    preferred_element_type: Any = None,
-    out_sharding: Any = None,
+    preferred_element_type: DTypeLike | None = None,
+    out_sharding: NamedSharding | PartitionSpec | None = None,
 ) -> Shaped[Array, "N_out C_out *spatial_out"]:
     """See `jaxconv.conv_general_dilated`."""
     dtype = jnp.dtype(preferred_element_type or lhs.dtype)

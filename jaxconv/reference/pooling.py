@@ -2,7 +2,7 @@
 
 import math
 import operator
-from typing import Any
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -261,7 +261,9 @@ def adaptive_max_pool(
     return back(jnp.take_along_axis(patches, winner, axis=2)[:, :, 0])
 
 
-def _adaptive_patches(x: Array, output_size: IntOrInts, layout: Layout) -> Any:
+def _adaptive_patches(
+    x: Array, output_size: IntOrInts, layout: Layout
+) -> tuple[Array, np.ndarray, Callable[[Array], Array]]:
     """Return (N, windows, positions, C), which positions count, and a function to y's shape."""
     axes, _ = spatial_axes(x.ndim - 2, layout)
     output = per_dimension("adaptive", "output_size", output_size, len(axes), 1)

@@ -151,12 +151,12 @@ def fold(
     form = "(N, positions, window·C)" if last else "(N, C·window, positions)"
     if x.ndim != 3:
         raise ValueError(f"fold: x must be {form}, but its shape is {x.shape}")
-    if not is_sequence(output_size) or not 1 <= len(output_size) <= 3:  # type: ignore[arg-type]
+    if not is_sequence(output_size) or not 1 <= len(output_size) <= 3:
         raise TypeError(
             "fold: output_size must be 1, 2 or 3 ints, one per spatial dimension,"
             f" but got {output_size!r}"
         )
-    size = tuple(as_int("fold", f"output_size[{d}]", n, 1) for d, n in enumerate(output_size))  # type: ignore[arg-type]
+    size = tuple(as_int("fold", f"output_size[{d}]", n, 1) for d, n in enumerate(output_size))
     g = windows_over(
         "fold", size, window, stride=_given("fold", stride), padding=padding, dilation=dilation,
         ceil_mode=False, layout=layout, name="output_size",

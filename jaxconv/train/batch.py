@@ -23,9 +23,9 @@ class Batch(NamedTuple):
     NO_IMAGE.
     """
 
-    images: Any
+    images: Array | np.ndarray
     labels: Any
-    indices: Any = None
+    indices: Array | np.ndarray | None = None
 
 
 def shuffled(config: Config, epoch: int, count: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from jaxconv.train.data.dataset import Dataset
 from jaxconv.train.data.sources import has_pictures
 from jaxconv.train.recipes import PHOTOGRAPHS
 
-NONE: dict[str, Any] = {
+NONE: dict[str, float] = {
     "shift": 0,
     "flip": False,
     "crop": 1.0,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
@@ -17,6 +17,8 @@ from jaxconv._core.extras import needs
 
 with needs("train"):
     import orbax.checkpoint as ocp
+
+T = TypeVar("T")
 
 FOLDER = "checkpoints"
 SECONDS = 10.0
@@ -60,7 +62,7 @@ class Checkpoints:
             raise ValueError(f"{self.folder} cannot be written: {what}") from error
         self._last = time.monotonic()
 
-    def restore(self, like: Any) -> Any:
+    def restore(self, like: T) -> T:
         """Return the tree of the last checkpoint, with the shapes, dtypes and devices of `like`.
 
         Raises:

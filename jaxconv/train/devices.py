@@ -5,14 +5,17 @@ what the devices must know of each other: the gradients, and the statistics of b
 """
 
 import contextlib
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxconv.train.config import Config
+
+T = TypeVar("T")
 
 AXIS = "devices"
 SHARED, EACH = PartitionSpec(), PartitionSpec(AXIS)
@@ -34,7 +37,7 @@ def check(config: Config) -> None:
         )
 
 
-def on_all(config: Config, tree: object) -> Any:
+def on_all(config: Config, tree: T) -> T:
     """Return the tree with its arrays on every device."""
     if config.devices == 1:
         return tree
@@ -42,7 +45,7 @@ def on_all(config: Config, tree: object) -> Any:
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
 
-    def placed(leaf: Any) -> Any:
+    def placed(leaf: Array | np.ndarray) -> Array:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(placed(jax.random.key_data(leaf)))
         return jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
@@ -61,17 +64,17 @@ def shares(config: Config, tree: Any) -> Any:
     return jax.tree.map(lambda own: jax.make_array_from_process_local_data(sharding, own), tree)
 
 
-def shared_out(config: Config, tree: Any) -> Any:
+def shared_out(config: Config, tree: T) -> T:
     """Return the tree, inside a jitted function, with the images of its arrays shared out."""
     return _constrained(config, tree, EACH)
 
 
-def the_same(config: Config, tree: Any) -> Any:
+def the_same(config: Config, tree: T) -> T:
     """Return the tree, inside a jitted function, with its arrays on every device."""
     return _constrained(config, tree, SHARED)
 
 
-def _constrained(config: Config, tree: Any, spec: PartitionSpec) -> Any:
+def _constrained(config: Config, tree: T, spec: PartitionSpec) -> T:
     if config.devices == 1:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh(config), spec))

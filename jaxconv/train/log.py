@@ -5,7 +5,6 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import jax
 
@@ -49,7 +48,7 @@ class Log:
         versions = f"jaxconv {jaxconv.__version__}, JAX {jax.__version__}"
         self._write(f"---- {now}: {versions}: {shlex.join(sys.argv[1:])}\n")
 
-    def say(self, what: Any, *, on_screen: bool = True) -> None:
+    def say(self, what: object, *, on_screen: bool = True) -> None:
         """Print text, which is never broken into lines, or a table."""
         if on_screen:
             self.console.print(what, soft_wrap=isinstance(what, str))

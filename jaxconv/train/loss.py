@@ -1,5 +1,6 @@
 """The loss of a batch, and what is counted beside it."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxconv._core.arguments import DType
 from jaxconv.models import Model, State, Variables
 from jaxconv.train.batch import NO_IMAGE
 
@@ -99,7 +101,7 @@ def counted(
     return counts, state
 
 
-def weight_of(answers: Answers, dtype: Any, weights: Array | None = None) -> Array:
+def weight_of(answers: Answers, dtype: DType, weights: Array | None = None) -> Array:
     """Return the weights of all images of a batch, summed."""
 
     def weight(labels: Array) -> Array:
@@ -109,7 +111,7 @@ def weight_of(answers: Answers, dtype: Any, weights: Array | None = None) -> Arr
     return _shared(answers, weight(answers.labels), weight)
 
 
-def _shared(answers: Answers, own: Array, of: Any) -> Array:
+def _shared(answers: Answers, own: Array, of: Callable[[Array], Array]) -> Array:
     """Return `own`, or, if images are mixed, the two numbers by their shares."""
     if answers.others is None:
         return own

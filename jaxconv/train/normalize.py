@@ -1,13 +1,13 @@
 """The mean and the standard deviation of each channel, and images that are measured by them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from jaxconv.train.batch import as_floats
-from jaxconv.train.data.blocks import blocks
+from jaxconv.train.data.blocks import Images, blocks
 from jaxconv.train.promotion import as_in_numpy
 
 
@@ -18,7 +18,7 @@ class Scale(NamedTuple):
     deviation: tuple[float, ...]
 
 
-def scale_of(images: Any) -> Scale:
+def scale_of(images: Images) -> Scale:
     """Return mean and deviation of the channels of images (N, H, W, C), in floats.
 
     A channel that is the same everywhere gets a deviation of 1. They are summed in float64, block

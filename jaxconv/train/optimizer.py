@@ -15,7 +15,7 @@ with needs("train"):
 
 MOMENTUM = 0.9
 
-Rule = Callable[[Any], Any]  # from a learning rate or its schedule to an optimiser
+Rule = Callable[[object], object]  # from a learning rate or its schedule to an optimiser
 RULES: dict[str, Rule] = {
     "sgd": optax.sgd,
     "momentum": lambda rate: optax.sgd(rate, momentum=MOMENTUM),
@@ -53,5 +53,5 @@ def make_optimizer(config: Config, steps: int) -> Any:
     return optax.chain(*clip, decay, RULES[config.optimizer](rate))
 
 
-def _kernels(params: Params) -> Any:
+def _kernels(params: Params) -> object:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

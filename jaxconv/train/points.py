@@ -34,7 +34,7 @@ class DivergedError(Exception):
         before: the state of training before it.
     """
 
-    def __init__(self, message: str, batch: Any = None, before: Any = None) -> None:
+    def __init__(self, message: str, batch: Any = None, before: object = None) -> None:
         super().__init__(message)
         self.batch, self.before = batch, before
 

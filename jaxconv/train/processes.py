@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from types import FrameType
+from typing import NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -21,6 +22,8 @@ from jax.experimental import multihost_utils
 from jaxconv.train import devices
 from jaxconv.train.config import Config
 from jaxconv.train.noise import hold_back
+
+T = TypeVar("T")
 
 AUTO = "auto"
 """The coordinator that Slurm, Open MPI or Kubernetes name in variables of the environment."""
@@ -113,7 +116,7 @@ def _listen() -> None:
     _answer(want)
 
 
-def _answer(how: Any) -> None:
+def _answer(how: Callable[[int, FrameType | None], object] | int) -> None:
     """Do this on Ctrl-C and SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, how)
@@ -182,12 +185,12 @@ def _from_the_first(array: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.broadcast_one_to_all(array))
 
 
-def here(tree: Any) -> Any:
+def here(tree: T) -> T:
     """Return a tree for the use of this process alone, whose arrays are the same in all."""
     return jax.device_get(tree) if are_several() else tree
 
 
-def whole(tree: Any) -> Any:
+def whole(tree: T) -> T:
     """Return a tree for the use of this process, of whose arrays each process has a share."""
     return multihost_utils.process_allgather(tree, tiled=True) if are_several() else tree
 

@@ -1,5 +1,6 @@
 """The jit-compiled functions of training, each written for a whole batch on all devices."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +43,7 @@ class After(NamedTuple):
     """
 
     variables: Variables
-    optimizer: Any
+    optimizer: object
     mean: Variables | None = None
 
     @property
@@ -116,7 +117,7 @@ def make_step(config: Config, model: Model, optimizer: Any, seen: Seen | None = 
 
 def _in_parts(
     parts: int,
-    slope_of: Any,
+    slope_of: Callable[..., tuple[Params, tuple[Counts, State]]],
     variables: Variables,
     images: Array,
     answers: Answers,
@@ -181,7 +182,7 @@ def make_evaluation(config: Config, model: Model, seen: Seen | None = None) -> W
     return evaluate
 
 
-def compiled(function: Wrapped, *args: Any) -> Compiled:
+def compiled(function: Wrapped, *args: object) -> Compiled:
     """Compile the function for arguments like these, with the options that make it fastest."""
     options = jaxconv.compiler_options(largest_array=largest_array(function, *args))
     return function.lower(*args).compile(compiler_options=dict(options))

@@ -1,9 +1,9 @@
 """A trained network, loaded from the output folder of its run, and what it says of pictures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -125,7 +125,7 @@ class TrainedNetwork:
         return np.concatenate(rows) if rows else np.zeros((0, len(self.classes)), np.float32)
 
     @cached_property
-    def _compiled(self) -> Any:
+    def _compiled(self) -> Callable[[Variables, np.ndarray], jax.Array]:
         model, precision = find(self.config.model), self.config.precision
         ops = OPS[self.config.gradients]
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import jax
 import numpy as np
+from jax import Array
 
 from jaxconv.train.batch import Batch, shuffled, steps_of, take
 from jaxconv.train.checkpoint import Checkpoints
@@ -58,7 +59,14 @@ class Walk:
 
     stopped = False
 
-    def __init__(self, config: Config, feed: Feed, count: int, step: Any, key: Any) -> None:
+    def __init__(
+        self,
+        config: Config,
+        feed: Feed,
+        count: int,
+        step: Callable[..., tuple[After, Counts]],
+        key: Array,
+    ) -> None:
         self._config, self.feed, self._count = config, feed, count
         self.step, self.key = step, key
         self._steps = steps_of(config, count)

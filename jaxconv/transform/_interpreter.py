@@ -28,11 +28,11 @@ from jaxconv.contraction.contract import CONTRACTION
 from jaxconv.transform._replacing import Op, RefusedError, kind_of, op_for
 
 
-def run(jaxpr: Jaxpr, consts: Values, *args: Any) -> list[Any]:
+def run(jaxpr: Jaxpr, consts: Values, *args: object) -> list[object]:
     """Compute what the jaxpr computes."""
-    known: dict[Var, Any] = {}
+    known: dict[Var, object] = {}
 
-    def value(v: Var | Literal) -> Any:
+    def value(v: Var | Literal) -> object:
         return v.val if isinstance(v, Literal) else known[v]
 
     known.update(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args), strict=True))
@@ -81,7 +81,7 @@ def _op_or_none(eqn: JaxprEqn) -> Op | None:
         return None
 
 
-def _bind_as_it_is(eqn: JaxprEqn, values: Values, **changed: Any) -> Any:
+def _bind_as_it_is(eqn: JaxprEqn, values: Values, **changed: object) -> Any:
     params = eqn.primitive.get_bind_params(eqn.params | changed)
     return eqn.primitive.bind(*values, **params)
 
@@ -151,7 +151,7 @@ def _as_for_lax(policy: Function | None) -> Function | None:
     if policy is None:
         return None
 
-    def decide(primitive: Primitive, *avals: Any, **params: Any) -> Any:
+    def decide(primitive: Primitive, *avals: object, **params: object) -> object:
         of_lax = lax.conv_general_dilated_p if primitive is CONTRACTION else primitive
         return policy(of_lax, *avals, **params)
 

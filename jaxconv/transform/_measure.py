@@ -3,11 +3,11 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxconv._core.arguments import FLOATS
 from jaxconv._core.types import Values
@@ -37,17 +37,17 @@ def times_ms(functions: Sequence[Layer], arrays: Values) -> list[float]:
     return [1000 * statistics.median(each) for each in seconds]
 
 
-def _with_gradient(function: Layer, arrays: Values) -> Callable[[], Any]:
+def _with_gradient(function: Layer, arrays: Values) -> Callable[[], object]:
     """Return a compiled call of the function with its gradient, which has run once."""
     wanted = [i for i, array in enumerate(arrays) if array.dtype in FLOATS]
 
-    def of_wanted(some: Values, others: Values) -> list[Any]:
+    def of_wanted(some: Values, others: Values) -> list[Array]:
         filled = list(others)
         for i, array in zip(wanted, some, strict=True):
             filled[i] = array
         return [y for y in function(*filled) if y.dtype in FLOATS]
 
-    def both(some: Values, others: Values, dy: Values) -> Any:
+    def both(some: Values, others: Values, dy: Values) -> object:
         y, pull = jax.vjp(lambda some: of_wanted(some, others), some)
         return y, pull(list(dy))
 
@@ -59,7 +59,7 @@ def _with_gradient(function: Layer, arrays: Values) -> Callable[[], Any]:
     return lambda: compiled(*args)
 
 
-def draw(shapes: Sequence[Any]) -> list[Any]:
+def draw(shapes: Sequence[jax.core.ShapedArray | jax.ShapeDtypeStruct]) -> list[Array]:
     """Return arrays of standard normal numbers."""
     rng = np.random.default_rng(0)
     return [jnp.asarray(rng.standard_normal(s.shape), s.dtype) for s in shapes]

@@ -5,15 +5,14 @@ therefore one more result, which is written back into the objects of the caller.
 """
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
 
 import jax
 
 from jaxconv._core.types import Values
 
 
-def among(arguments: Values) -> Callable[[Any], bool]:
+def among(arguments: Values) -> Callable[[object], bool]:
     """Return a function that says whether a part of the arguments is an object of `flax.nnx`.
 
     Modules, optimizers and the like are objects wherever they stand. A variable is one if it is an
@@ -26,28 +25,28 @@ def among(arguments: Values) -> Callable[[Any], bool]:
     return lambda leaf: isinstance(leaf, nnx.Pytree) or id(leaf) in variables
 
 
-def split(objects: Values) -> tuple[Any, Any]:
+def split(objects: Values) -> tuple[object, object]:
     """Return what the objects are made of, and the arrays in them."""
     nnx = sys.modules["flax.nnx"]
     return nnx.split(list(objects))
 
 
-def merge(made_of: Any, state: Any) -> list[Any]:
+def merge(made_of: object, state: object) -> list[object]:
     """Return copies of the objects with these arrays."""
     return sys.modules["flax.nnx"].merge(made_of, state)
 
 
-def contents(state: Any) -> dict[Any, list[Any]]:
+def contents(state: object) -> dict[Hashable, list[object]]:
     """Return the arrays of a state by path; the variables that hold them may be changed later."""
     nnx = sys.modules["flax.nnx"]
     return {path: jax.tree.leaves(leaf) for path, leaf in nnx.to_flat_state(state)}
 
 
-def changed(before: dict[Any, list[Any]], after: Any) -> Any:
+def changed(before: dict[Hashable, list[object]], after: object) -> object:
     """Return the part of a state whose arrays are not the ones that were there before."""
     nnx = sys.modules["flax.nnx"]
 
-    def is_new(path: Any, leaf: Any) -> bool:
+    def is_new(path: Hashable, leaf: object) -> bool:
         old, new = before.get(path, []), jax.tree.leaves(leaf)
         return len(old) != len(new) or any(a is not b for a, b in zip(old, new, strict=True))
 
@@ -55,6 +54,6 @@ def changed(before: dict[Any, list[Any]], after: Any) -> Any:
     return nnx.from_flat_state(new)
 
 
-def update(objects: Values, state: Any) -> None:
+def update(objects: Values, state: object) -> None:
     """Write arrays into the objects."""
     sys.modules["flax.nnx"].update(list(objects), state)

@@ -12,7 +12,7 @@ from jax.extend.core import JaxprEqn, Literal, primitives
 
 from jaxconv._core.arguments import FLOATS, Layout
 from jaxconv._core.conv_call import ConvCall
-from jaxconv._core.geometry import Windows
+from jaxconv._core.geometry import Ints, Windows
 from jaxconv._core.types import Options, Values
 from jaxconv.conv.conv_general_dilated import conv_general_dilated, read_call
 from jaxconv.pooling._extremes import LARGEST, SMALLEST, Extreme
@@ -55,7 +55,7 @@ def _kind_of_general(eqn: JaxprEqn) -> str | None:
     return {"max": "max", "min": "min", "add": "sum"}.get(inner.primitive.name)
 
 
-def avals(operands: Values) -> list[Any]:
+def avals(operands: Values) -> list[jax.core.ShapedArray]:
     """Return what is known of operands when they are traced: shapes, dtypes, shardings."""
     return [operand.aval for operand in operands]
 
@@ -87,14 +87,14 @@ def op_for(eqn: JaxprEqn) -> Op:
     return op
 
 
-def conv_of(eqn: JaxprEqn) -> tuple[ConvCall, Any]:
+def conv_of(eqn: JaxprEqn) -> tuple[ConvCall, int]:
     """Return a convolution as a call of `conv`, and its number of examples.
 
     Raises:
         TypeError, ValueError: it is none that `conv_general_dilated` takes.
     """
     params = {k: v for k, v in eqn.params.items() if k != "out_sharding"}
-    read: list[tuple[ConvCall, Any]] = []
+    read: list[tuple[ConvCall, int]] = []
 
     def note(lhs: Array, rhs: Array) -> None:
         conv = read_call(lhs, rhs, **params)
@@ -127,7 +127,7 @@ _INITIAL = {"max": -math.inf, "min": math.inf, "sum": 0.0}
 _EXTREMES: dict[str, Extreme] = {"max": LARGEST, "min": SMALLEST}
 
 
-def _check_initial(kind: str, initial: Any) -> None:
+def _check_initial(kind: str, initial: object) -> None:
     if not isinstance(initial, Literal):
         raise RefusedError("the initial value of reduce_window is not known when it is traced")
     if np.asarray(initial.val).item() != _INITIAL[kind]:
@@ -135,7 +135,7 @@ def _check_initial(kind: str, initial: Any) -> None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _pool_op(kind: str, shape: tuple[Any, ...], params: tuple[tuple[str, Any], ...]) -> Op:
+def _pool_op(kind: str, shape: Ints, params: tuple[tuple[str, Any], ...]) -> Op:
     windows, image, result = _windows_of(shape, **dict(params))
 
     def pool(x: Array, *_: Array) -> Array:
@@ -161,14 +161,14 @@ def sliding_axes(
 
 
 def _windows_of(
-    shape: tuple[Any, ...],
+    shape: Ints,
     *,
     window_dimensions: tuple[int, ...],
     window_strides: tuple[int, ...],
     padding: tuple[tuple[int, int], ...],
     base_dilation: tuple[int, ...],
     window_dilation: tuple[int, ...],
-) -> tuple[Windows, tuple[Any, ...], tuple[Any, ...]]:
+) -> tuple[Windows, Ints, Ints]:
     """Return the windows of a `reduce_window`, the image they slide over, and the result's shape.
 
     The axes before those with windows become the batch, and those behind them the channels. If

@@ -31,7 +31,7 @@ class Traced:
 
     jaxpr: ClosedJaxpr
     arrays: list[Array]
-    result: Callable[[Sequence[Array]], Any]
+    result: Callable[[Values], object]
     has_numbers: bool
 
 
@@ -59,7 +59,7 @@ def trace(
     made_of, state = _objects.split(objects) if objects else (None, None)
     parts: list[Any] = []
 
-    def call(arrays: Sequence[Array], state: Any) -> list[Array]:
+    def call(arrays: Sequence[Array], state: object) -> list[Array]:
         before = _objects.contents(state) if objects else {}
         copies = _objects.merge(made_of, state) if objects else []
         filled = list(leaves)
@@ -77,7 +77,7 @@ def trace(
     jaxpr = jax.make_jaxpr(call)(arrays, state)
     made_tree, results = parts
 
-    def result(values: Sequence[Array]) -> Any:
+    def result(values: Values) -> object:
         rest = iter(values)
         filled = [next(rest) if leaf is _EMPTY else leaf for leaf in results]
         value, after = jax.tree.unflatten(made_tree, filled)

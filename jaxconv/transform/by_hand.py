@@ -3,7 +3,6 @@
 import functools
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from jaxconv._core.types import Function
 from jaxconv.transform._interpreter import run
@@ -57,7 +56,7 @@ def by_hand(function: Function, *, static_argnums: int | Sequence[int] = ()) -> 
     static = _positions(static_argnums)
 
     @functools.wraps(function, updated=())
-    def with_rules(*args: Any, **kwargs: Any) -> Any:
+    def with_rules(*args: object, **kwargs: object) -> object:
         traced = trace(function, args, kwargs, static)
         _check(traced)
         try:
@@ -75,7 +74,7 @@ def by_hand(function: Function, *, static_argnums: int | Sequence[int] = ()) -> 
     return with_rules
 
 
-def _positions(static_argnums: Any) -> tuple[int, ...]:
+def _positions(static_argnums: int | Sequence[int]) -> tuple[int, ...]:
     given = (static_argnums,) if isinstance(static_argnums, int) else static_argnums
     if not isinstance(given, (tuple, list)) or not all(isinstance(i, int) for i in given):
         raise TypeError(

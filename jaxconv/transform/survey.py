@@ -4,11 +4,12 @@ import functools
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
+from jax import Array
 from jax.extend.core import JaxprEqn, jaxpr_as_fun
 
 from jaxconv._core.arguments import FLOATS
@@ -136,7 +137,7 @@ class Survey:
         parts = ["\n".join(part) for part in (lines, reasons, [self.summary]) if part]
         return "\n\n".join(parts)
 
-    def __rich__(self) -> Any:
+    def __rich__(self) -> object:
         """Return a table of the package rich, for `rich.print`."""
         from rich.markup import escape
         from rich.table import Table
@@ -246,7 +247,7 @@ def survey(function: Function, *args: Any, measure: bool = False, **kwargs: Any)
     traced = trace(function, args, kwargs)
     found = list(occurrences(traced.jaxpr.jaxpr))
     check_arrays("survey", traced, found)
-    groups: dict[Any, list[Occurrence]] = {}
+    groups: dict[Hashable, list[Occurrence]] = {}
     for one in found:
         groups.setdefault(_key(one), []).append(one)
     rows = [_row(group) for group in groups.values()]
@@ -261,7 +262,7 @@ def survey(function: Function, *args: Any, measure: bool = False, **kwargs: Any)
     return replace(listed, rows=tuple(timed), jax_ms=jax_ms, ours_ms=ours_ms)
 
 
-def _key(one: Occurrence) -> Any:
+def _key(one: Occurrence) -> Hashable:
     """Return what rows that are put together have in common."""
     operands = tuple(map(str, avals(one.eqn.invars)))
     params = tuple((name, str(value)) for name, value in sorted(one.eqn.params.items()))
@@ -302,7 +303,7 @@ def _row(group: Sequence[Occurrence]) -> Row:
     return replace(row, y=y, dx=dx, dw=dw)
 
 
-def _type(aval: Any) -> str:
+def _type(aval: jax.core.ShapedArray) -> str:
     return f"{aval.dtype.name}[{','.join(map(str, aval.shape))}]"
 
 
@@ -339,11 +340,11 @@ def _where_windows_slide(eqn: JaxprEqn, value: Any) -> Any:
     return value[axes.start : axes.stop]
 
 
-def _items(value: Any) -> Values:
+def _items(value: object) -> Values:
     return value if isinstance(value, (tuple, list)) else (value,)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return (2, 2) as 2×2, and pairs as low:high."""
     if not isinstance(value, (tuple, list)):
         return str(value)
@@ -369,7 +370,7 @@ def _multiply_adds(eqn: JaxprEqn) -> int | None:
 def _time_function(traced: Traced) -> tuple[float, float]:
     jaxpr = traced.jaxpr
 
-    def as_it_is(*arrays: Any) -> list[Any]:
+    def as_it_is(*arrays: Array) -> list[Array]:
         return jaxpr_as_fun(jaxpr)(*arrays)
 
     jax_ms, ours_ms = times_ms(
@@ -384,7 +385,7 @@ def _timed(row: Row, eqn: JaxprEqn, whole_ms: float) -> Row:
     if kind_of(eqn) is None or any(operand.dtype not in FLOATS for operand in operands):
         return row
 
-    def as_it_is(*operands: Any) -> list[Any]:
+    def as_it_is(*operands: Array) -> list[Array]:
         found = eqn.primitive.bind(*operands, **eqn.primitive.get_bind_params(eqn.params))
         return found if eqn.primitive.multiple_results else [found]
 

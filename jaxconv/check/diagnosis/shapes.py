@@ -1,16 +1,16 @@
 """Smaller arguments for a call, on which a diagnosis must hold too."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import numpy as np
+from jax import Array
 
 from jaxconv._core.types import Values
 from jaxconv.check.leaves import is_float
 
 
-def smaller(args: Values) -> Iterator[tuple[Any, ...]]:
+def smaller(args: Values) -> Iterator[tuple[object, ...]]:
     """Yield arguments cut by one: along all axes of the same size at once, then along single axes.
 
     The rule may refuse some of them.
@@ -31,7 +31,7 @@ def smaller(args: Values) -> Iterator[tuple[Any, ...]]:
         yield jax.tree.unflatten(tree, [*leaves[:i], _cut(leaves[i], [axis]), *leaves[i + 1 :]])
 
 
-def _cut(leaf: Any, axes: list[int]) -> Any:
+def _cut(leaf: Array | np.ndarray, axes: list[int]) -> Array | np.ndarray:
     for axis in axes:
         leaf = leaf[(slice(None),) * axis + (slice(-1),)]
     return leaf

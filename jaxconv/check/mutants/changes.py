@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -52,7 +51,7 @@ def _of_one(scene: Scene, leaf: int) -> Iterator[Changed]:
     """Yield mistakes in the gradient of one argument."""
     x = scene.args[leaf]
 
-    def only(change: Any) -> Change:
+    def only(change: Callable[[np.ndarray], np.ndarray]) -> Change:
         def changed(seen: Seen) -> Arrays:
             gradients = list(seen.gradients)
             gradients[leaf] = change(gradients[leaf])
@@ -196,7 +195,7 @@ def _one_element(g: np.ndarray) -> np.ndarray:
     return changed.reshape(g.shape)
 
 
-def _only(d: np.ndarray, kept: Any) -> np.ndarray:
+def _only(d: np.ndarray, kept: slice | tuple[int | slice, ...]) -> np.ndarray:
     """Return the cotangent with zeros everywhere except at `kept`."""
     part = np.zeros_like(d)
     part[kept] = d[kept]
@@ -243,7 +242,7 @@ def _assigned(spatial: Sequence[int]) -> Change:
     def change(seen: Seen) -> Arrays:
         dy, dx = seen.dys[0], np.zeros_like(seen.gradients[0])
         for place in np.ndindex(*[dy.shape[axis] for axis in spatial]):
-            here: list[Any] = [slice(None)] * dy.ndim
+            here: list[int | slice] = [slice(None)] * dy.ndim
             for axis, index in zip(spatial, place, strict=True):
                 here[axis] = index
             of_window = seen.pull(seen.arrays, [_only(dy, tuple(here))])[0]

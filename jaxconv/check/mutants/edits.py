@@ -64,7 +64,7 @@ class Steps:
     modules: tuple[str, ...]
 
 
-def steps_of(op: Function, differentiate: Callable[[Function], Any]) -> Steps:
+def steps_of(op: Function, differentiate: Callable[[Function], object]) -> Steps:
     """Find the functions of a rule by watching a fresh, uncompiled op being differentiated."""
     modules = tuple(modules_of(inspect.unwrap(op).__module__))
     rules: list[Rule] = []

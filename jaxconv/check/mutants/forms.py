@@ -12,7 +12,7 @@ what is computed.
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def _mutant(form: Form, modules: Sequence[str], edit: Edit) -> Form:
 Scene = tuple[ConvSpec, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _scenes(form: Form, convolutions: Any) -> list[Scene]:
+def _scenes(form: Form, convolutions: Iterable[tuple[ConvSpec, int]]) -> list[Scene]:
     """Return each convolution that uses the form, with whole-number operands and right result."""
     found = []
     asked: tuple[Contraction, ...] = ("correlate", "input_gradient", "kernel_gradient")

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from jaxconv._core.types import Json
 from jaxconv.check.console import show_table
@@ -115,7 +114,9 @@ class Matrix:
         }
 
 
-def _row(op: str, verdicts: Sequence[Verdict], equivalent: int, left_out: int) -> tuple[Any, ...]:
+def _row(
+    op: str, verdicts: Sequence[Verdict], equivalent: int, left_out: int
+) -> tuple[object, ...]:
     known = [v for v in verdicts if v.expected]
     return (
         op,
@@ -129,7 +130,7 @@ def _row(op: str, verdicts: Sequence[Verdict], equivalent: int, left_out: int) -
     )
 
 
-def _caught(what: str, verdicts: Sequence[Verdict], oracles: Sequence[str]) -> tuple[Any, ...]:
+def _caught(what: str, verdicts: Sequence[Verdict], oracles: Sequence[str]) -> tuple[object, ...]:
     named = sum(v.right for v in verdicts) if verdicts[0].expected else ""
     by = [sum(oracle in v.oracles for v in verdicts) or "" for oracle in oracles]
     return (what, len(verdicts), sum(v.caught for v in verdicts), named, *by)

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxconv._core.types import Function, Values
 from jaxconv.check.arrays import Arrays
@@ -54,7 +54,7 @@ class Scene:
         self.precedents = Precedents(Call.of(record.reference, self.sample))
 
     @staticmethod
-    def only_floats(y: Any) -> Arrays:
+    def only_floats(y: object) -> Arrays:
         """Return the floating-point arrays of an output."""
         return [leaf for leaf in jax.tree.leaves(y) if is_float(leaf)]
 
@@ -82,17 +82,17 @@ class Scene:
         With `stale`, the rule keeps its arguments in a list shared by all calls, so the backward
         pass finds those of the latest call.
         """
-        last: list[Any] = []
+        last: list[tuple[Array, ...]] = []
 
         @jax.custom_vjp
-        def rule(*args: Any) -> Any:
+        def rule(*args: Array) -> object:
             return self.call(*args)
 
-        def forward(*args: Any) -> tuple[Any, Any]:
+        def forward(*args: Array) -> tuple[object, tuple[Array, ...]]:
             last[:] = [args]
             return self.call(*args), args
 
-        def backward(kept: Any, dy: Any) -> tuple[Any, ...]:
+        def backward(kept: tuple[Array, ...], dy: object) -> tuple[Array | None, ...]:
             args = last[0] if stale else kept
             dys = [np.asarray(d) for d in jax.tree.leaves(dy) if d.dtype != jax.dtypes.float0]
             gradients = change(self.at(args, dys))

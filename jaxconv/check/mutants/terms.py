@@ -1,10 +1,10 @@
 """Mistakes that only some ops allow: missing terms of a normalization, thresholds, missing sums."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from jaxconv._core.geometry import Ints
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.mutants.scene import Change, Scene, Seen
 
@@ -60,7 +60,7 @@ def tells(scene: Scene) -> bool:
     return bool(scene.args[0].size >= FEW)
 
 
-def _grouped_shape(scene: Scene, seen: Seen | None = None) -> Any:
+def _grouped_shape(scene: Scene, seen: Seen | None = None) -> tuple[Ints, Ints] | None:
     """Return (shape in which x is normalized, normalized axes); None if the op does not do so."""
     name, options = scene.record.name, scene.sample.options
     shape = (seen or scene.seen).arrays[0].shape
@@ -84,10 +84,12 @@ def _grouped_shape(scene: Scene, seen: Seen | None = None) -> Any:
     return None
 
 
-def _normalized(scene: Scene, seen: Seen, mean: bool, variance: bool) -> Any:
+def _normalized(scene: Scene, seen: Seen, mean: bool, variance: bool) -> np.ndarray:
     """Return dx of scale · x̂ + bias, with or without the paths through the statistics of x."""
     x, dy = seen.arrays[0], seen.dys[0]
-    (shape, axes), options = _grouped_shape(scene, seen), scene.sample.options
+    grouped, options = _grouped_shape(scene, seen), scene.sample.options
+    assert grouped is not None
+    shape, axes = grouped
     rms = scene.record.name == "rms_norm"
     g = dy
     if "scale" in scene.sample.arrays:
@@ -99,7 +101,7 @@ def _normalized(scene: Scene, seen: Seen, mean: bool, variance: bool) -> Any:
         g = dy * scale
     x, g = x.reshape(shape), g.reshape(shape)
 
-    def average(a: Any) -> Any:
+    def average(a: np.ndarray) -> np.ndarray:
         return a.mean(axes, keepdims=True)
 
     c = x if rms else x - average(x)
@@ -146,7 +148,8 @@ def _slices(scene: Scene, leaf: int) -> Iterator[Changed]:
     if y.ndim > 1 and y.shape[0] > 1:
         # For a bias, taking one sample only is the same as not summing over the batch.
         yield f"d{name}: first example alone", ("reduction_missing", "one_sample_only"), of_first(0)
-    if scene.record.name == "layer_norm" and spatial in _grouped_shape(scene)[1]:
+    grouped = _grouped_shape(scene)
+    if scene.record.name == "layer_norm" and grouped is not None and spatial in grouped[1]:
         return  # the bias has this axis, so it is not summed over
     if y.ndim > 2 and y.shape[spatial] > 2:  # for two slices, a shift leaves the first one too
         yield f"d{name}: first slice of axis {spatial}", ("reduction_missing",), of_first(spatial)

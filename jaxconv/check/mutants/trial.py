@@ -5,9 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import jax
+from jax import Array
 
 from jaxconv._core.types import Function, Json
 from jaxconv.check.arrays import Arrays
@@ -131,7 +131,7 @@ def _edited(record: Record, scenes: list[Scene]) -> tuple[list[Verdict | None], 
 def _one_edit(
     record: Record,
     scenes: list[Scene],
-    wanted: list[list[Any]],
+    wanted: list[Arrays],
     edit: Edit,
     op: Function,
 ) -> Verdict | None:
@@ -150,7 +150,7 @@ def _one_edit(
 def _limit(seconds: float) -> Iterator[None]:
     """Raise `TimeoutError` after this many seconds, because an edited loop may never end."""
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -162,7 +162,7 @@ def _limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _telling_scene(scenes: list[Scene], wanted: list[list[Any]], op: Function) -> Scene | None:
+def _telling_scene(scenes: list[Scene], wanted: list[Arrays], op: Function) -> Scene | None:
     """Return the first scene in which the edit changes a gradient or crashes, or None."""
     for scene, want in zip(scenes, wanted, strict=True):
         try:
@@ -181,7 +181,7 @@ def _gradients(scene: Scene, op: Function) -> Arrays:
     fixed = scene.args[scene.count :]
     bound = _rebound(scene, op)
 
-    def floats(*arrays: Any) -> Arrays:
+    def floats(*arrays: Array) -> Arrays:
         return scene.only_floats(bound(*arrays, *fixed))
 
     _, pull = jax.vjp(floats, *scene.args[: scene.count])

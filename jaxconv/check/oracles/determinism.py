@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_exact, widen
+from jaxconv.check.arrays import Arrays, as_exact, placed, widen
 from jaxconv.check.compare import compare
 from jaxconv.check.diagnosis import Evidence, Observation
 from jaxconv.check.oracles.structure import backward_fails
@@ -26,7 +25,7 @@ def again(check: Check) -> tuple[Arrays, Arrays] | None:
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     # Each element has its own factor: one common factor would be diagnosed as a constant factor.
     rng = np.random.default_rng(check.seed + 3)
-    moved = [a * jnp.asarray(rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
+    moved = [placed(as_exact(a) * rng.uniform(1.005, 1.015, a.shape), a.dtype) for a in arrays]
     try:
         _, once = trial.eager(arrays, dy)
         _, pull = jax.vjp(trial.bound, *arrays)

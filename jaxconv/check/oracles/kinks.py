@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_exact, root_mean_square, widen
+from jaxconv.check.arrays import Arrays, as_exact, placed, root_mean_square, widen
 from jaxconv.check.compare import Mismatch, a_few
 from jaxconv.check.leaves import Leaves
 from jaxconv.check.state import Check
@@ -61,7 +61,7 @@ def step_aside(check: Check) -> list[Arrays]:
         for array in leaves.arrays:
             x = as_exact(array)
             x = x + nudge * (root_mean_square(x) or 1.0) * rng.uniform(-1, 1, x.shape)
-            moved.append(jnp.asarray(x).astype(array.dtype))
+            moved.append(placed(x, array.dtype))
         moved = leaves.mapped(moved)
         there = map(as_exact, value(*moved))
         if all(np.isfinite(t[np.isfinite(h)]).all() for h, t in zip(here, there, strict=True)):

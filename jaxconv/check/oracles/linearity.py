@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxconv.check.arrays import Arrays, as_exact, widen
+from jaxconv.check.arrays import Arrays, as_exact, placed
 from jaxconv.check.state import Check
 
 
@@ -12,7 +12,7 @@ def linearity(check: Check, gradients: list[Arrays]) -> None:
     if len(trial.dys) < 2:
         return
     mixed = [
-        (2 * widen([a])[0] - 3 * widen([b])[0]).astype(a.dtype)
+        placed(2 * as_exact(a) - 3 * as_exact(b), a.dtype)
         for a, b in zip(*trial.dys[:2], strict=True)
     ]
     got = trial.pull(trial.leaves.arrays, mixed)[1]

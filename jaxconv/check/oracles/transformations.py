@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxconv._core.types import Function, Values
-from jaxconv.check.arrays import Arrays, as_exact, sizes
+from jaxconv.check.arrays import Arrays, as_exact, placed, sizes
 from jaxconv.check.compare import compare
 from jaxconv.check.compiling import quick_jit
 from jaxconv.check.differences import EXACT
@@ -65,8 +65,8 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
     Of more than four arguments, halves are mapped. All these calls are compiled as one function.
     """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    stacks = [jnp.stack([a, a * 0.99, a * 1.01]) for a in arrays]
-    dys = [jnp.stack([d, -d, 0.5 * d]) for d in dy]
+    stacks = [_stacked(a, [1, 0.99, 1.01]) for a in arrays]
+    dys = [_stacked(d, [1, -1, 0.5]) for d in dy]
     several = range(len(arrays))
     alone = [tuple(i == j for j in several) for i in several]
     if len(arrays) > MOST_ALONE:
@@ -93,15 +93,23 @@ def _vmap(trial: Trial) -> Iterator[Outcome]:
         ways, given, quick_jit(all_ways, arrays)(given), strict=True
     ):
         for i in range(3):
-            one = [a[i] if c else a for a, c in zip(args[0], chosen, strict=True)]
-            its = [d[i] for d in args[1]] if with_dy else args[1]
-            yield from _outcomes(trial, [g[i] for g in got], trial.best(one, its)[1])
+            one = [_at(i, a) if c else a for a, c in zip(args[0], chosen, strict=True)]
+            its = [_at(i, d) for d in args[1]] if with_dy else args[1]
+            yield from _outcomes(trial, [_at(i, g) for g in got], trial.best(one, its)[1])
+
+
+def _stacked(array: jax.Array, factors: Sequence[float]) -> jax.Array:
+    return placed(np.stack([k * as_exact(array) for k in factors]), array.dtype)
+
+
+def _at(i: int, stack: jax.Array) -> jax.Array:
+    return placed(np.asarray(stack)[i], stack.dtype)
 
 
 def _scan(trial: Trial) -> Iterator[Outcome]:
     """Sum the rule over three steps, each with arguments scaled differently."""
     arrays, dy = trial.leaves.arrays, trial.dys[0]
-    scales = jnp.asarray([1.0, 0.99, 1.01])
+    scales = np.array([1.0, 0.99, 1.01])
 
     def total(*arrays: Any) -> Any:
         def step(carry: Any, scale: Any) -> Any:
@@ -114,9 +122,9 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
     _, got = quick_jit(pullback(total), arrays)(arrays, dy)
     want = [np.zeros_like(as_exact(a)) for a in arrays]
     for scale in scales:
-        at = [a * scale.astype(a.dtype) for a in arrays]
+        at = [placed(as_exact(a) * scale, a.dtype) for a in arrays]
         for w, g in zip(want, trial.best(at, dy)[1], strict=True):
-            w += float(scale) * as_exact(g)
+            w += scale * as_exact(g)
     yield from _outcomes(trial, got, want)
 
 
@@ -128,7 +136,7 @@ def _second_order(trial: Trial, orders: Sequence[str] = ORDERS) -> dict[str, lis
     """
     arrays, dy = trial.leaves.arrays, trial.dys[0]
     rng = np.random.default_rng(1)
-    weights = [jnp.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in arrays]
+    weights = [placed(rng.standard_normal(a.shape), a.dtype) for a in arrays]
 
     def twice(bound: Function) -> Callable[[Arrays, Arrays], dict[str, Arrays]]:
         run = pullback(bound)
@@ -192,8 +200,12 @@ def _differenced(trial: Trial, weights: Arrays) -> tuple[Arrays, Arrays]:
     arrays, dy = trial.leaves.arrays, trial.dys[0]
 
     def at(step: float) -> Arrays:
-        moved = [(a + step * w).astype(a.dtype) for a, w in zip(arrays, weights, strict=True)]
-        bent = [d * jnp.cos(y) for d, y in zip(dy, trial.pull(moved, dy)[0], strict=True)]
+        moved = [
+            placed(as_exact(a) + step * as_exact(w), a.dtype)
+            for a, w in zip(arrays, weights, strict=True)
+        ]
+        slopes = [np.cos(as_exact(y)) for y in trial.pull(moved, dy)[0]]
+        bent = [placed(as_exact(d) * k, d.dtype) for d, k in zip(dy, slopes, strict=True)]
         return [as_exact(g) for g in trial.pull(moved, bent)[1]]
 
     def slopes(h: float) -> Arrays:
@@ -219,8 +231,8 @@ def _shard_map(trial: Trial) -> Iterator[Outcome]:
 
         return _slopes(loss, arrays)
 
-    shares = jnp.asarray(np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else [1.0])
-    got = jax.jit(shared)(arrays, shares.astype(trial.dtype))
+    shares = np.linspace(0.25, 0.75, len(devices)) if len(devices) > 1 else np.ones(1)
+    got = jax.jit(shared)(arrays, placed(shares, trial.dtype))
     yield from _outcomes(trial, got, trial.best(arrays, dy)[1])
 
 

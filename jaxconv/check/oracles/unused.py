@@ -7,10 +7,10 @@ uses the output, and which arguments nobody differentiates. It may have a mistak
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxconv._core.jaxprs import equations
-from jaxconv.check.arrays import Arrays, as_exact
+from jaxconv.check.arrays import Arrays, as_exact, placed
 from jaxconv.check.report import Diagnosis
 from jaxconv.check.state import Check, first_line
 from jaxconv.check.trial import Trial
@@ -31,7 +31,10 @@ def unused(check: Check) -> None:
             said = f"the rule fails with {what}: {first_line(error)}"
             check.fail("", "autodiff", trial, said, level="unused")
             return
-        dy = [d if i in outputs else jnp.zeros_like(d) for i, d in enumerate(trial.dys[0])]
+        dy = [
+            d if i in outputs else placed(np.zeros(d.shape), d.dtype)
+            for i, d in enumerate(trial.dys[0])
+        ]
         want = trial.best(trial.leaves.arrays, dy)[1]
         for leaf, found in zip(leaves, got, strict=True):
             check.report.checks += 1

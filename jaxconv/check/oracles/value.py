@@ -1,11 +1,16 @@
 """The value oracle: compare structure, shapes, dtypes and numbers with the reference."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxconv._core.types import Function
 from jaxconv.check.arrays import as_exact
 from jaxconv.check.compare import compare
+from jaxconv.check.compiling import quick_jit
+from jaxconv.check.leaves import Leaves
 from jaxconv.check.state import Check
 
 
@@ -16,12 +21,7 @@ def value(check: Check) -> None:
     trial = check.exact
     args = trial.leaves.args(trial.leaves.arrays)
     got = check.rule(*args)
-    try:
-        want = check.reference(*args)
-    except Exception as error:
-        raise ValueError(
-            f"check_rule: the reference cannot be called with these arguments: {error}"
-        ) from error
+    want = _of_reference(check.reference, trial.leaves)
     check.report.checks += 1
     forms = [
         jax.tree.map(lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf).name), y)
@@ -36,6 +36,21 @@ def value(check: Check) -> None:
         if mismatch is not None:
             which = "" if len(leaves[0]) == 1 else f" {number}"
             check.fail_where(mismatch, "", "value", trial, f"value{which}")
+
+
+def _of_reference(reference: Function, leaves: Leaves) -> Any:
+    """Return its value, compiled as one function if it can be."""
+    call = quick_jit(lambda arrays: reference(*leaves.args(arrays)), leaves.arrays)
+    try:
+        return call(leaves.arrays)
+    except Exception:  # a reference need not run under jit
+        pass
+    try:
+        return reference(*leaves.args(leaves.arrays))
+    except Exception as error:
+        raise ValueError(
+            f"check_rule: the reference cannot be called with these arguments: {error}"
+        ) from error
 
 
 def _plain(leaf: object) -> np.ndarray:

@@ -37,7 +37,7 @@ def augmented(
         images: (N, H, W, C) in floats.
         labels: (N,), NO_IMAGE where there is none; these are the last places.
     """
-    changes: tuple[tuple[Any, Change], ...] = (
+    changes: tuple[tuple[float | None, Change], ...] = (
         (config.crop if config.crop != 1 else 0, random_cuts),
         (config.flip, random_flips),
         (config.rotate, random_rotations),

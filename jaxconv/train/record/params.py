@@ -1,10 +1,10 @@
 """What a network has learnt, as safetensors."""
 
 from pathlib import Path
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxconv._core import tensors
 from jaxconv.models import Params, Variables
@@ -52,5 +52,5 @@ def load_params(path: str | Path) -> Params:
     return params
 
 
-def _kind(leaf: Any) -> str:
+def _kind(leaf: Array | np.ndarray | None) -> str:
     return "nothing" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"

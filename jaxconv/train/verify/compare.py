@@ -1,6 +1,6 @@
 """Both gradients of a batch's loss, parameter by parameter."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,9 @@ def compare_gradients(
     return comparisons
 
 
-def _gradient(model: Model, mode: str, variables: Variables, images: Array, labels: Array) -> Any:
+def _gradient(
+    model: Model, mode: str, variables: Variables, images: Array, labels: Array
+) -> Params:
     """Return the gradient in training; what drops at random drops the same in both modes."""
 
     def objective(params: Params) -> Array:

@@ -204,9 +204,9 @@ def clip_gradient():
 def policy_gradient():
     import rlax
 
-    weights = np.ones(3).astype("float32")
+    weights, actions = np.ones(3).astype("float32"), ACTIONS.copy()
     return (
-        lambda logits, adv: rlax.policy_gradient_loss(logits, ACTIONS, adv, weights),
+        lambda logits, adv: rlax.policy_gradient_loss(logits, actions, adv, weights),
         (normal(3, 3), normal(3)),
         None,
     )
@@ -214,9 +214,10 @@ def policy_gradient():
 
 def policy_gradient_meant():
     rule, args, _ = policy_gradient()
+    actions = ACTIONS.copy()
 
     def reference(logits, adv):
-        chosen = jax.nn.log_softmax(logits)[jnp.arange(3), ACTIONS]
+        chosen = jax.nn.log_softmax(logits)[jnp.arange(3), actions]
         return -jnp.mean(chosen * stop_gradient(adv))
 
     return rule, args, reference

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import combinations
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import Guess, register
 from jaxconv.check.diagnosis.numbers import axis_words
 
-_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "relu6": jax.nn.relu6,
     "leaky_relu with the slope 0.01": partial(jax.nn.leaky_relu, negative_slope=0.01),
@@ -75,11 +75,11 @@ def other_derivative(evidence: Evidence) -> Iterator[Guess]:
 
 
 @cache
-def _slopes() -> Callable[[np.ndarray], dict[str, Any]]:
+def _slopes() -> Callable[[np.ndarray], dict[str, Array]]:
     """Return the function from x to the slopes of all functions, which is compiled once."""
 
     @jax.jit
-    def slopes(x: Any) -> dict[str, Any]:
+    def slopes(x: Array) -> dict[str, Array]:
         ones = jnp.ones_like(x)
         return {name: jax.vjp(f, x)[1](ones)[0] for name, f in _FUNCTIONS.items()}
 

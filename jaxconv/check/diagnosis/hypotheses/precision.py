@@ -1,7 +1,6 @@
 """Gradients that are right except for more rounding than their dtype explains."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +9,7 @@ from jaxconv._core.arguments import DType
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.hypothesis import Guess, register
 
-_NARROW: tuple[Any, ...] = (jnp.float32, jnp.bfloat16, jnp.float16)
+_NARROW = (jnp.float32, jnp.bfloat16, jnp.float16)
 
 
 @register("precision_lost", scaled=False)
@@ -27,7 +26,10 @@ def precision_lost(evidence: Evidence) -> Iterator[Guess]:
         for which, dy_too in plans:
 
             def predict(
-                o: Observation, dtype: DType = dtype, which: Any = which, dy_too: bool = dy_too
+                o: Observation,
+                dtype: DType = dtype,
+                which: tuple[int, ...] = which,
+                dy_too: bool = dy_too,
             ) -> np.ndarray | None:
                 arrays = [_rounded(a, dtype) if i in which else a for i, a in enumerate(o.arrays)]
                 dy = [_rounded(d, dtype) for d in o.dy] if dy_too else o.dy

@@ -1,33 +1,36 @@
 """Steps computed by NumPy, which takes a tenth of the time of JAX for arrays this small."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+Operation = Callable[..., np.ndarray]
 
-def _broadcast(x: Any, shape: Any, broadcast_dimensions: Any, **_: Any) -> Any:
+
+def _broadcast(
+    x: np.ndarray, shape: Sequence[int], broadcast_dimensions: Sequence[int], **_: object
+) -> np.ndarray:
     kept = [1] * len(shape)
     for axis, size in zip(broadcast_dimensions, np.shape(x), strict=True):
         kept[axis] = size
     return np.broadcast_to(np.reshape(x, kept), shape)
 
 
-def _select(which: Any, *cases: Any, **_: Any) -> Any:
+def _select(which: np.ndarray, *cases: np.ndarray, **_: object) -> np.ndarray:
     if len(cases) == 2:
         return np.where(which, cases[1], cases[0])
     return np.choose(which, cases)
 
 
-def _reduced(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reduced(function: Operation) -> Operation:
     return lambda x, axes, **_: function(x, axis=tuple(axes))
 
 
-def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
+def _elementwise(function: Operation) -> Operation:
     return lambda *values, **_: function(*values)
 
 
-def _divided(a: Any, b: Any, **_: Any) -> Any:
+def _divided(a: np.ndarray, b: np.ndarray, **_: object) -> np.ndarray:
     """Divide; integers are rounded towards zero, as XLA does."""
     if np.issubdtype(np.result_type(a, b), np.integer):
         return np.trunc(a / b).astype(np.result_type(a, b))
@@ -44,7 +47,7 @@ _OF_VALUES = {
     "or": np.bitwise_or, "not": np.bitwise_not,
 }  # fmt: skip
 
-_OF_PARAMETERS: dict[str, Callable[..., Any]] = {
+_OF_PARAMETERS: dict[str, Operation] = {
     "broadcast_in_dim": _broadcast,
     "select_n": _select,
     "div": _divided,

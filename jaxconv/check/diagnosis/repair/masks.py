@@ -1,13 +1,11 @@
 """Name a wrong mask by the positions where it differs from the right one."""
 
-from typing import Any
-
 import numpy as np
 
-from jaxconv.check.diagnosis.repair.program import Program, Step
+from jaxconv.check.diagnosis.repair.program import Program, Step, Value
 
 
-def name_of(program: Program, number: int, wrong: Any, right: Any) -> str:
+def name_of(program: Program, number: int, wrong: Value, right: Value) -> str:
     """Return the mistake of a mask.
 
     Args:

@@ -9,11 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax import Array
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
-from jaxconv._core.types import Values
+from jaxconv._core.types import Function, Options, Values
 from jaxconv.check.arrays import Arrays
 from jaxconv.check.diagnosis.repair.in_numpy import STEPS
+
+Value = np.ndarray | Array
+"""An array of NumPy, or a random key or a traced value of JAX."""
 
 CALLS = {
     "pjit": "jaxpr",
@@ -48,12 +52,12 @@ class Step:
     """
 
     name: str
-    params: dict[str, Any]
+    params: Options
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     line: str
     site: object
-    run: Callable[..., list[Any]]
+    run: Callable[[Values, Options], list[Value]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +74,13 @@ class Program:
     """
 
     steps: list[Step]
-    known: dict[int, Any]
+    known: dict[int, Value]
     inputs: list[int]
     arguments: int
     results: list[int]
     names: Sequence[str] = ()
 
-    def values(self, given: Arrays) -> dict[int, Any]:
+    def values(self, given: Arrays) -> dict[int, Value]:
         """Compute all values for these arguments and cotangents."""
         values = self.known | dict(zip(self.inputs, given, strict=True))
         for step in self.steps:
@@ -123,7 +127,7 @@ def program_of(
     arrays: Arrays,
     dy: Arrays,
     names: Sequence[str],
-    rule: Any,
+    rule: object,
     args: Values,
 ) -> Program:
     """Trace a rule and its backward pass at these arguments and cotangents.
@@ -182,19 +186,19 @@ class _Builder:
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
-        self.known: dict[int, Any] = {}
+        self.known: dict[int, Value] = {}
         self._count = 0
 
     def new(self) -> int:
         self._count += 1
         return self._count
 
-    def inline(self, jaxpr: Jaxpr, consts: Any, inputs: list[int]) -> list[int]:
-        numbers: dict[Any, int] = dict(zip(jaxpr.invars, inputs, strict=True))
+    def inline(self, jaxpr: Jaxpr, consts: Values, inputs: list[int]) -> list[int]:
+        numbers: dict[Var, int] = dict(zip(jaxpr.invars, inputs, strict=True))
         for variable, constant in zip(jaxpr.constvars, consts, strict=True):
             numbers[variable] = self._constant(constant)
 
-        def of(v: Any) -> int:
+        def of(v: Var | Literal) -> int:
             return self._constant(v.val, v.aval) if isinstance(v, Literal) else numbers[v]
 
         for eqn in jaxpr.eqns:
@@ -209,7 +213,7 @@ class _Builder:
             numbers.update(zip(eqn.outvars, written, strict=True))
         return [of(v) for v in jaxpr.outvars]
 
-    def _constant(self, value: Any, aval: Any = None) -> int:
+    def _constant(self, value: object, aval: object = None) -> int:
         number = self.new()
         self.known[number] = _plain(jnp.asarray(value, getattr(aval, "dtype", None)))
         return number
@@ -219,7 +223,7 @@ def _step(eqn: JaxprEqn, read: tuple[int, ...], written: tuple[int, ...]) -> Ste
     primitive, context = eqn.primitive, eqn.ctx
     quick = STEPS.get(primitive.name)
 
-    def run(values: Arrays, params: dict[str, Any]) -> list[Any]:
+    def run(values: Values, params: Options) -> list[Value]:
         if quick is not None and all(type(v) is np.ndarray for v in values):
             return [np.asarray(quick(*values, **params))]
         with context.manager:
@@ -230,7 +234,7 @@ def _step(eqn: JaxprEqn, read: tuple[int, ...], written: tuple[int, ...]) -> Ste
     return Step(primitive.name, eqn.params, read, written, line, site, run)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Array) -> Value:
     """Return a NumPy array; random keys and traced values stay what they are."""
     is_key = jnp.issubdtype(value.dtype, jax.dtypes.extended)
     return value if is_key or isinstance(value, jax.core.Tracer) else np.asarray(value)
@@ -252,7 +256,7 @@ def _frames(traceback: Any) -> Iterator[tuple[str, int, object]]:
         yield frame.file_name, frame.line_num, (code, instruction)
 
 
-def without_rules(function: Callable[..., Any]) -> Callable[..., Any]:
+def without_rules(function: Function) -> Function:
     """Return the function with every `custom_vjp` and `custom_jvp` in it called as written.
 
     JAX then derives the gradient of the value itself, which need not be possible.

@@ -4,7 +4,6 @@ import math
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from jaxconv.check.arrays import as_exact, largest_gap, root_mean_square
 from jaxconv.check.diagnosis.evidence import Evidence, Observation
 from jaxconv.check.diagnosis.repair.edits import KINDS, Edit, Place, summed_axes
 from jaxconv.check.diagnosis.repair.masks import name_of
-from jaxconv.check.diagnosis.repair.program import Program, Step
+from jaxconv.check.diagnosis.repair.program import Program, Step, Value
 from jaxconv.check.leaves import is_float
 
 MOST_STEPS = 400
@@ -56,7 +55,7 @@ class _Run:
     program: Program
     observation: Observation
     leaf: int
-    values: dict[int, Any] = field(init=False)
+    values: dict[int, Value] = field(init=False)
     slice: list[tuple[int, Step]] = field(init=False)
     driven: set[int] = field(init=False)
     flows: set[int] = field(init=False)
@@ -116,7 +115,7 @@ class _Run:
         """
         if self.flows.intersection(self.program.steps[positions[0]].outputs):
             return edit.name
-        values: Any = ChainMap({}, self.values)
+        values: ChainMap[int, Value] = ChainMap({}, self.values)
         self.changed(edit, positions, values)
         for _, step in self.slice:
             if step.name == "select_n" and step.inputs[0] in values.maps[0]:
@@ -127,7 +126,7 @@ class _Run:
         return edit.name
 
     def changed(
-        self, edit: Edit, positions: Sequence[int], values: Any = None
+        self, edit: Edit, positions: Sequence[int], values: ChainMap[int, Value] | None = None
     ) -> np.ndarray | None:
         """Return the gradient after a change of the steps at these positions.
 
@@ -224,7 +223,7 @@ def _changes(run: _Run) -> Iterator[tuple[Edit, list[int]]]:
         for position, step in run.slice
         if len(step.outputs) == 1
     ]
-    groups: dict[Any, list[tuple[int, Place]]] = {}
+    groups: dict[tuple[object, object], list[tuple[int, Place]]] = {}
     for position, place in places:
         step = place.step
         if step.site is not None:

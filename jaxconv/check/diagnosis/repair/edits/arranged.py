@@ -3,13 +3,12 @@
 import itertools
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from jaxconv.check.diagnosis.numbers import axis_words
 from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place, then
-from jaxconv.check.diagnosis.repair.program import Step
+from jaxconv.check.diagnosis.repair.program import Step, Value
 
 _LEFT_OUT = {
     "mul": "a factor, {}, is left out",
@@ -30,7 +29,7 @@ def left_out(place: Place) -> Iterator[Edit]:
             yield Edit(_mistake(place, position), words, partial(_operand, position))
 
 
-def _operand(position: int, step: Step, known: Known) -> list[Any]:
+def _operand(position: int, step: Step, known: Known) -> list[Value]:
     return [known[step.inputs[position]]]
 
 
@@ -89,7 +88,7 @@ def arranged(place: Place) -> Iterator[Edit]:
         yield Edit("shifted", words, then(partial(_moved, by=by, axis=axis)))
 
 
-def _moved(y: Any, by: int, axis: int) -> Any:
+def _moved(y: np.ndarray, by: int, axis: int) -> np.ndarray:
     """Move by one place; a zero is put in at the end."""
     y = np.roll(y, by, axis)
     y[(slice(None),) * axis + (0 if by > 0 else -1,)] = 0

@@ -1,8 +1,7 @@
 """Another function in place of a step: a comparison, a sign, a function that looks alike."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,8 +15,8 @@ from jaxconv.check.diagnosis.repair.edits.place import (
     read,
     with_operand,
 )
-from jaxconv.check.diagnosis.repair.in_numpy import STEPS
-from jaxconv.check.diagnosis.repair.program import Step
+from jaxconv.check.diagnosis.repair.in_numpy import STEPS, Operation
+from jaxconv.check.diagnosis.repair.program import Step, Value
 
 COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne")
 _ALIKE = (
@@ -25,7 +24,7 @@ _ALIKE = (
     ("sqrt", "rsqrt"), ("floor", "ceil", "round"), ("max", "min"), ("add", "sub"), ("mul", "div"),
     ("and", "or", "xor"), ("logistic", "tanh", "erf"),
 )  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., Any]] = STEPS | {
+_FUNCTIONS: dict[str, Operation] = STEPS | {
     "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "round": np.round, "xor": np.bitwise_xor,
     "erf": lambda x: np.asarray(jax.lax.erf(x)),
 }  # fmt: skip
@@ -55,12 +54,12 @@ def other_function(place: Place) -> Iterator[Edit]:
             yield Edit("mask_threshold", words, with_operand(1, partial(plus, 1, by)))
 
 
-def plus(position: int, by: float, operands: Arrays) -> Any:
+def plus(position: int, by: float, operands: Arrays) -> Value:
     """Return one operand plus a number."""
     return operands[position] + by
 
 
-def _both(kept: int, new: int, operands: Arrays) -> Any:
+def _both(kept: int, new: int, operands: Arrays) -> Value:
     return operands[kept] + operands[new]
 
 
@@ -74,7 +73,7 @@ def added(place: Place) -> Iterator[Edit]:
                        with_operand(new, partial(_both, kept, new)))  # fmt: skip
 
 
-def _added(step: Step, known: Known) -> list[Any]:
+def _added(step: Step, known: Known) -> list[Value]:
     operand, indices, updates = read(step, known)
     numbers, mode = step.params["dimension_numbers"], step.params["mode"]
     return [np.asarray(jax.lax.scatter_add(operand, indices, updates, numbers, mode=mode))]

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from jaxconv.check.diagnosis.repair.edits.exchanged import COMPARISONS, plus
 from jaxconv.check.diagnosis.repair.edits.place import Change, Edit, Known, Place, with_operand
 from jaxconv.check.diagnosis.repair.masks import name_of, selected_by
-from jaxconv.check.diagnosis.repair.program import Step
+from jaxconv.check.diagnosis.repair.program import Step, Value
 
 SMALL = 0.05
 """A positive number below this that is added is taken for an epsilon."""
@@ -32,7 +31,7 @@ def other_operand(place: Place) -> Iterator[Edit]:
 
 
 def _reading(position: int, other: int) -> Change:
-    def outputs(step: Step, known: Known) -> list[Any]:
+    def outputs(step: Step, known: Known) -> list[Value]:
         numbers = list(step.inputs)
         numbers[position] = other
         return step.run([known[i] for i in numbers], step.params)

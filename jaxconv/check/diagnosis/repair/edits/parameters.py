@@ -3,8 +3,8 @@
 import itertools
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
+from jaxconv._core.types import Options
 from jaxconv.check.diagnosis.numbers import axis_words
 from jaxconv.check.diagnosis.repair.edits.place import (
     Edit,
@@ -13,7 +13,7 @@ from jaxconv.check.diagnosis.repair.edits.place import (
     read,
     with_params,
 )
-from jaxconv.check.diagnosis.repair.program import Step
+from jaxconv.check.diagnosis.repair.program import Step, Value
 
 REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin")
 CUMULATIVE = ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
@@ -94,17 +94,17 @@ def _convolution(place: Place) -> Iterator[Edit]:
         yield Edit("padding_forgotten", words, partial(_convolved, {}, by, -by))
 
 
-def _padded(params: dict[str, Any], low: int, high: int) -> dict[str, Any]:
+def _padded(params: Options, low: int, high: int) -> Options:
     """Return the paddings of a step with these numbers added."""
     return {"padding": [(a + low, b + high) for a, b in params["padding"]]}
 
 
-def _convolved(new: dict[str, Any], low: int, high: int, step: Step, known: Known) -> list[Any]:
+def _convolved(new: Options, low: int, high: int, step: Step, known: Known) -> list[Value]:
     """Convolve with new parameters, and these numbers added to what is the padding in this call."""
     return step.run(read(step, known), step.params | _padded(step.params, low, high) | new)
 
 
-def _windows(params: dict[str, Any], x: Any, w: Any) -> list[int]:
+def _windows(params: Options, x: Value, w: Value) -> list[int]:
     """Return the number of windows along each axis."""
     numbers = params["dimension_numbers"]
     given = zip(

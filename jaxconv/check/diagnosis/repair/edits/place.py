@@ -1,6 +1,6 @@
 """`Place`: one step of a program with what a change of it may use. `Edit`: such a change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxconv.check.arrays import Arrays
-from jaxconv.check.diagnosis.repair.program import Program, Step
+from jaxconv.check.diagnosis.repair.in_numpy import Operation
+from jaxconv.check.diagnosis.repair.program import Program, Step, Value
 
-Known = dict[int, Any]
-Change = Callable[[Step, Known], list[Any]]
+Known = Mapping[int, Value]
+Change = Callable[[Step, Known], list[Value]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Place:
         return self.step.outputs[0]
 
     @property
-    def y(self) -> Any:
+    def y(self) -> Value:
         """The step's output."""
         return self.values[self.output]
 
@@ -116,20 +117,20 @@ def with_params(**params: Any) -> Change:
     return lambda step, known: step.run(read(step, known), step.params | params)
 
 
-def called(function: Callable[..., Any]) -> Change:
+def called(function: Operation) -> Change:
     """Apply a function to the operands, instead of the step."""
     return lambda step, known: [np.asarray(function(*read(step, known)))]
 
 
-def then(function: Callable[[Any], Any]) -> Change:
+def then(function: Operation) -> Change:
     """Apply a function to the unchanged output."""
     return lambda step, known: [function(step.run(read(step, known), step.params)[0])]
 
 
-def then_with(other: int, function: Callable[[Any, Any], Any]) -> Change:
+def then_with(other: int, function: Operation) -> Change:
     """Apply a function to the unchanged output and another value."""
 
-    def outputs(step: Step, known: Known) -> list[Any]:
+    def outputs(step: Step, known: Known) -> list[Value]:
         y = step.run(read(step, known), step.params)[0]
         shape = spread_over(known[other].shape, y.shape)
         assert shape is not None
@@ -138,10 +139,10 @@ def then_with(other: int, function: Callable[[Any, Any], Any]) -> Change:
     return outputs
 
 
-def with_operand(position: int, function: Callable[[Arrays], Any]) -> Change:
+def with_operand(position: int, function: Callable[[Arrays], Value]) -> Change:
     """Run the step with one operand that is computed from all of them."""
 
-    def outputs(step: Step, known: Known) -> list[Any]:
+    def outputs(step: Step, known: Known) -> list[Value]:
         values = read(step, known)
         values[position] = function(values)
         return step.run(values, step.params)

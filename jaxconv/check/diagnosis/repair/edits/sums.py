@@ -3,13 +3,12 @@
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from jaxconv.check.diagnosis.numbers import axis_words
 from jaxconv.check.diagnosis.repair.edits.place import Edit, Known, Place
-from jaxconv.check.diagnosis.repair.program import Program, Step
+from jaxconv.check.diagnosis.repair.program import Program, Step, Value
 
 
 def other_axes(place: Place) -> Iterator[Edit]:
@@ -22,7 +21,7 @@ def other_axes(place: Place) -> Iterator[Edit]:
         for other in itertools.combinations(range(ndim), count):
             if other != axes:
 
-                def outputs(step: Step, known: Known, axes: tuple[int, ...] = other) -> list[Any]:
+                def outputs(step: Step, known: Known, axes: tuple[int, ...] = other) -> list[Value]:
                     return [_over(program, step, known, axes)]
 
                 yield Edit("wrong_axis", f"the sum or mean runs over {axis_words(other)}", outputs)
@@ -51,7 +50,7 @@ def _sum_of(program: Program, step: Step) -> Step | None:
     return total if is_reduction else None
 
 
-def _over(program: Program, step: Step, known: Known, axes: tuple[int, ...]) -> Any:
+def _over(program: Program, step: Step, known: Known, axes: tuple[int, ...]) -> np.ndarray:
     total = _sum_of(program, step)
     assert total is not None
     x = known[total.inputs[0]]
