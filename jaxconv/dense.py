@@ -63,7 +63,7 @@ def dense(
     if w.ndim != 2:
         raise ValueError(f"dense: w must have shape (in, out), but its shape is {w.shape}")
     if w.shape[1] < 1:
-        raise ValueError(f"dense: w makes no outputs, its shape is {w.shape}")
+        raise ValueError(f"dense: w must have at least 1 output, but its shape is {w.shape}")
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"dense: x has shape {x.shape}, but w expects (..., {w.shape[0]})")
     if b is not None and b.shape != (w.shape[1],):

@@ -62,7 +62,7 @@ def _numbers(place: str, there: Sequence[str], known: Sequence[str]) -> np.ndarr
     """Return the number that the network has for each class of a data set."""
     for name in there:
         if name not in known:
-            raise ValueError(f"{place}: the network does not know the class {name}")
+            raise ValueError(f"{place}: the network was not trained on the class {name}")
     return np.array([known.index(name) for name in there])
 
 

@@ -1,4 +1,4 @@
-"""Ask a trained network about pictures.
+"""Classify pictures with a trained network.
 
 python -m jaxconv.predict RUN PICTURE… [--top K] [--csv FILE]
 """
@@ -24,13 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Pictures that cannot be read are named at the end, and the process exits with 2.
     """
-    parser = Parser(prog="jaxconv.predict", description="Ask a trained network about pictures.")
+    parser = Parser(prog="jaxconv.predict", description="Classify pictures with a trained network.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the output folder of a training run")
     parser.add_argument(
         "pictures", type=Path, nargs="+", metavar="PICTURE", help="a picture, or a folder of them"
     )
     parser.add_argument(
-        "--top", type=count(1), default=3, metavar="K", help="print this many classes (default 3)"
+        "--top",
+        type=count(1),
+        default=3,
+        metavar="K",
+        help="print the K most probable classes (default 3)",
     )
     parser.add_argument(
         "--csv", type=new_file, metavar="FILE", help="write the probabilities of all classes"

@@ -137,7 +137,7 @@ def check_option(op: str, name: str, value: object, options: object) -> None:
 
 
 def as_bool(op: str, name: str, value: object) -> bool:
-    """Return a bool; raise for anything that is not True or False."""
+    """Return `value` as a bool; raise TypeError unless it is True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{op}: {name} must be True or False, but got {value!r}")
     return bool(value)

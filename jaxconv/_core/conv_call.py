@@ -106,9 +106,11 @@ def conv_call(
             f"{_hint(x, layout, c_in * groups)}"
         )
     if c_out < 1:
-        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
+        raise ValueError(f"{op}: w must have at least 1 output channel, but its shape is {w.shape}")
     if c_out % groups:
-        raise ValueError(f"{op}: w makes {c_out} channels, which {groups} groups cannot share")
+        raise ValueError(
+            f"{op}: w has {c_out} output channels, which is not a multiple of groups={groups}"
+        )
     _check_bias(op, b, c_out)
     check_option(op, "padding_mode", padding_mode, PaddingMode)
 
@@ -118,7 +120,8 @@ def conv_call(
     pairs = resolve_padding(op, padding, size, window, s, d)
     if padding_mode != "zeros" and 0 in size and any(map(any, pairs)):
         raise ValueError(
-            f"{op}: padding_mode {padding_mode!r} has nothing to pad with, x has shape {x.shape}"
+            f"{op}: padding_mode {padding_mode!r} needs at least 1 position in each spatial"
+            f" dimension, but x has shape {x.shape}"
         )
     spec = ConvSpec(
         size=size,
@@ -173,9 +176,9 @@ def transposed_call(
             f"{op}: x has {channels} channels, but w expects {c_in}{_hint(x, layout, c_in)}"
         )
     if c_out < 1:
-        raise ValueError(f"{op}: w makes no channels, its shape is {w.shape}")
+        raise ValueError(f"{op}: w must have at least 1 output channel, but its shape is {w.shape}")
     if c_in % groups:
-        raise ValueError(f"{op}: x has {c_in} channels, which {groups} groups cannot share")
+        raise ValueError(f"{op}: x has {c_in} channels, which is not a multiple of groups={groups}")
     _check_bias(op, b, c_out * groups)
 
     positions = tuple(x.shape[axis] for axis in axes)

@@ -59,7 +59,7 @@ class ConvSpec:
         lengths = {name: len(getattr(self, name)) for name in _PER_DIMENSION}
         if len(set(lengths.values())) != 1:
             raise ValueError(
-                f"ConvSpec: one entry per spatial dimension is expected, got {lengths}"
+                f"ConvSpec: every field must have one entry per spatial dimension, got {lengths}"
             )
         for name in ("window", "stride", "dilation", "input_dilation"):
             if any(number < 1 for number in getattr(self, name)):

@@ -79,7 +79,7 @@ def _cut(axis: int, arrays: Arrays, start: int, length: int) -> Arrays:
 
 
 def running_sum(axis: int, count: int, x: Array) -> Array:
-    """Sum each `count` neighbours along an axis, which becomes count − 1 shorter."""
+    """Return the sum of every `count` neighbours along an axis, which becomes count − 1 shorter."""
     (total,) = runs(_add, axis, 1, count, x)
     return total
 

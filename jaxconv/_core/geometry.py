@@ -203,6 +203,15 @@ def image_axes(
     return spatial_axes(x.ndim - 2, layout)
 
 
+def check_positions(op: str, x: Array, axes: Ints) -> None:
+    """Raise if one of these spatial dimensions of x is empty."""
+    if 0 in (x.shape[axis] for axis in axes):
+        raise ValueError(
+            f"{op}: x must have at least 1 position in each spatial dimension, but its shape is"
+            f" {x.shape}"
+        )
+
+
 def resolve_padding(
     op: str, padding: object, size: Ints, window: Ints, stride: Ints, dilation: Ints, least: int = 0
 ) -> Pairs:

@@ -49,4 +49,4 @@ def check_ceil_mode(
 def check_enough(op: str, mode: str, n: int, least: int) -> None:
     """Raise unless an axis is known to have at least `least` positions to copy."""
     if n < least:
-        raise ValueError(f"{op}: mode {mode!r} must have {least} positions to copy, but x has {n}")
+        raise ValueError(f"{op}: mode {mode!r} needs {least} positions to copy, but x has only {n}")

@@ -16,7 +16,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of a safetensors file by name.
 
     Raises:
-        ValueError: the file is no safetensors file.
+        ValueError: the file is not a safetensors file.
         OSError: the file cannot be read.
     """
     with needs("train"):
@@ -29,7 +29,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     except SafetensorError as error:
         if beginning.startswith(PICKLES) and beginning[8:] != b"{":
             raise ValueError(_instead_of_a_pickle(Path(path))) from None
-        raise ValueError(f"{path} is no safetensors file: {error}") from None
+        raise ValueError(f"{path} is not a safetensors file: {error}") from None
 
 
 def write(path: Path, leaves: Mapping[str, np.ndarray]) -> None:

@@ -99,7 +99,10 @@ def pairwise_sum(terms: list[Array]) -> Array:
 
 
 def _spread(g: Windows, a: Ints, part: Array) -> Array:
-    """Place the part of one offset, s apart, at the positions of the padded input it belongs to."""
+    """Return an array as large as the padded input, with the part of offset a at its positions.
+
+    The element of window i is at position s·i + d·a, and all other elements are 0.
+    """
     widths = []
     for i, d, s, o, reach in zip(a, g.dilation, g.stride, g.output, g.reach, strict=True):
         widths.append((d * i, reach - d * i - (s * (o - 1) + 1), s - 1))

@@ -23,7 +23,7 @@ against.py       compare two checkouts in processes that take turns
 child.py         the program of such a process
 
 Whole runs:
-epochs.py        epochs beside PyTorch and autodiff: the command `python -m jaxconv.bench.epochs`
+epochs.py        epochs of all contestants: the command `python -m jaxconv.bench.epochs`
 scaling.py       several devices and processes: the command `python -m jaxconv.bench.scaling`
 links.py         the times of steps on many devices, computed from the speeds of links
 

@@ -43,7 +43,8 @@ class Row(NamedTuple):
 
     Attributes:
         name: the name of the case.
-        timings: the timings of "old", "old again", "new" and "new again"; {} if one failed.
+        timings: the timings of "old", "old again", "new" and "new again"; {} if a process
+            failed.
         failure: the error of the process that failed; "" if none did.
     """
 

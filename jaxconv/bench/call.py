@@ -1,4 +1,4 @@
-"""`OfOneCall`: the common part of all subjects that are one call of an op."""
+"""`OfOneCall`: the base class of benchmark subjects that are one call of an op."""
 
 from abc import ABC, abstractmethod
 from types import ModuleType

@@ -40,8 +40,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m jaxconv.bench",
         description="Time each op and each training step: our gradient, autodiff of the reference"
-        " implementation, both again with jaxconv.compiler_options(), and PyTorch if it is"
-        " installed. They take turns; the median is reported.",
+        " implementation, both compiled again with jaxconv.compiler_options(), and PyTorch if it is"
+        " installed. They take turns; the median time of each is reported.",
         epilog="docs/benchmarks.md has the results; docs/lab/columns.md explains the columns.",
         allow_abbrev=False,
     )

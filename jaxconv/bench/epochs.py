@@ -1,8 +1,9 @@
-"""Epochs of training beside PyTorch and JAX's autodiff: `python -m jaxconv.bench.epochs`.
+"""Compare epochs of training with PyTorch and with autodiff: `python -m jaxconv.bench.epochs`.
 
 Each contestant trains the same network, from the same parameters, on the same random images of
-32 × 32 in three channels, with AdamW and a cosine. They take turns, and the median epoch counts.
-For ours, the compiled step is also timed alone: the rest of an epoch is what the program adds.
+32 × 32 pixels in three channels, with AdamW and a cosine schedule. The contestants take turns, and
+the median epoch of each is reported. For ours, the compiled steps are also timed alone; the rest of
+an epoch is the time that the training program adds.
 """
 
 import argparse

@@ -133,12 +133,12 @@ class Network(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Seconds of a step.
+    """The time of a training step on many devices, in seconds.
 
     Attributes:
-        work: to compute the share of a device at its full speed.
-        gradients: to add up the gradients.
-        statistics: to add up the statistics of batch norm.
+        work: the time in which a device computes its share of the batch, at its full speed.
+        gradients: the time in which the devices add up their gradients.
+        statistics: the time in which the devices add up their statistics of batch norm.
     """
 
     work: float

@@ -1,8 +1,8 @@
-"""Training on several devices and processes: `python -m jaxconv.bench.scaling`.
+"""Measure training on several devices and processes: `python -m jaxconv.bench.scaling`.
 
 The first table is measured: the training program takes the same batches of random images on 1, 2
-and 4 devices of this machine, and then in as many processes. They share its cores, so that the
-figure says what splitting costs, and not what more machines gain.
+and 4 devices of this machine, and then in as many processes. All share the machine's cores, so the
+table shows what splitting a batch costs, and not what more machines gain.
 
 The other tables are computed for up to 8,192 devices, from the speeds in `links.CLUSTERS`.
 """

@@ -72,8 +72,8 @@ def _parser() -> Parser:
         "--mutants",
         action="store_true",
         help="break every rule in many ways, and count how many breaks are caught and named; with"
-        " the target `forms`, break every fast form of a convolution instead (`forms NAME`: the"
-        " one of this name)",
+        " the target `forms`, break every fast form of a convolution instead (`forms NAME`:"
+        " only the form with this name)",
     )
     instead.add_argument(
         "--random",

@@ -114,7 +114,7 @@ EXPLANATIONS = {
     ),
     "rows_wrong": (
         "The last indices of an axis are 0, or not 0 where they should be: rows of padding that "
-        "count, or the tail of an axis whose length is no multiple of a block."
+        "count, or the tail of an axis whose length is not a multiple of a block."
     ),
     "mask_missing": (
         "The gradient is right where the right gradient is not zero, and not zero where it "

@@ -111,7 +111,7 @@ class Trial:
         return called_with(function, x64=self.x64)
 
     def program(self) -> Program:
-        """Trace the rule with its backward pass."""
+        """Return the traced program of the rule with its backward pass."""
         args = self.leaves.args(self.leaves.arrays)
         is_open = all(domain is None or domain.is_open for domain in self.leaves.domains)
         bound = replace(self.leaves, domains=(None,) * len(self.leaves.leaves)).bind(self.rule)
@@ -131,7 +131,10 @@ class Trial:
         return self.as_called(jax.jit(run) if self.is_as_given else quick_jit(run, arrays))
 
     def pull(self, arrays: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
-        """Apply the rule's pullback, compiled unless that fails or would serve one call only."""
+        """Return the rule's value and gradients.
+
+        The pullback is compiled, unless that fails or it would serve one call only.
+        """
         if self._precedents is not None:
             return self.eager(arrays, dy)
         try:
@@ -258,7 +261,12 @@ class Trial:
         return _gaps(self.best(arrays, dy)[1], want)
 
     def _jittered(self, array: jax.Array, by: float) -> np.ndarray:
-        return as_exact(array) * (1 + by * self.rng.uniform(-1, 1, array.shape))
+        """Return the array with each element times 1 ± by, or a little less.
+
+        By half of it or less, an element might not move at all: it is rounded back.
+        """
+        share = self.rng.uniform(0.75, 1, array.shape) * self.rng.choice([-1, 1], array.shape)
+        return as_exact(array) * (1 + by * share)
 
     def _sizes(self, gradients: Arrays) -> list[float]:
         """Estimate the terms that each gradient adds up; they may be larger than their sum."""

@@ -44,9 +44,9 @@ def kernel_gradient(spec: ConvSpec, x: Array, dy: Array, inner: Inner) -> Array:
 
 
 def _alike(output: int, dilation: int) -> Iterable[_Phases]:
-    """Return the phases of a dimension, with those of equal length together.
+    """Return the phases of a dimension, grouped by their length, of which there are at most two.
 
-    The shorter ones cannot be filled up with zeros, because 0 · ∞ is NaN.
+    Shorter phases cannot be padded with zeros to the longer length, because 0 · ∞ is NaN.
     """
     count, longer = divmod(output, dilation)
     return (

@@ -51,13 +51,13 @@ def choose(
 
 @dataclass(frozen=True)
 class Call:
-    """The settings of a contraction besides its spec and factors; a form gets it as its `Inner`.
+    """The settings of a contraction besides its spec and factors; a form gets them as its `Inner`.
 
     Attributes:
-        platform: the platform it runs on; None for one that has no forms of its own.
+        platform: the platform on which the contraction runs; None if it has no special forms.
         precision: the precision of the products of its factors.
         layout: the layout of its factors and of its result.
-        sharding: how the result is to lie on a mesh with Explicit axes; None elsewhere.
+        sharding: the sharding of the result, if it is on a mesh with Explicit axes; otherwise None.
     """
 
     platform: str | None = None
@@ -87,7 +87,9 @@ class Call:
     ) -> Array:
         """Compute the plain form in the original roles, unless that would sum over holes in x.
 
-        For the other two contractions lax makes the same program in either roles.
+        Holes are the zeros that an input dilation puts between elements. For the kernel gradient,
+        the exchanged roles avoid them. For the other two contractions, lax makes the same program
+        in both roles.
         """
         if roles.asked != "kernel_gradient" or max(spec.input_dilation, default=1) == 1:
             return self.plain(roles.asked, spec, left, right)

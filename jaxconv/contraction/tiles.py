@@ -1,14 +1,15 @@
-"""Windows that lie side by side: each is a row of a matrix. Channels last, no groups.
+"""Convolutions whose stride equals the window: each window is a row of a matrix.
 
-Windows that move by their own size do not overlap, so they divide x into tiles. With all elements
-of tile i on one axis, x'[n, i, (a, c)] = x[n, s·i + a − low, c],
+Such windows lie side by side without overlap, so they divide x into tiles. With all elements of
+tile i on one axis, x'[n, i, (a, c)] = x[n, s·i + a − low, c],
 
     y[n, i, k]        = Σ_{a,c} x'[n, i, (a, c)] · w[(a, c), k]
     dx'[n, i, (a, c)] = Σ_k dy[n, i, k] · w[(a, c), k]
     dw[(a, c), k]     = Σ_{n,i} x'[n, i, (a, c)] · dy[n, i, k]
 
-are the contractions of a window of one element (`matrix.py`). A vision transformer takes its
-patches in this way: Dosovitskiy et al., "An image is worth 16×16 words" (2021).
+are the contractions of a convolution whose window is one element (`matrix.py`). Channels last, no
+groups. A vision transformer cuts images into patches with such a convolution: Dosovitskiy et al.,
+"An image is worth 16×16 words" (2021).
 """
 
 import math

@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> Parser:
     parser = Parser(
         prog="jaxconv.convert",
-        description="Give the parameters and the state of a network the names and layouts of"
-        " PyTorch, or those of PyTorch ours. Whose names FROM has is recognized.",
+        description="Convert the parameters and the state of a network from our names and layouts"
+        " to those of PyTorch, or back. The names in FROM tell in which direction.",
     )
     add = parser.add_argument
     add("source", type=Path, metavar="FROM", help="a safetensors file: ours, or a state_dict")
     add("target", type=new_file, metavar="TO", help="the safetensors file to write")
     add("--model", required=True, metavar="NAME", help=f"the network: {', '.join(NETWORKS)}")
-    add("--names", choices=LIBRARIES, help="PyTorch's side (torchvision if FROM is ours)")
+    add("--names", choices=LIBRARIES, help="whose names PyTorch's file has (default: torchvision)")
     return parser
 
 

@@ -101,6 +101,6 @@ def same_axis(size: int) -> Axis:
 
 
 def check_count(what: str, count: int, most: int = MOST) -> None:
-    """Raise if this is too much to be written out."""
+    """Raise ValueError if `count`, the number of `what` to write out, is more than `most`."""
     if count > most:
         raise ValueError(f"explain: at most {most:,} {what} can be written out, but got {count:,}")

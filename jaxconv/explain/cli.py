@@ -58,7 +58,7 @@ def _add_outputs(parser: Parser) -> None:
     add = parser.add_argument
     add("op", help=", ".join(OPS))
     add("--of", metavar="ELEMENT", help="'dx[1,2]', for example; the first one of dx if not given")
-    add("--all", action="store_true", help="every element, of one array with --of dx")
+    add("--all", action="store_true", help="print every element; with --of dx, those of dx only")
     add("--one-based", action="store_true", help="count from 1, also in --of")
     add("--names", metavar="X,W,Z", help="letters for input, kernel, output and maybe the bias")
     add("--latex", action="store_true", help="LaTeX instead of text")
@@ -68,11 +68,11 @@ def _add_outputs(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="'x=1 2; 3 4'",
-        help="numbers of an array, to be put into the sum; may be given several times",
+        help="numbers of an array to put into the sum; give it once for each array",
     )
     add("--as-convolution", action="store_true", help="say which arrays are correlated")
-    add("--svg", type=new_file, metavar="FILE", help="also draw a picture")
-    add("--html", type=new_file, metavar="FILE", help="also write the interactive page")
+    add("--svg", type=new_file, metavar="FILE", help="also draw the sum as SVG")
+    add("--html", type=new_file, metavar="FILE", help="also write the interactive page as HTML")
     add("--open", action="store_true", help="show the interactive page in the browser")
 
 
@@ -102,7 +102,7 @@ def _run(options: argparse.Namespace, told: Mapping[str, Any]) -> None:
 
 
 def _first(op: str, told: Mapping[str, Any]) -> str:
-    """Return the first element of the gradient of the op's input."""
+    """Return the name of the first element of the input's gradient, such as "dx[0,0]"."""
     geometry = {name: told[name] for name in told if name not in ("one_based", "names")}
     layer = make_layer(op, geometry)
     notation = make_notation(layer, told["one_based"], told["names"])

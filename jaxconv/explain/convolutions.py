@@ -127,8 +127,6 @@ def _channels(op: str, groups: int, c_in: int | None, c_out: int | None) -> tupl
     for name, given in (("channels_in", c_in), ("channels_out", c_out)):
         count = groups if given is None else as_int(op, name, given, 1)
         if count % groups:
-            raise ValueError(
-                f"{op}: {name} must be a multiple of groups, but got {count} and {groups} groups"
-            )
+            raise ValueError(f"{op}: {name} must be a multiple of groups={groups}, but got {count}")
         counts.append(count)
     return groups, counts[0], counts[1]

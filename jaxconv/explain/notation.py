@@ -116,8 +116,8 @@ def read_letters(
     wanted = {2: (roles[0], roles[2]), 3: roles[:3], 4: roles}.get(len(given))
     if wanted is None or not all(_LETTER.fullmatch(name) for name in given):
         raise ValueError(
-            f"{op}: names must be 2 letters or words, for input and output, or 3, such as 'X,W,Z',"
-            f" or 4 with the bias, but got {names!r}"
+            f"{op}: names must be 2 letters or words (input, output), 3 (input, parameter, output;"
+            f" such as 'X,W,Z') or 4 (with the bias at the end), but got {names!r}"
         )
     letters = {role: name for role, name in zip(wanted, given, strict=True) if role}
     all_names = [letters.get(array, array) for array in arrays]

@@ -74,7 +74,7 @@ class Pool(Windowed):
 
 
 class AvgPool(Pool):
-    """`jaxconv.avg_pool`."""
+    """`jaxconv.avg_pool` as a layer that can be written out."""
 
     def __init__(
         self, g: Windows, batch: int, channels: int, include_pad: bool, divisor: float | None
@@ -102,7 +102,7 @@ class AvgPool(Pool):
 
 
 class ExtremePool(Pool):
-    """`jaxconv.max_pool`, and with the function "min" `jaxconv.min_pool`."""
+    """`jaxconv.max_pool` or, with the function "min", `jaxconv.min_pool`, to be written out."""
 
     chooses = True
 
@@ -145,7 +145,7 @@ class ExtremePool(Pool):
 
 
 class LpPool(Pool):
-    """`jaxconv.lp_pool`."""
+    """`jaxconv.lp_pool` as a layer that can be written out."""
 
     def __init__(self, g: Windows, batch: int, channels: int, p: float) -> None:
         super().__init__("lp_pool", g, batch, channels)

@@ -70,7 +70,7 @@ class Latex(Text):
     times, minus, infinity = r" \cdot ", "-", r"\infty"
 
     def letter(self, array: str) -> str:
-        r"""Return a letter as it is, a word in \mathrm, and a hat as one."""
+        r"""Return the name of an array: a letter as it is, a word in \mathrm, a hat as \hat."""
         name = super().letter(array)
         if name.endswith("\u0302"):
             return rf"\hat{{{name[:-1]}}}"
@@ -107,7 +107,7 @@ class Latex(Text):
         return known.get(function, rf"\operatorname{{{function}}}") + self.group(arguments)
 
     def argument(self, function: str) -> str:
-        r"""Return \arg\max or \arg\min."""
+        r"""Return \arg\max for "max", and \arg\min for "min"."""
         return rf"\arg\{function}"
 
     def part(self, text: str, path: str) -> str:
@@ -136,5 +136,5 @@ class Numbers(Text):
 
 
 def format_number(value: float) -> str:
-    """Return a number with up to six digits."""
+    """Return a number as text, with up to six significant digits."""
     return f"{value:.6g}"

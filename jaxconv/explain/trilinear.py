@@ -2,8 +2,9 @@
 
     T = Σ (element at position q) · (w at offset a) · (element of window i)
 
-over all triples of all axes. What an element is multiplied by in T is a sum of products of the two
-other arrays: y of x and w, dx of dy and w, dw of dy and x.
+over all triples of all axes. The derivative of T with respect to an element of one array is a sum
+of products of elements of the other two: y is a sum of products of x and w, dx of dy and w, and dw
+of dy and x.
 """
 
 import itertools

@@ -31,7 +31,7 @@ class Images(Layer):
     layout: Layout
 
     def image(self, batch: int, size: Ints, channels: int) -> Shape:
-        """Return the shape of an array of images; its spatial axes are always written."""
+        """Return the shape of an array of images, whose spatial axes are written even at size 1."""
         first = 2 if self.layout == "channels_first" else 1
         always = tuple(range(first, first + len(size)))
         return Shape(self.arranged((batch, *size, channels)), always)

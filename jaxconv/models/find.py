@@ -11,9 +11,9 @@ from jaxconv.models.named import MODELS
 
 
 def find(name: str) -> Model:
-    """Return the network of this name, or that of `module:name`.
+    """Return the network of this name, or the object NAME of a module for "MODULE:NAME".
 
-    A module is looked for in the working folder, too.
+    The working folder is searched for the module, too.
 
     Raises:
         ValueError: there is no such network, or it has no functions `init` and `apply`.

@@ -175,7 +175,7 @@ class Layers(ABC):
 
     @abstractmethod
     def _key(self) -> Array:
-        """Return the next key."""
+        """Return the next random key, for a layer that drops elements or examples."""
 
 
 class _Making(Layers):

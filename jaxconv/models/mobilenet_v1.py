@@ -13,7 +13,9 @@ from jaxconv.models.model import Model
 def mobilenet_v1(stem: int, blocks: tuple[tuple[int, int], ...]) -> Model:
     """Return a network of depthwise 3 × 3 convolutions, each followed by a 1 × 1 convolution.
 
-    `blocks` has the outputs and the stride of each, and `stem` channels come before them.
+    Args:
+        stem: the output channels of the first convolution.
+        blocks: for each pair of convolutions, its output channels and its stride.
     """
 
     def network(layers: Layers, x: Array) -> Array:

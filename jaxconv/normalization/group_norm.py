@@ -86,7 +86,9 @@ def group_norm(
     check_shape(op, "bias", bias, (channels,))
     groups = as_int(op, "groups", groups, 1)
     if channels % groups:
-        raise ValueError(f"{op}: x has {channels} channels, which {groups} groups cannot share")
+        raise ValueError(
+            f"{op}: x has {channels} channels, which is not a multiple of groups={groups}"
+        )
     g = Groups(spatial, (channel,), as_float(op, "eps", eps, 0), channel_groups=groups)
     return normalize(g, *aligned(x, scale, bias))[0]
 

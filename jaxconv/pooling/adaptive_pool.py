@@ -25,7 +25,7 @@ from jaxconv._core.arguments import (
     check_number,
     per_dimension,
 )
-from jaxconv._core.geometry import Ints, image_axes
+from jaxconv._core.geometry import Ints, check_positions, image_axes
 from jaxconv._core.rule import Rule
 from jaxconv._core.shapes import Shaped
 from jaxconv.pooling._extremes import LARGEST, by_itself, first_of
@@ -307,6 +307,5 @@ def _sizes(op: str, x: Array, output_size: IntOrInts, layout: Layout) -> tuple[I
     axes, _ = image_axes(op, x, layout)
     size = tuple(x.shape[axis] for axis in axes)
     output = per_dimension(op, "output_size", output_size, len(axes), 1)
-    if 0 in size:
-        raise ValueError(f"{op}: x has no positions to pool, its shape is {x.shape}")
+    check_positions(op, x, axes)
     return axes, size, output

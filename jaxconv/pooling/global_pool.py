@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxconv._core.arguments import Layout, as_array, as_bool, check_floating, check_number
-from jaxconv._core.geometry import Ints, Windows, image_axes
+from jaxconv._core.geometry import Ints, Windows, check_positions, image_axes
 from jaxconv._core.shapes import Shaped
 from jaxconv.pooling._extremes import LARGEST
 from jaxconv.pooling.avg_pool import mean_rule
@@ -95,8 +95,7 @@ def _whole(op: str, x: Array, layout: Layout) -> Windows:
     """Return one window that covers all of x."""
     axes, _ = image_axes(op, x, layout)
     size = tuple(x.shape[axis] for axis in axes)
-    if 0 in size:
-        raise ValueError(f"{op}: x has no positions to pool, its shape is {x.shape}")
+    check_positions(op, x, axes)
     return tiling(size, (1,) * len(size), layout)
 
 

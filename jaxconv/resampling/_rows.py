@@ -68,9 +68,3 @@ def as_image(op: str, x: object, layout: Layout) -> tuple[Array, Ints, int]:
     check_floating(op, x=x)
     axes, channel_axis = image_axes(op, x, layout)
     return x, axes, channel_axis
-
-
-def check_positions(op: str, x: Array, axes: Ints) -> None:
-    """Raise if a spatial dimension is empty."""
-    if 0 in (x.shape[axis] for axis in axes):
-        raise ValueError(f"{op}: x has no positions, its shape is {x.shape}")

@@ -55,7 +55,7 @@ def pixel_shuffle(
     channels, offsets = x.shape[channel_axis], math.prod(factors)
     if channels % offsets:
         raise ValueError(
-            f"pixel_shuffle: x has {channels} channels, which is no multiple of {offsets}"
+            f"pixel_shuffle: x has {channels} channels, which is not a multiple of {offsets}"
             f" (factor {factors})"
         )
     return _shuffle(_Tiles(factors, layout), x)
@@ -99,7 +99,7 @@ def pixel_unshuffle(
         if x.shape[axis] % r:
             raise ValueError(
                 f"pixel_unshuffle: x has {x.shape[axis]} positions in spatial dimension {d},"
-                f" which is no multiple of {r} (factor {factors})"
+                f" which is not a multiple of {r} (factor {factors})"
             )
     return _unshuffle(_Tiles(factors, layout), x)
 

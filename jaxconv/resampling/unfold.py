@@ -18,12 +18,12 @@ from jaxconv._core.arguments import (
     check_option,
     is_sequence,
 )
-from jaxconv._core.geometry import Ints, Windows, make_windows, windows_over
+from jaxconv._core.geometry import Ints, Windows, check_positions, make_windows, windows_over
 from jaxconv._core.rule import Rule
 from jaxconv._core.shapes import Shaped
 from jaxconv._core.sharding import reshape
 from jaxconv._core.windows import overlap_add, views
-from jaxconv.resampling._rows import Rows, check_positions, product, transposed
+from jaxconv.resampling._rows import Rows, product, transposed
 
 
 def unfold(

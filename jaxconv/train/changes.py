@@ -82,6 +82,6 @@ def _check(config: Config, dataset: Dataset) -> None:
         low, high = extremes(dataset.train_images)
         if low < 0 or high > 1:
             raise ValueError(
-                f"--color {config.color} is for images in [0, 1], but these go from {low:g} to"
-                f" {high:g}"
+                f"--color {config.color} needs images with values from 0 to 1, but got values from"
+                f" {low:g} to {high:g}"
             )

@@ -79,7 +79,7 @@ class TrainedNetwork:
             top: as many classes are returned; None means all.
 
         Raises:
-            ValueError: a file is no picture, or an array has another shape.
+            ValueError: a file is not a picture, or an array has another shape.
         """
         images = [self.image(picture) for picture in pictures]
         if not images:
@@ -95,7 +95,7 @@ class TrainedNetwork:
         """Return a picture as the network sees it: (H, W, C), bytes or floats.
 
         Raises:
-            ValueError: the file is no picture, or the array has another shape.
+            ValueError: the file is not a picture, or the array has another shape.
         """
         height, width, channels = self.image_shape
         if isinstance(picture, (str, Path)):

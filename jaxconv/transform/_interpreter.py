@@ -1,8 +1,8 @@
-"""Run a traced function with ops in place of its convolutions and pools.
+"""Run a traced function with jaxconv's ops in place of its convolutions and pools.
 
 Every equation is bound as JAX would bind it, in the same order, with its line in the user's source
 and its name in profiles. If an equation calls other traced functions, as a loop does, these are
-rewritten first; functions without convolutions and pools stay the objects that they are.
+rewritten first; functions without convolutions and pools remain the same objects.
 """
 
 import functools

@@ -27,7 +27,7 @@ class RefusedError(Exception):
 
 
 def kind_of(eqn: JaxprEqn) -> str | None:
-    """Return "conv", "max", "min" or "sum" if the equation is a convolution or a pool."""
+    """Return "conv" for a convolution, "max", "min" or "sum" for a pool, and otherwise None."""
     if eqn.primitive in _KINDS:
         return _KINDS[eqn.primitive]
     if eqn.primitive is primitives.reduce_window_p:
@@ -184,7 +184,7 @@ def _windows_of(
         raise RefusedError("every window is one number")
     first, last = sliding.start, sliding.stop
     if last - first > 3:
-        raise RefusedError(f"the windows slide over {last - first} axes, and rules over at most 3")
+        raise RefusedError(f"the windows slide over {last - first} axes, but rules take at most 3")
     before, size, behind = shape[:first], shape[first:last], shape[last:]
     layout: Layout = "channels_last"
     image = (math.prod(before), *size, math.prod(behind))

@@ -354,7 +354,11 @@ def _text(value: object) -> str:
 
 
 def _multiply_adds(eqn: JaxprEqn) -> int | None:
-    """Return how many products are added up, or how many numbers a pool reads; padding counts."""
+    """Return the multiply-adds of a convolution, or how many numbers a pool reads.
+
+    Positions in the padding count as well. For other equations, and for symbolic sizes, it returns
+    None.
+    """
     (out,) = avals(eqn.outvars)
     if not all(isinstance(n, int) for a in avals([*eqn.invars, *eqn.outvars]) for n in a.shape):
         return None

@@ -62,7 +62,7 @@ def test_a_value_that_is_hashable_and_frozen():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stride": (1,)}, "one entry per spatial dimension is expected"),
+        ({"stride": (1,)}, "every field must have one entry per spatial dimension"),
         ({"window": (0, 1)}, "window must be at least 1"),
         ({"input_dilation": (1, 0)}, "input_dilation must be at least 1"),
         ({"groups": 0}, "channels_in must be a multiple of groups"),

@@ -97,7 +97,7 @@ def test_no_safetensors(content, tmp_path, capsys):
     path = tmp_path / "net"
     path.write_bytes(content)
     said = refusal(capsys, path, tmp_path / "b")
-    assert said.startswith(f"convert: {path} is no safetensors file: ")
+    assert said.startswith(f"convert: {path} is not a safetensors file: ")
 
 
 def test_paths(tmp_path, capsys):

@@ -61,7 +61,7 @@ def test_a_folder_of_pictures_holds_photographs(tmp_path):
         (
             {"color": 0.1},
             dataset(-1.0, 1.0),
-            "--color 0.1 is for images in [0, 1], but these go from -1 to 1",
+            "--color 0.1 needs images with values from 0 to 1, but got values from -1 to 1",
         ),
     ],
 )

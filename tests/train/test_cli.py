@@ -136,7 +136,7 @@ def test_an_output_folder_in_use_is_left_as_it_is(command, tmp_path):
     (tmp_path / "metrics.csv").write_text("mine")
     status, out, err = command("--out", tmp_path)
     assert (status, out) == (2, "")
-    assert err == f"train: --out {tmp_path} is there already and not an empty folder\n"
+    assert err == f"train: --out {tmp_path} already exists and is not an empty folder\n"
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.csv"]
     assert (tmp_path / "metrics.csv").read_text() == "mine"
 
@@ -153,7 +153,7 @@ def test_a_run_that_goes_on_is_as_it_was_begun_but_for_what_is_said_anew(
 
 
 def test_a_folder_that_is_of_no_run(command, configs, tmp_path):
-    message = f"{tmp_path} is no output folder of a run: config.json: No such file or directory"
+    message = f"{tmp_path} is not an output folder of a run: config.json: No such file or directory"
     assert command("--resume", tmp_path) == (2, "", f"train: {message}\n")
     assert configs == []
 

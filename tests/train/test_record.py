@@ -60,11 +60,13 @@ def test_metrics_come_back_to_the_last_digit(tmp_path):
     assert repr(back) == repr(EPOCHS)
     for count in (2, 1, 0):
         assert repr(record.load_metrics(path, count)) == repr(EPOCHS[:count])
-    with pytest.raises(ValueError, match=r"metrics.csv should have 3 epochs, but has 2$"):
+    with pytest.raises(
+        ValueError, match=r"metrics.csv should have the epochs 1 to 3, but has 1, 2$"
+    ):
         record.load_metrics(path, 3)
     for content in ("", "epoch\n1,2\n", "epoch\none,0,0,0,0\n", "a\n1,0,0,0,0\n3,0,0,0,0\n"):
         path.write_text(content)
-        with pytest.raises(ValueError, match=r"metrics.csv (is no table|should have 2)"):
+        with pytest.raises(ValueError, match=r"metrics.csv (is not a table|should have 2)"):
             record.load_metrics(path, 2)
 
 
@@ -120,22 +122,22 @@ def test_config_says_what_ran_on_what(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "config.json is no configuration of a run: Expecting value"),
-        ("[1]", "config.json is no configuration of a run: "),
-        ('{"environment": {}}', "config.json is no configuration of a run: 'data_dir'"),
+        ("", "config.json is not a configuration of a run: Expecting value"),
+        ("[1]", "config.json is not a configuration of a run: "),
+        ('{"environment": {}}', "config.json is not a configuration of a run: 'data_dir'"),
         (
             '{"environment": {}, "data_dir": null, "out": null, "colour": 3}',
-            "config.json is no configuration of a run: .*'colour'",
+            "config.json is not a configuration of a run: .*'colour'",
         ),
         (
             '{"environment": {}, "data_dir": null, "out": null, "epochs": 0}',
-            "config.json is no configuration of a run: --epochs must be at least 1, not 0",
+            "config.json is not a configuration of a run: --epochs must be at least 1, not 0",
         ),
         (
             '{"environment": {}, "data_dir": null, "out": null, "epochs": "3"}',
-            "config.json is no configuration of a run: ",
+            "config.json is not a configuration of a run: ",
         ),
-        (None, " is no output folder of a run: config.json: No such file or directory"),
+        (None, " is not an output folder of a run: config.json: No such file or directory"),
     ],
 )
 def test_folders_that_are_of_no_run(tmp_path, content, message):
@@ -218,7 +220,7 @@ def test_files_that_hold_no_parameters(tmp_path):
         load_params(path)
     for content in (b"", b"epoch,loss\n1,0.5\n", bytes(100)):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="file is no safetensors file: "):
+        with pytest.raises(ValueError, match="file is not a safetensors file: "):
             load_params(path)
     safetensors.numpy.save_file({"w": np.zeros(3)}, path)
     with pytest.raises(ValueError, match=r"parameters are named layer.name, but got 'w'"):
@@ -237,7 +239,7 @@ def test_out_is_made_or_must_be_empty(tmp_path):
     (new / ".hidden").touch()
     (tmp_path / "file").write_text("kept")
     for path in (new, tmp_path / "file"):
-        with pytest.raises(ValueError, match=f"--out {path} is there already and not an empty"):
+        with pytest.raises(ValueError, match=f"--out {path} already exists and is not an empty"):
             make_folder(Config(out=path))
     assert listing(new) == [".hidden"]
     assert (tmp_path / "file").read_text() == "kept"

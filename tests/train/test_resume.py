@@ -186,10 +186,10 @@ def test_a_data_set_that_has_changed_does_not_go_on(cut_off, monkeypatch):
     config = at(6)
     known = data.load(config)
     others = [
-        (known._replace(train_labels=known.train_labels[::-1]), "images or labels are others"),
+        (known._replace(train_labels=known.train_labels[::-1]), "images or labels are different"),
         (
             known._replace(test_images=known.test_images[:20], test_labels=known.test_labels[:20]),
-            "100 images to train on and 30 held out have become 100 images to train on and 20 held"
+            "it had 100 images to train on and 30 held out, now 100 images to train on and 20 held"
             " out",
         ),
     ]

@@ -123,8 +123,8 @@ def test_a_network_of_grey_images_sees_colours_as_grey(run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("config.json", " is no output folder of a run: config.json: No such file"),
-        ("data.json", " is no output folder of a run: data.json: No such file"),
+        ("config.json", " is not an output folder of a run: config.json: No such file"),
+        ("data.json", " is not an output folder of a run: data.json: No such file"),
         ("params.safetensors", " has no params.safetensors: the run has not ended; --resume "),
     ],
 )
@@ -189,7 +189,7 @@ def test_predict_pictures_and_folders(run, colours, tmp_path, command):
         (["RUN", "EMPTY"], "EMPTY holds no pictures"),
         (["RUN", "EMPTY", "--top", "0"], "argument --top: must be 1 or more, but got '0'"),
         (["RUN", "EMPTY", "--csv", "EMPTY"], "argument --csv: EMPTY is a folder"),
-        (["EMPTY", "x.png"], "EMPTY is no output folder of a run: config.json: No such file"),
+        (["EMPTY", "x.png"], "EMPTY is not an output folder of a run: config.json: No such file"),
     ],
 )
 def test_predict_of_something_else(run, tmp_path, command, arguments, message):
@@ -212,7 +212,7 @@ def test_predict_goes_on_without_what_it_cannot_read(run, tmp_path, command):
         str(tmp_path / "a.png"), str(tmp_path / "c.png"),
     ]  # fmt: skip
     assert len(table.read_text().splitlines()) == 3
-    assert err.startswith(f"predict: {tmp_path}/b.png is no picture that can be read: ")
+    assert err.startswith(f"predict: {tmp_path}/b.png is not a picture that can be read: ")
     assert err.count("\n") == 1
 
 
@@ -256,7 +256,7 @@ def test_evaluate_other_classes(run, tmp_path, command):
             picture(colour, seed).save(tmp_path / name / f"{seed}.png")
     status, _, err = command(jaxconv.evaluate.main, run, "--dataset", tmp_path)
     assert status == 2
-    assert err == f"evaluate: {tmp_path}: the network does not know the class pink\n"
+    assert err == f"evaluate: {tmp_path}: the network was not trained on the class pink\n"
 
 
 def test_evaluate_leaves_out_what_cannot_be_read(run, colours, tmp_path, command):

@@ -78,7 +78,7 @@ def first(value):
             "dense",
             lambda g: g if g.dtype == jnp.float64 else -g,
             "dense[12].b",
-            r"right in float64, but in float32 off by 2.0e\+00 of its largest element",
+            r"right in float64, but in float32 it is off by 2.0e\+00 of its largest element",
         ),
     ],
     ids=["seventh digit", "nan", "sign", "float32 sign"],

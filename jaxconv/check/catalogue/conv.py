@@ -103,9 +103,9 @@ def _conv_refusals() -> Iterator[Refusal]:
     yield value_error(message, X, np.zeros((2, 4, 3, 3)), layout="channels_first")
     message = "conv: x has 4 channels, but w expects 8 (groups=2)"
     yield value_error(message, X, W, groups=2)
-    message = "conv: w makes no channels, its shape is (3, 3, 4, 0)"
+    message = "conv: w must have at least 1 output channel, but its shape is (3, 3, 4, 0)"
     yield value_error(message, X, np.zeros((3, 3, 4, 0)))
-    message = "conv: w makes 3 channels, which 2 groups cannot share"
+    message = "conv: w has 3 output channels, which is not a multiple of groups=2"
     yield value_error(message, X, np.zeros((3, 3, 2, 3)), groups=2)
     for shape in ((1,), (3,), (2, 1), ()):
         message = f"conv: b must have shape (2,), but its shape is {shape}"
@@ -114,8 +114,9 @@ def _conv_refusals() -> Iterator[Refusal]:
     yield value_error(message, X, np.zeros((0, 3, 4, 2)))
     none = np.zeros((1, 0, 5, 4))
     for mode in ("reflect", "replicate", "circular"):
-        nothing = f"padding_mode '{mode}' has nothing to pad with, x has shape (1, 0, 5, 4)"
-        yield value_error(f"conv: {nothing}", none, W, padding=2, padding_mode=mode)
+        message = f"conv: padding_mode '{mode}' needs at least 1 position in each spatial dimension"
+        message += ", but x has shape (1, 0, 5, 4)"
+        yield value_error(message, none, W, padding=2, padding_mode=mode)
     for message, x, keywords in (
         ("3 positions of spatial dimension 1 (window 3, dilation 1), but x has 2 + 0",
          np.zeros((1, 5, 2, 4)), {"padding": "VALID"}),
@@ -180,9 +181,10 @@ def _transposed_refusals() -> Iterator[Refusal]:
     yield value_error(message, X.transpose(0, 3, 1, 2), np.zeros((3, 3, 2, 4)))
     message = f"{op}: x has 5 channels, but w expects 3"
     yield value_error(message, X, np.zeros((3, 2, 3, 3)), layout="channels_first")
-    message = f"{op}: w makes no channels, its shape is (3, 3, 0, 4)"
+    message = f"{op}: w must have at least 1 output channel, but its shape is (3, 3, 0, 4)"
     yield value_error(message, X, np.zeros((3, 3, 0, 4)))
-    yield value_error(f"{op}: x has 4 channels, which 3 groups cannot share", X, w, groups=3)
+    message = f"{op}: x has 4 channels, which is not a multiple of groups=3"
+    yield value_error(message, X, w, groups=3)
     yield value_error(f"{op}: b must have shape (4,), but its shape is (2,)", X, w, B, groups=2)
     message = f"{op}: w has an empty window, its shape is (3, 0, 2, 4)"
     yield value_error(message, X, np.zeros((3, 0, 2, 4)))

@@ -22,7 +22,7 @@ def _refusals():
     for shape in ((), (3,), (2, 3, 4)):
         message = f"dense: w must have shape (in, out), but its shape is {shape}"
         yield value_error(message, x, np.zeros(shape))
-    message = "dense: w makes no outputs, its shape is (3, 0)"
+    message = "dense: w must have at least 1 output, but its shape is (3, 0)"
     yield value_error(message, x, np.zeros((3, 0)))
     for shape in ((), (4,), (3, 2)):
         message = f"dense: x has shape {shape}, but w expects (..., 3)"

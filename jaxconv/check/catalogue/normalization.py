@@ -172,7 +172,7 @@ def _group_refusals():
     yield from _affine_refusals(op, groups=2)
     yield from _rank_refusals(op, c, c, groups=2)
     for groups in (3, 8):
-        message = f"{op}: x has 4 channels, which {groups} groups cannot share"
+        message = f"{op}: x has 4 channels, which is not a multiple of groups={groups}"
         yield value_error(message, x, c, c, groups)
     yield value_error(f"{op}: groups must be at least 1, but got 0", x, c, c, 0)
     yield type_error(f"{op}: groups must be an int, but got 2.0", x, c, c, 2.0)

@@ -273,7 +273,8 @@ def _per_channel():
 
 
 def _no_positions(op, *arguments):
-    message = f"{op}: x has no positions to pool, its shape is (1, 5, 0, 4)"
+    message = f"{op}: x must have at least 1 position in each spatial dimension"
+    message += ", but its shape is (1, 5, 0, 4)"
     yield value_error(message, np.zeros((1, 5, 0, 4)), *arguments)
 
 

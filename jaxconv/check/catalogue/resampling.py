@@ -168,7 +168,8 @@ def _pinned_folds():
 
 def _no_positions(op, *arguments, **keywords):
     for shape in ((2, 0, 3), (2, 3, 0, 4)):
-        message = f"{op}: x has no positions, its shape is {shape}"
+        message = f"{op}: x must have at least 1 position in each spatial dimension"
+        message += f", but its shape is {shape}"
         yield value_error(message, np.zeros(shape), *arguments, **keywords)
 
 
@@ -239,7 +240,7 @@ def _refused_upsamplings():
 
 def _refused_shuffles():
     yield from _refused_factors("pixel_shuffle")
-    message = "pixel_shuffle: x has 6 channels, which is no multiple of 4 (factor (2, 2))"
+    message = "pixel_shuffle: x has 6 channels, which is not a multiple of 4 (factor (2, 2))"
     yield value_error(message, np.zeros((2, 4, 5, 6)), 2)
     yield value_error(message, np.zeros((2, 6, 4, 5)), 2, layout="channels_first")
 
@@ -247,7 +248,7 @@ def _refused_shuffles():
 def _refused_unshuffles():
     yield from _refused_factors("pixel_unshuffle")
     message = "pixel_unshuffle: x has 5 positions in spatial dimension 1"
-    message += ", which is no multiple of 2 (factor (2, 2))"
+    message += ", which is not a multiple of 2 (factor (2, 2))"
     yield value_error(message, np.zeros((2, 4, 5, 6)), 2)
 
 

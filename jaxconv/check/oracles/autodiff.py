@@ -82,9 +82,9 @@ def evidence_of(check: Check, trial: Trial, leaf: int, gradients: list[Arrays]) 
 
 
 def _moved(check: Check, trial: Trial) -> Observation | None:
-    """Observe the rule at other numbers: a factor that depends on them is no constant.
+    """Observe the rule at scaled arguments: a factor that changes with them is not a constant.
 
-    One factor for all numbers leaves equal ones equal, and matrices symmetric.
+    All elements are scaled alike, so that equal elements stay equal and matrices symmetric.
     """
     moved = [(as_exact(a) * SCALE).astype(a.dtype) for a in trial.leaves.arrays]
     try:

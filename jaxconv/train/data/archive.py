@@ -31,10 +31,10 @@ def in_memory(archive: zipfile.ZipFile, name: str) -> int:
     """Return how many bytes an array of the archive takes as images: 1 a byte, 4 another number.
 
     Raises:
-        ValueError: the member is no array.
+        ValueError: the member is not an array.
     """
     if f"{name}.npy" not in archive.namelist():
-        raise ValueError(f"{name} is no array")
+        raise ValueError(f"{name} is not an array")
     with archive.open(f"{name}.npy") as file:
         header = _header(file, name)
     return math.prod(header.shape) * (1 if header.dtype == np.uint8 else 4)
@@ -46,7 +46,7 @@ def on_disk(path: Path, archive: zipfile.ZipFile, name: str) -> Stored:
     If it is compressed, it is unpacked first, into a file that ends with the process.
 
     Raises:
-        ValueError: the member is no array, or is stored column by column.
+        ValueError: the member is not an array, or is stored column by column.
     """
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
@@ -75,7 +75,7 @@ def _header(file: IO[bytes], name: str) -> _Header:
         }[version]
         shape, fortran, dtype = read(file)
     except (KeyError, ValueError):
-        raise ValueError(f"{name} is no array") from None
+        raise ValueError(f"{name} is not an array") from None
     if dtype.hasobject:
         raise ValueError(f"{name} has Python objects, which can run code when they are read")
     return _Header(shape, fortran, dtype, file.tell())

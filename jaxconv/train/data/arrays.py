@@ -109,7 +109,7 @@ def numbered(where: str, parts: list[Part], notes: list[str]) -> tuple[list[Part
     for _, labels in parts[1:]:
         for label in np.setdiff1d(labels, known)[:1]:
             raise ValueError(
-                f"{where}: no image to train on has the label {label!s} of one to test"
+                f"{where}: an image to test on has the label {label!s}, but none to train on has"
             )
     if known.dtype.kind == "i" and np.array_equal(known, np.arange(len(known))):
         return parts, ()

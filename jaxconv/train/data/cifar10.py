@@ -77,7 +77,7 @@ def _read_archive(path: Path) -> dict[str, bytes]:
                 if file is not None:
                     contents[name] = file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise ValueError(f"{path} is no whole archive: {error}") from None
+        raise ValueError(f"{path} is not a complete archive: {error}") from None
     for name in (*TRAIN, *TEST):
         if name not in contents:
             raise ValueError(f"{path} has no {INSIDE}/{name}")

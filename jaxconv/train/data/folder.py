@@ -38,8 +38,8 @@ def tree_of(folder: Path) -> Tree:
     """Find the pictures of each class: in the folder of the class, and in all folders below it.
 
     A folder that holds nothing but one folder, as archives are often unpacked, stands for that one.
-    Hidden files, `__MACOSX`, files that are no pictures by their name, and classes without pictures
-    are left out.
+    Hidden files, `__MACOSX`, files that are not pictures by their name, and classes without
+    pictures are left out.
 
     Raises:
         ValueError: there are no two classes with pictures, or a part has a class that is not in
@@ -62,7 +62,7 @@ def tree_of(folder: Path) -> Tree:
         for name in classes:
             if name not in parts["train"]:
                 raise ValueError(
-                    f"{places[part] / name} is no class of the training data:"
+                    f"{places[part] / name} is not one of the classes of the training data:"
                     f" {', '.join(parts['train'])}"
                 )
     return Tree(root, parts, search.notes())
@@ -98,7 +98,7 @@ class _Search:
         count, names = len(self._junk), sorted(Counter(self._junk).items())
         each = [f"{name} ({times})" if times > 1 else name for name, times in names]
         named = ", ".join(each[:4]) + (", …" if len(each) > 4 else "")
-        what = "file that is no picture" if count == 1 else "files that are no pictures"
+        what = "file that is not a picture" if count == 1 else "files that are not pictures"
         return (*dict.fromkeys(self.said), f"left out {count} {what}: {named}")
 
     def inner(self, folder: Path) -> Path:
@@ -117,7 +117,7 @@ class _Search:
         for path in _visible(place):
             if path.is_dir() and _holds_runs(path):
                 self.said.append(
-                    f"{place.name}/{path.name} holds a training run, so it is no class"
+                    f"{place.name}/{path.name} holds a training run, so it is not a class"
                 )
             elif path.is_dir():
                 found.append(path)
@@ -132,7 +132,7 @@ class _Search:
         classes = self.classes(place)
         if len(classes) < 2:
             raise ValueError(
-                f"{place} should have a folder of pictures for each class, but has"
+                f"{place} should have folders of pictures for at least two classes, but has"
                 f" {', '.join(classes) or 'none'}"
             )
         return classes
@@ -143,7 +143,7 @@ class _Search:
         found = {path.name: list(pictures_below(path, self._junk)) for path in self.folders(place)}
         for name in found:
             if not found[name]:
-                self.said.append(f"{place.name}/{name} holds no pictures, so it is no class")
+                self.said.append(f"{place.name}/{name} holds no pictures, so it is not a class")
         return {name: pictures for name, pictures in found.items() if pictures}
 
 

@@ -57,13 +57,13 @@ def read_idx(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no whole gzip file: {error}") from None
+        raise ValueError(f"{path} is not a complete gzip file: {error}") from None
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     rank = content[3] if len(content) > 3 else 0
     header = 4 + 4 * rank
     if content[:3] != b"\0\0\x08" or rank == 0 or len(content) < header:
-        raise ValueError(f"{path} is no IDX file of bytes")
+        raise ValueError(f"{path} is not an IDX file of bytes")
     shape = struct.unpack(f">{rank}I", content[4:header])
     body = content[header:]
     if len(body) != math.prod(shape):

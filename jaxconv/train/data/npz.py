@@ -58,7 +58,7 @@ def _arrays(path: Path, memory: float, notes: list[str]) -> dict[str, Array]:
     if not path.exists():
         raise ValueError(f"{path} does not exist")
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is no .npz file")
+        raise ValueError(f"{path} is not a .npz file")
     try:
         with np.load(path, allow_pickle=False) as file:
             for names in NAMES:
@@ -88,6 +88,6 @@ def _read(
 
 def _array(file: Any, name: str) -> np.ndarray:
     array = file[name]
-    if not isinstance(array, np.ndarray):  # numpy returns the bytes of what is no array
-        raise ValueError(f"{name} is no array")
+    if not isinstance(array, np.ndarray):  # numpy returns the bytes of what is not an array
+        raise ValueError(f"{name} is not an array")
     return array

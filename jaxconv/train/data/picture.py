@@ -22,7 +22,7 @@ _TURNED = (5, 6, 7, 8)  # its values where height and width change places
 
 
 class NoPictureError(ValueError):
-    """The file is no picture, or not one that can be read."""
+    """The file is not a picture, or not one that can be read."""
 
 
 class Head(NamedTuple):
@@ -64,7 +64,7 @@ def head_of(path: Path) -> Head:
     """Return what the head of the file says of a picture, of which no more is read.
 
     Raises:
-        NoPictureError: the file is no picture.
+        NoPictureError: the file is not a picture.
     """
     with _opened(path) as image:
         width, height = image.size
@@ -74,17 +74,17 @@ def head_of(path: Path) -> Head:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture, and say of every failure that it is no picture."""
+    """Open a picture, and say of every failure that it is not a picture."""
     try:
         with Image.open(path) as image:
             if image.mode not in GREY + COLOURED:
-                raise NoPictureError(f"has colour mode {image.mode}, which is no picture's")
+                raise NoPictureError(f"has colour mode {image.mode}, which is not a picture's")
             yield image
     except NoPictureError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         what = str(error).replace(f" {str(path)!r}", "")  # the caller names the file
-        raise NoPictureError(f"is no picture that can be read: {what}") from None
+        raise NoPictureError(f"is not a picture that can be read: {what}") from None
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -22,7 +22,7 @@ def make_folder(config: Config) -> Path:
     if folder is None:
         return _new_folder(config)
     if folder.exists() and (not folder.is_dir() or any(map(_is_kept, folder.iterdir()))):
-        raise ValueError(f"--out {folder} is there already and not an empty folder")
+        raise ValueError(f"--out {folder} already exists and is not an empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -44,10 +44,10 @@ def load_data(folder: Path) -> Json:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not {"dataset", "data_dir", "classes", "image_shape", "fingerprint"} <= values.keys():
-            raise ValueError("it is no description of images and classes")
+            raise ValueError("it is not a description of images and classes")
     except OSError as error:
         why = "it is a file" if folder.is_file() else f"{path.name}: {error.strerror}"
-        raise ValueError(f"{folder} is no output folder of a run: {why}") from None
+        raise ValueError(f"{folder} is not an output folder of a run: {why}") from None
     except (AttributeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
     return dict(values)

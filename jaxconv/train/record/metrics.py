@@ -46,7 +46,7 @@ def load_metrics(path: Path, count: int) -> list[Epoch]:
     """Return the first `count` epochs of a metrics.csv, which need not exist if there are none.
 
     Raises:
-        ValueError: the file has fewer epochs, or is no such file.
+        ValueError: the file has fewer epochs, or is not such a file.
     """
     if not count:
         return []
@@ -55,7 +55,8 @@ def load_metrics(path: Path, count: int) -> list[Epoch]:
             _, *rows = csv.reader(file)
         epochs = [Epoch(int(number), *map(float, values)) for number, *values in rows[:count]]
     except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no table of epochs: {error}") from None
+        raise ValueError(f"{path} is not a table of epochs: {error}") from None
     if [epoch.epoch for epoch in epochs] != list(range(1, count + 1)):
-        raise ValueError(f"{path} should have {count} epochs, but has {len(epochs)}")
+        numbers = ", ".join(str(epoch.epoch) for epoch in epochs) or "none"
+        raise ValueError(f"{path} should have the epochs 1 to {count}, but has {numbers}")
     return epochs

@@ -23,7 +23,7 @@ def load_variables(path: str | Path, like: Variables) -> Variables:
     """Return what `save_variables` has saved of a network with these names, shapes and dtypes.
 
     Raises:
-        ValueError: the file is no safetensors file, or is one of another network.
+        ValueError: the file is not a safetensors file, or is one of another network.
     """
     leaves = tensors.read(path)
     wanted = by_name(like)
@@ -40,7 +40,7 @@ def load_params(path: str | Path) -> Params:
     They are those of a network of jaxconv.models, without its state.
 
     Raises:
-        ValueError: the file is no safetensors file of layers.
+        ValueError: the file is not a safetensors file of layers.
     """
     params: Params = {}
     for key, leaf in tensors.read(path).items():

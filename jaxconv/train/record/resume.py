@@ -78,7 +78,7 @@ def check_same_data(config: Config, dataset: Dataset, fingerprint: str) -> None:
             (len(dataset.train_images), len(dataset.test_images)),
         )
     )
-    changed = f"{was} have become {now}" if was != now else "images or labels are others"
+    changed = f"it had {was}, now {now}" if was != now else "images or labels are different"
     raise ValueError(
         f"--resume {config.resume}: the data set {config.dataset} has changed: {changed}"
     )

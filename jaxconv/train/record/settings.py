@@ -33,7 +33,7 @@ def load_config(folder: Path) -> Config:
     """Return the configuration of the run that has this output folder.
 
     Raises:
-        ValueError: the file is missing, or is no configuration.
+        ValueError: the file is missing, or is not a configuration.
     """
     path = folder / CONFIG
     try:
@@ -46,9 +46,9 @@ def load_config(folder: Path) -> Config:
         return Config(**values)
     except OSError as error:
         why = "it is a file" if folder.is_file() else f"{path.name}: {error.strerror}"
-        raise ValueError(f"{folder} is no output folder of a run: {why}") from None
+        raise ValueError(f"{folder} is not an output folder of a run: {why}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no configuration of a run: {error}") from None
+        raise ValueError(f"{path} is not a configuration of a run: {error}") from None
 
 
 def environment() -> dict[str, str]:

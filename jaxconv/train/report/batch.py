@@ -8,6 +8,6 @@ from jaxconv.train.report.figures import MOST, figures
 
 
 def batch(first: First, names: Sequence[str]) -> str:
-    """Return the images of the first batch with the names of their classes."""
+    """Return, as HTML, the images of the first batch with the names of their classes below them."""
     short = [shortened(name, MOST) for name in names]
     return figures(list(first.colours), first.captions(short), first.captions(names))

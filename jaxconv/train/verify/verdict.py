@@ -54,8 +54,9 @@ def check(comparisons: list[Comparison]) -> Comparison:
     for c in comparisons:
         if not c.rounding <= FLOAT32_TOLERANCE and c.autodiff_rounding <= FLOAT32_TOLERANCE:
             raise GradientMismatchError(
-                f"the hand-written gradient of {c.name} is right in float64, but in float32 off by"
-                f" {c.rounding:.1e} of its largest element, autodiff's by {c.autodiff_rounding:.1e}"
+                f"the hand-written gradient of {c.name} is right in float64, but in float32 it is"
+                f" off by {c.rounding:.1e} of its largest element, and autodiff's by only"
+                f" {c.autodiff_rounding:.1e}; at most {FLOAT32_TOLERANCE:.0e} is expected"
             )
     return worst
 

@@ -128,5 +128,5 @@ def test_numbers_from_0_on_have_no_names():
 
 
 def test_a_label_that_was_never_trained_on():
-    with pytest.raises(ValueError, match=r"^here: no image to train on has the label 3 of one to"):
+    with pytest.raises(ValueError, match=r"^here: an image to test on has the label 3, but none"):
         numbered("here", [part(0, 1), part(3)], [])

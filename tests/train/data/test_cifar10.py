@@ -98,5 +98,7 @@ def test_archives_that_are_something_else(published, tmp_path):
         whole[:99] + bytes(9) + whole[108:],
     ):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"^{re.escape(f'{path} is no whole archive: ')}"):
+        with pytest.raises(
+            ValueError, match=f"^{re.escape(f'{path} is not a complete archive: ')}"
+        ):
             load(Config(dataset="cifar10", data_dir=tmp_path))

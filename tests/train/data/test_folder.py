@@ -50,7 +50,7 @@ def test_what_systems_add_is_left_out(tmp_path):
     tree = tree_of(tmp_path)
     assert listing(tree) == {"all": {"a": ["a/1.png"], "b": ["b/1.png"]}}
     assert tree.notes == (
-        "left out 6 files that are no pictures:"
+        "left out 6 files that are not pictures:"
         " README.txt, Thumbs.db (2), desktop.ini, list.csv, …",
     )
 
@@ -60,15 +60,15 @@ def test_a_picture_may_have_no_ending(tmp_path):
     (tmp_path / "a" / "1.png").rename(tmp_path / "a" / "1")
     tree = tree_of(tmp_path)
     assert listing(tree) == {"all": {"a": ["a/1"], "b": ["b/1.png"]}}
-    assert tree.notes == ("left out 1 file that is no picture: notes",)
+    assert tree.notes == ("left out 1 file that is not a picture: notes",)
 
 
 def test_an_empty_folder_is_no_class(tmp_path):
     make(tmp_path, "a/1.png", "b/1.png", "c/", "d/readme.md")
     tree = tree_of(tmp_path)
     assert list(tree.parts["all"]) == ["a", "b"]
-    assert f"{tmp_path.name}/c holds no pictures, so it is no class" in tree.notes
-    assert f"{tmp_path.name}/d holds no pictures, so it is no class" in tree.notes
+    assert f"{tmp_path.name}/c holds no pictures, so it is not a class" in tree.notes
+    assert f"{tmp_path.name}/d holds no pictures, so it is not a class" in tree.notes
 
 
 @pytest.mark.parametrize("inside", ["photos/", "photos/photos/"])
@@ -117,14 +117,17 @@ def test_a_class_may_be_called_test(tmp_path):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["a/1.png"], " should have a folder of pictures for each class, but has a"),
-        (["a/1.png", "b/"], " should have a folder of pictures for each class, but has a"),
-        (["1.png", "2.png"], " should have a folder of pictures for each class, but has none"),
-        ([], " should have a folder of pictures for each class, but has none"),
+        (["a/1.png"], " should have folders of pictures for at least two classes, but has a"),
+        (["a/1.png", "b/"], " should have folders of pictures for at least two classes, but has a"),
+        (
+            ["1.png", "2.png"],
+            " should have folders of pictures for at least two classes, but has none",
+        ),
+        ([], " should have folders of pictures for at least two classes, but has none"),
         (["test/a/1.png", "test/b/1.png", "val/a/1.png"], " has a folder val, but no folder train"),
         (
             ["train/a/1.png", "train/b/1.png", "val/c/1.png"],
-            "/val/c is no class of the training data: a, b",
+            "/val/c is not one of the classes of the training data: a, b",
         ),
     ],
 )
@@ -145,4 +148,4 @@ def test_runs_beside_the_classes_are_no_class(tmp_path, place):
          f"{place}/curves.png")  # fmt: skip
     tree = tree_of(tmp_path)
     assert list(tree.parts["all"]) == ["a", "b"]
-    assert tree.notes == (f"{tmp_path.name}/runs holds a training run, so it is no class",)
+    assert tree.notes == (f"{tmp_path.name}/runs holds a training run, so it is not a class",)

@@ -74,8 +74,8 @@ def damaged(gz):
 
 WHOLE = zipped(idx(IMAGES["train"]))
 HEADER = b"\0\0\x08\x03" + struct.pack(">3I", 5, 6, 4)
-NO_GZIP = " is no whole gzip file: "
-NO_IDX = " is no IDX file of bytes"
+NO_GZIP = " is not a complete gzip file: "
+NO_IDX = " is not an IDX file of bytes"
 NOT_IMAGES = " should hold images (N, H, W), but holds "
 
 

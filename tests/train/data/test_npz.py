@@ -69,7 +69,7 @@ def test_python_objects_are_refused_unread(read, tmp_path):
         ({"x": TRAIN[0], "y": TRAIN[1][:4]}, ": y should hold 6 labels, one per image, but holds"),
         (
             {"x_train": TRAIN[0], "y_train": TRAIN[1], "x_test": TEST[0], "y_test": TEST[1] + 1},
-            ": no image to train on has the label 3 of one to test$",
+            ": an image to test on has the label 3, but none to train on has$",
         ),
     ],
 )
@@ -88,24 +88,24 @@ def test_files_that_are_something_else(read, tmp_path):
 
     assert message() == " does not exist"
     path.write_bytes(b"no archive")
-    assert message() == " is no .npz file"
+    assert message() == " is not a .npz file"
     with path.open("wb") as file:
         np.save(file, TRAIN[0])
-    assert message() == " is no .npz file"
+    assert message() == " is not a .npz file"
     read(**dict(zip(NAMES[0], FOUR, strict=True)))
     whole = path.read_bytes()
     path.write_bytes(whole[:200] + bytes(40) + whole[240:])
     assert message().startswith(" cannot be read: ")
     path.unlink()
     path.mkdir()
-    assert message() == " is no .npz file"
+    assert message() == " is not a .npz file"
 
 
 def test_an_archive_of_something_else(tmp_path):
     with zipfile.ZipFile(tmp_path / "mine.NPZ", "w") as archive:
         for name in ("images", "labels"):
             archive.writestr(f"{name}", b"text")
-    with pytest.raises(ValueError, match=r"mine.NPZ cannot be read: images is no array$"):
+    with pytest.raises(ValueError, match=r"mine.NPZ cannot be read: images is not an array$"):
         load(Config(dataset=str(tmp_path / "mine.NPZ")))
 
 

@@ -134,13 +134,13 @@ def test_torchvision_scales_and_cuts_alike(tmp_path):
 def test_files_that_are_no_pictures(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     for function in (read, head_of):
-        with pytest.raises(NoPictureError, match=r"^is no picture that can be read: "):
+        with pytest.raises(NoPictureError, match=r"^is not a picture that can be read: "):
             function(tmp_path / "a.png")
 
 
 def test_numbers_that_are_no_colours(tmp_path):
     Image.fromarray(np.full((2, 2), 0.5, np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(NoPictureError, match=r"^has colour mode F, which is no picture's$"):
+    with pytest.raises(NoPictureError, match=r"^has colour mode F, which is not a picture's$"):
         read(tmp_path / "a.tiff")
     Image.fromarray(np.full((2, 2), 70_000, np.int32)).save(tmp_path / "b.tiff")
     with pytest.raises(

@@ -136,11 +136,11 @@ def test_all_bad_files_are_named_at_once(tmp_path, fields):
     ) as error:
         read(tmp_path, **fields)
     for path in bad:
-        assert f"{tmp_path}/{path} is no picture that can be read: " in str(error.value)
+        assert f"{tmp_path}/{path} is not a picture that can be read: " in str(error.value)
     dataset = read(tmp_path, skip_bad=True, **fields)
     assert len(dataset.train_images) + len(dataset.test_images) == 6
     assert dataset.notes[-1].startswith(
-        f"left out 3 pictures that cannot be read: {tmp_path}/a/4.png is no picture"
+        f"left out 3 pictures that cannot be read: {tmp_path}/a/4.png is not a picture"
     )
 
 
@@ -148,7 +148,7 @@ def test_one_bad_file_and_many(tmp_path):
     write(tmp_path, enough())
     (tmp_path / "a" / "bad.png").write_bytes(b"")
     message = (
-        f"^{re.escape(str(tmp_path))}/a/bad.png is no picture .*; --skip-bad goes on without it$"
+        f"^{re.escape(str(tmp_path))}/a/bad.png is not a picture .*; --skip-bad goes on without it$"
     )
     with pytest.raises(ValueError, match=message):
         read(tmp_path)

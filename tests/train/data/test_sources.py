@@ -42,7 +42,7 @@ def test_a_folder_may_be_named_like_a_data_set(monkeypatch, tmp_path):
     Path("digits").mkdir()
     assert load(Config(dataset="digits")).classes == 10
     with pytest.raises(
-        ValueError, match=r"^digits should have a folder of pictures for each class"
+        ValueError, match=r"^digits should have folders of pictures for at least two"
     ):
         load(Config(dataset="./digits"))
 

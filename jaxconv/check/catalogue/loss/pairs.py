@@ -35,7 +35,7 @@ def of_pairs(name: str, pins: tuple[Pinned, ...], **fields: Any) -> Record:
 
 
 def pair_refusals(op: str):
-    """Yield targets whose shape differs from that of the prediction."""
+    """Yield calls whose target has another shape than the prediction, and the error of each."""
     x = np.zeros((2, 3))
     for shape in ((), (3,), (2, 1), (2, 4)):
         message = f"{op}: prediction has shape (2, 3), but target has {shape} {ONE_SHAPE}"

@@ -128,7 +128,7 @@ def then(function: Operation) -> Change:
 
 
 def then_with(other: int, function: Operation) -> Change:
-    """Apply a function to the unchanged output and another value."""
+    """Apply a function to the step's unchanged output and to the value number `other`."""
 
     def outputs(step: Step, known: Known) -> list[Value]:
         y = step.run(read(step, known), step.params)[0]
