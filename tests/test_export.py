@@ -179,5 +179,5 @@ def test_reflection_needs_positions_that_are_known_to_be_there():
         if constraint == "n >= 4":
             export.export(pad)(x)
         else:
-            with pytest.raises(ValueError, match="pad: mode 'reflect' must have 4 positions"):
+            with pytest.raises(ValueError, match="pad: mode 'reflect' needs 4 positions"):
                 export.export(pad)(x)

@@ -85,6 +85,11 @@ class Check:
         if self.given != jnp.float64:
             why = first_line(refusal) if isinstance(refusal, Exception) else refusal
             self.note(f"the rule does not take float64 ({why}); tried in {self.given} alone")
+        if self.exact.refusal is not None:
+            self.note(
+                f"the reference does not take float64 either: its gradient in {self.given}, which"
+                " is rounded, is what the rule is compared with"
+            )
 
     def gives_up_float64(self) -> bool:
         """Whether a rule whose gradient has no right form in float64 is tried in its own dtype.

@@ -144,14 +144,41 @@ class Trial:
 
     @cached_property
     def truth(self) -> Pullback | None:
-        """(arrays, cotangents) → (value, gradients) of the reference in float64, compiled once."""
+        """(arrays, cotangents) → (value, gradients) of the reference in float64, compiled once.
+
+        If neither the rule nor the reference takes float64, it is computed in the trial's dtype.
+        """
         if self.reference is None:
             return None
+        if self.refusal is not None:
+            return self._rounded_truth(self.reference)
         exact = self.exact
         compiled = called_with(
             quick_jit(pullback(exact.bind(self.reference)), exact.arrays), x64=True
         )
         return lambda arrays, dy: compiled(widen(arrays), widen(dy))
+
+    @cached_property
+    def refusal(self) -> Exception | None:
+        """Why the reference cannot be called in float64, if the rule cannot be either."""
+        if self.reference is None or self.dtype == jnp.float64:
+            return None
+        call = self.exact.bind(self.reference)
+        try:
+            called_with(lambda *a: jax.eval_shape(call, *a), x64=True)(*self.exact.arrays)
+        except Exception as error:
+            return error
+        return None
+
+    def _rounded_truth(self, reference: Function) -> Pullback:
+        arrays, shapes = self.leaves.arrays, self.shapes
+        run = self.as_called(quick_jit(pullback(self.leaves.bind(reference)), arrays))
+
+        def rounded(given: Arrays, dy: Arrays) -> tuple[Arrays, Arrays]:
+            xs = [placed(a, own.dtype) for a, own in zip(given, arrays, strict=True)]
+            return run(xs, [placed(d, dtype) for d, (_, dtype) in zip(dy, shapes, strict=True)])
+
+        return rounded
 
     def coarsen(self, given: float) -> bool:
         """Take the precision in which the rule works, if it is a narrower one than its dtype's.
@@ -169,7 +196,7 @@ class Trial:
         arrays = self.leaves.arrays
         value = precision(self.as_called(lambda a: self.bound(*a)), arrays)
         chosen = max(value, given)
-        if self.reference is not None:
+        if self.reference is not None and self.refusal is None:
             exact = pullback(self.exact.bind(self.reference))
             reference = precision(lambda a: _flat(exact(a, widen(dy))), self.exact.arrays)
             chosen = max(chosen, reference)
@@ -207,14 +234,14 @@ class Trial:
     def differences(self) -> Differences:
         """Central differences of the rule, in float64 if it takes that; else of the reference.
 
-        A rule that takes no float64 and has no reference is differenced in its own dtype.
+        Where no reference takes float64 either, the rule is differenced in its own dtype.
         """
         if self._precedents is not None:
             return self._precedents.differences(self.exact)
         reaches = self.exact.reaches
         if self.dtype == jnp.float64:
             return Differences(self.exact.bind(self.rule), self.eps, reaches=reaches)
-        if self.reference is not None:
+        if self.reference is not None and self.refusal is None:
             return Differences(self.exact.bind(self.reference), reaches=reaches)
         run = self.as_called(quick_jit(self.bound, self.leaves.arrays))
         return Differences(run, self.eps, reaches=reaches, one_by_one=True)

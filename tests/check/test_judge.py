@@ -104,6 +104,27 @@ def test_a_scale_error_of_a_thousandth_in_float32_alone():
     assert wrong.failures[0].dtype == "float32"
 
 
+@pytest.mark.parametrize(("factor", "holds"), [(1.0, True), (1.001, False)])
+def test_a_loss_over_data_in_float32(factor, holds):
+    """Rule and reference read an array of the program, whose ops take one dtype alone."""
+    x = array(4, 2, 5, 5, 3).astype(jnp.float32)
+
+    def loss(ops):
+        return lambda w: jnp.sum(ops.conv(x, w) ** 2)
+
+    def rule_backward(args, dy):
+        (dw,) = jax.vjp(loss(jaxconv), *args)[1](dy)
+        return (factor * dw,)
+
+    w = array(5, 3, 3, 3, 4).astype(jnp.float32)
+    with jax.enable_x64(False):
+        report = check_rule(rule_of(loss(jaxconv), rule_backward), (w,), loss(jaxconv.reference))
+    assert report.ok == holds
+    assert any("the reference does not take float64 either" in note for note in report.notes)
+    if not holds:
+        assert report.failures[0].diagnosis.name == "constant_factor"
+
+
 def test_a_mistake_in_one_narrow_dtype():
     def backward(args, dy):
         factor = {"float32": 1.001, "bfloat16": 2.0}.get(dy.dtype.name, 1.0)
