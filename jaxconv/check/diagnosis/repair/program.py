@@ -162,12 +162,24 @@ def _backward_steps(rule: Any, args: Values) -> list[Step]:
     try:
         y, saved = forward(*args)
         fixed = [args[i] for i in rule.nondiff_argnums]
-        closed = jax.make_jaxpr(lambda saved, dy: backward(*fixed, saved, dy))(saved, y)
+        traced = _without_jit(backward)
+        closed = jax.make_jaxpr(lambda saved, dy: traced(*fixed, saved, dy))(saved, y)
     except Exception:  # only lines are lost
         return []
     builder = _Builder()
     builder.inline(closed.jaxpr, closed.consts, [builder.new() for _ in closed.jaxpr.invars])
     return builder.steps
+
+
+def _without_jit(function: Function) -> Function:
+    """Return a function that `jax.jit` was called with.
+
+    JAX 0.12 keeps traces of functions under jit, without lines if it made them inside a gradient.
+    """
+    if not hasattr(function, "lower"):
+        return function
+    written: Function = getattr(function, "__wrapped__", function)
+    return written
 
 
 def _placed(steps: list[Step], backward: list[Step]) -> list[Step]:
