@@ -74,7 +74,7 @@ class Check:
         except Exception as refusal:
             self._as_given(refusal)
 
-    def _as_given(self, refusal: Exception | str) -> None:
+    def _as_given(self, refusal: Exception | str, who: str = "the rule") -> None:
         """Take the trial in the dtype of the arguments for the exact one."""
         try:
             self.exact = self._tried(self.given, None)
@@ -84,12 +84,19 @@ class Check:
             ) from error
         if self.given != jnp.float64:
             why = first_line(refusal) if isinstance(refusal, Exception) else refusal
-            self.note(f"the rule does not take float64 ({why}); tried in {self.given} alone")
+            self.note(f"{who} does not take float64 ({why}); tried in {self.given} alone")
         if self.exact.refusal is not None:
             self.note(
-                f"the reference does not take float64 either: its gradient in {self.given}, which"
-                " is rounded, is what the rule is compared with"
+                f"the rule is compared with the gradient of the reference in {self.given}, which is"
+                " rounded: the reference does not take float64"
             )
+
+    def tries_given(self, refusal: Exception) -> bool:
+        """Whether a reference that refused float64 is tried in the dtype of the arguments."""
+        if self.exact.dtype == self.given:
+            return False
+        self._as_given(refusal, "the reference")
+        return True
 
     def gives_up_float64(self) -> bool:
         """Whether a rule whose gradient has no right form in float64 is tried in its own dtype.

@@ -11,7 +11,7 @@ import pytest
 import jaxconv
 import jaxconv.reference
 from jaxconv.check import GradientError, check_rule
-from jaxconv.check.trial import Trial
+from jaxconv.check.trial import Trial, called_with
 
 quick = partial(check_rule, transforms=())
 
@@ -104,25 +104,40 @@ def test_a_scale_error_of_a_thousandth_in_float32_alone():
     assert wrong.failures[0].dtype == "float32"
 
 
+@pytest.mark.parametrize("rule_promotes", [False, True])
 @pytest.mark.parametrize(("factor", "holds"), [(1.0, True), (1.001, False)])
-def test_a_loss_over_data_in_float32(factor, holds):
-    """Rule and reference read an array of the program, whose ops take one dtype alone."""
+def test_a_loss_over_data_in_float32(factor, holds, rule_promotes):
+    """The reference reads an array of the program, and its ops take one dtype alone."""
     x = array(4, 2, 5, 5, 3).astype(jnp.float32)
 
-    def loss(ops):
-        return lambda w: jnp.sum(ops.conv(x, w) ** 2)
+    def loss(w):
+        return jnp.sum(jaxconv.reference.conv(x, w) ** 2)
 
-    def rule_backward(args, dy):
-        (dw,) = jax.vjp(loss(jaxconv), *args)[1](dy)
+    def promoted(w):
+        return jnp.sum(jaxconv.conv(x.astype(w.dtype), w) ** 2)
+
+    def backward(args, dy):
+        (dw,) = jax.vjp(value, *args)[1](dy)
         return (factor * dw,)
 
     w = array(5, 3, 3, 3, 4).astype(jnp.float32)
     with jax.enable_x64(False):
-        report = check_rule(rule_of(loss(jaxconv), rule_backward), (w,), loss(jaxconv.reference))
+        value = promoted if rule_promotes else loss
+        report = check_rule(rule_of(value, backward), (w,), loss)
     assert report.ok == holds
-    assert any("the reference does not take float64 either" in note for note in report.notes)
+    who = "the reference" if rule_promotes else "the rule"
+    assert any(note.startswith(f"{who} does not take float64") for note in report.notes)
+    assert any("which is rounded: the reference does not" in note for note in report.notes)
     if not holds:
         assert report.failures[0].diagnosis.name == "constant_factor"
+
+
+def test_dtypes_that_jax_does_not_forget_get_an_error_that_says_what_to_do():
+    def mixed():
+        raise TypeError("lax.add requires arguments to have the same dtypes, got int64, int32.")
+
+    with pytest.raises(ValueError, match="Make it an array of JAX, or copy it before each check"):
+        called_with(mixed, x64=False)()
 
 
 def test_a_mistake_in_one_narrow_dtype():

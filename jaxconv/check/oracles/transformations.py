@@ -122,9 +122,10 @@ def _scan(trial: Trial) -> Iterator[Outcome]:
     _, got = quick_jit(pullback(total), arrays)(arrays, dy)
     want = [np.zeros_like(as_exact(a)) for a in arrays]
     for scale in scales:
-        at = [placed(as_exact(a) * scale, a.dtype) for a in arrays]
-        for w, g in zip(want, trial.best(at, dy)[1], strict=True):
-            w += scale * as_exact(g)
+        factors = [as_exact(np.asarray(scale, a.dtype)) for a in arrays]  # rounded as in the loop
+        at = [placed(as_exact(a) * k, a.dtype) for a, k in zip(arrays, factors, strict=True)]
+        for w, k, g in zip(want, factors, trial.best(at, dy)[1], strict=True):
+            w += k * as_exact(g)
     yield from _outcomes(trial, got, want)
 
 

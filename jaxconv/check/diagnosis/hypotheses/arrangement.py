@@ -18,7 +18,7 @@ Change = Callable[[np.ndarray], np.ndarray | None]
 
 
 def with_argument(evidence: Evidence, which: int, change: Change) -> Predict:
-    """Predict the right gradient for the arguments, number `which` of which is changed."""
+    """Predict the right gradient at arguments that differ in the one with number `which`."""
 
     def predict(o: Observation) -> np.ndarray | None:
         changed = change(o.arrays[which])
