@@ -15,6 +15,20 @@ from jaxconv.contraction import correlate, input_gradient, kernel_gradient, plai
 from jaxconv.contraction.planning import Call
 
 
+def plainly(spec):
+    """The three contractions of (x, w, dy) in the plain form."""
+
+    @jax.jit
+    def contract(x, w, dy):
+        return (
+            plain.correlate(spec, x, w),
+            plain.input_gradient(spec, w, dy),
+            plain.kernel_gradient(spec, x, dy),
+        )
+
+    return contract
+
+
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
 def test_one_trilinear_form(seed, layout):
@@ -89,14 +103,7 @@ def test_padding_that_cuts_at_one_end_and_adds_at_the_other(seed):
     cut = tuple((-int(rng.integers(1, 7)), int(rng.integers(1, 7))) for _ in spec.size)
     spec = dataclasses.replace(spec, size=tuple(n + 9 for n in spec.size), padding=cut)
     x, w, dy = factors(spec, batch)
-
-    @jax.jit
-    def contract(x, w, dy):
-        return (
-            plain.correlate(spec, x, w),
-            plain.input_gradient(spec, w, dy),
-            plain.kernel_gradient(spec, x, dy),
-        )
+    contract = plainly(spec)
 
     for got, want in zip(
         contract(*(a.astype(np.float32) for a in (x, w, dy))), contract(x, w, dy), strict=True
@@ -132,14 +139,7 @@ def test_an_input_of_one_column(geometry):
            **geometry}
     )  # fmt: skip
     x, w, dy = factors(spec, 2)
-
-    @jax.jit
-    def contract(x, w, dy):
-        return (
-            plain.correlate(spec, x, w),
-            plain.input_gradient(spec, w, dy),
-            plain.kernel_gradient(spec, x, dy),
-        )
+    contract = plainly(spec)
 
     for dtype in (np.float64, np.float32):
         x, w, dy = (a.astype(dtype) for a in (x, w, dy))
