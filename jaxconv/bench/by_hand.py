@@ -29,7 +29,7 @@ Task = tuple[Loss, Any]
 """A loss and the parameters to begin with."""
 
 TorchTask = tuple[Callable[[list[Tensor], Tensor], Tensor], list[Tensor]]
-"""The same in PyTorch."""
+"""A loss in PyTorch, of parameters and images, and the parameters to begin with."""
 
 
 @dataclass(frozen=True)
