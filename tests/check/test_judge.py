@@ -230,7 +230,7 @@ def test_arguments_are_any_trees():
         return loss({**params, "b": b}, *rest)
 
     report = quick(wrong, args, loss)
-    assert [f.argument for f in report.failures] == ["p['b']"]
+    assert [f.argument for f in report.failures] == ["params['b']"]
 
 
 def test_a_wrong_value():
