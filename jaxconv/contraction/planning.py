@@ -99,9 +99,11 @@ class Call:
 
     def plain(self, asked: Contraction, spec: ConvSpec, left: Array, right: Array) -> Array:
         """Compute the contraction in the plain form, which takes every spec."""
+        more = {"platform": self.platform} if asked == "kernel_gradient" else {}
         return _PLAIN[asked](
-            spec, left, right, layout=self.layout, precision=self.precision, sharding=self.sharding
-        )
+            spec, left, right, layout=self.layout, precision=self.precision,
+            sharding=self.sharding, **more,
+        )  # fmt: skip
 
     def correlate(self, spec: ConvSpec, x: Array, w: Array) -> Array:
         """Return y[n, i, k] = Σ_{a,c} x̂[n, s·i + d·a − low, c] · w[a, c, k]."""

@@ -11,6 +11,7 @@ from rules import assert_trees_close, normal
 import jaxconv
 from jaxconv._core import barriers
 from jaxconv._core.barriers import LEAST_BYTES, call_unfused, materialize_on_cpu, pad_zeros
+from jaxconv.contraction.library import SLOW_LIBRARY
 
 ROWS, COLUMNS = 2, 5
 MANY = LEAST_BYTES // 8 // ROWS // COLUMNS
@@ -59,6 +60,10 @@ def test_padded(edges):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere XLA decides")
+@pytest.mark.skipif(
+    jax.__version_info__ < (0, 12) and not SLOW_LIBRARY,
+    reason="XLA copies x for its library early there, whatever barriers there are",
+)
 def test_a_normalized_layer_keeps_two_arrays():
     """x − mean for batch norm, y for ReLU and the next layer; what x was, a convolution's, goes."""
     layers, shape = 6, (64, 16, 16, 16)
