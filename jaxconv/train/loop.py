@@ -187,8 +187,8 @@ class _Run:
         is_whole = taken == all_of_them and results.are_written(self.folder)
         if taken > all_of_them or is_whole:
             raise ValueError(
-                f"--resume {self.folder}: its {done} epochs are done; to continue, --epochs must"
-                f" be more than {done}"
+                f"--resume {self.folder}: all of its epochs are done; to continue, --epochs"
+                f" must be more than {done}"
             )
         epochs = record.load_metrics(self.folder / record.METRICS, done)
         return Point(taken, *self.checkpoints.restore(start.tree)), epochs

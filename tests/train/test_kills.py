@@ -84,5 +84,10 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(whole, tmp_path, number)
     had_begun = (folder / record.CONFIG).exists()
     if process.returncode != 0:  # it had not ended by itself
         again = ("--resume", folder) if had_begun else (*FLAGS.split(), "--out", folder)
-        finished(start(1e9, *again))
+        resumed = start(1e9, *again)
+        _, errors = resumed.communicate()
+        if resumed.returncode == 2:  # it had written all, and was killed before it could exit
+            assert "all of its epochs are done" in errors
+        else:
+            assert (resumed.returncode, errors) == (0, "")
     assert state(folder) == whole

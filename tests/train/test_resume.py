@@ -158,8 +158,8 @@ def test_more_epochs(cut_off, monkeypatch):
     whole, at = cut_off
     config = at(100)
     message = (
-        f"--resume {config.resume}: its 4 epochs are done; to continue, --epochs must be more than"
-        " 4"
+        f"--resume {config.resume}: all of its epochs are done; to continue, --epochs must be"
+        " more than 4"
     )
     for epochs in (4, 2):
         before = (config.resume / "config.json").read_bytes()
