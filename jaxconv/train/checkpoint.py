@@ -88,12 +88,18 @@ class Checkpoints:
     @cached_property
     def _manager(self) -> Any:
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=1, create=True, enable_async_checkpointing=False
+            max_to_keep=1,
+            create=True,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,  # of a run that was killed while it wrote one
         )
         # One file per array. With all arrays in one file (OCDBT), orbax looks for its files by a
         # pattern that contains the folder, and finds none if the folder looks like a pattern: [a].
         handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False)
-        return ocp.CheckpointManager(self.folder.absolute(), options=options, item_handlers=handler)
+        with _quiet():
+            return ocp.CheckpointManager(
+                self.folder.absolute(), options=options, item_handlers=handler
+            )
 
 
 def _listing(tree: object) -> dict[str, str]:
@@ -106,7 +112,7 @@ def _listing(tree: object) -> dict[str, str]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence orbax, which warns if there is one file per array.
+    """Silence orbax, which warns if there is one file per array, or half of an older checkpoint.
 
     If a file cannot be read or written, its threads print pages, and it raises an error, too.
     """

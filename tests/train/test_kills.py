@@ -10,7 +10,7 @@ import time
 import pytest
 from train.runs import without_speed
 
-from jaxconv.train import record
+from jaxconv.train import checkpoint, record
 
 KILLS = int(os.environ.get("JAXCONV_KILLS", "3"))
 """How many runs are killed."""
@@ -62,12 +62,15 @@ def whole(tmp_path_factory):
     return state(folder)
 
 
-def kill(process, moment):
+def kill(process, moment, folder):
     """Kill a run while it starts, while it takes its steps, or while it writes its results."""
     begins = {"start": "", "steps": "training images", "results": f"epoch {EPOCHS}/"}[moment]
-    wait = {"start": 6.0, "steps": 4.0, "results": 3.0}[moment] * random.random()
+    wait = {"start": 6.0, "steps": 1.5, "results": 3.0}[moment] * random.random()
     while begins and not process.stdout.readline().startswith(begins):
         assert process.poll() is None
+    while moment == "steps" and not (folder / checkpoint.FOLDER).exists():  # it is compiling
+        assert process.poll() is None
+        time.sleep(0.01)
     time.sleep(wait)
     process.kill()
     process.communicate()
@@ -80,7 +83,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(whole, tmp_path, number)
     seconds = (0, 0.2)[number // 3 % 2]  # with 0, a checkpoint is written after every step
     folder = tmp_path / "run"
     process = start(seconds, *FLAGS.split(), "--out", folder)
-    kill(process, moment)
+    kill(process, moment, folder)
     had_begun = (folder / record.CONFIG).exists()
     if process.returncode != 0:  # it had not ended by itself
         again = ("--resume", folder) if had_begun else (*FLAGS.split(), "--out", folder)

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 
 import jax
 import matplotlib.image
@@ -151,6 +152,22 @@ def test_what_was_not_written_in_the_end_is_written(cut_off, monkeypatch):
     (config.resume / "params.safetensors").unlink()
     result, text = train(**vars(config))
     assert "4 of 4 epochs are done" in text
+    assert_same_run(result, whole)
+
+
+def test_what_killed_runs_leave_of_checkpoints_is_removed(cut_off, caplog):
+    """Killed while a checkpoint was written, and while the one before it was being deleted."""
+    whole, at = cut_off
+    config = at(9)
+    checkpoints = config.resume / checkpoint.FOLDER
+    (complete,) = checkpoints.iterdir()
+    unfinished = shutil.copytree(complete, checkpoints / "10.orbax-checkpoint-tmp")
+    (unfinished / "default").rename(unfinished / "default.orbax-checkpoint-tmp")
+    half = shutil.copytree(complete, checkpoints / str(int(complete.name) - 1))
+    (half / "_CHECKPOINT_METADATA").unlink()
+    result, _ = train(**vars(config))
+    assert caplog.messages == []
+    assert [path.name for path in checkpoints.iterdir()] == ["16"]
     assert_same_run(result, whole)
 
 
